@@ -1,0 +1,24 @@
+/* loop_event.h - the real loop, on libevent. libevent is named in core/loop
+ * and core/wire (evhttp, bufferevents) only.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_LOOP_LOOP_EVENT_H
+#define MZ_LOOP_LOOP_EVENT_H
+
+#include "loop/loop.h"
+
+struct event_base;
+
+/* Worker threads are started with the first offload (at most n_workers). */
+int loop_event_new(int n_workers, struct loop **ret, struct mz_err *err);
+/* Joins the workers; whatever is still registered is released unseen. */
+void loop_event_free(struct loop *l);
+/* Runs until loop_event_stop(). */
+void loop_event_run(struct loop *l);
+/* One turn: waits at most max_wait_ns for something to happen (0: does not wait). */
+void loop_event_turn(struct loop *l, int64_t max_wait_ns);
+void loop_event_stop(struct loop *l);
+/* fn(arg, signo) on the loop thread for each delivered signal, until free. */
+int loop_event_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
+struct event_base *loop_event_base(struct loop *l);
+
+#endif

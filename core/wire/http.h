@@ -1,0 +1,117 @@
+/* http.h - HTTP as the state machines see it: requests in, answers and event
+ * streams out. No socket, no libevent. Two implementations: http_event.h
+ * (evhttp) and core/sim (in memory).
+ *
+ * A handler gets a request and an exchange. It answers the exchange exactly
+ * once - now or later - with http_reply() or http_stream(). The request lives
+ * until the exchange is answered. If the peer goes away first, the exchange's
+ * on_gone (if set) is called, and answering it afterwards is a silent no-op.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_WIRE_HTTP_H
+#define MZ_WIRE_HTTP_H
+
+#include <mezzo/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/map.h"
+
+struct http_header {
+	const char *name, *value;
+};
+
+struct http_request {
+	const char *method; /* "GET" */
+	const char *path;   /* decoded, without query: "/master/state" */
+	const char *query;  /* as sent, without '?'; NULL if absent */
+	const char *target; /* as sent: path and query, still encoded, without scheme and host */
+	const struct http_header *headers;
+	size_t n_headers;
+	const void *body;
+	size_t body_size;
+	const char *peer; /* "127.0.0.1:4711" */
+	/* Set by the authenticator step before a handler runs; NULL: anonymous. */
+	const char *principal;
+};
+
+/* Case-insensitive; the first one of that name; NULL if absent. */
+const char *http_header(const struct http_request *r, const char *name);
+/* Decoded query argument; the caller frees; NULL if absent. */
+char *http_query(const struct http_request *r, const char *name);
+
+struct http_exchange;
+struct http_stream;
+
+struct http_exchange_ops {
+	void (*reply)(struct http_exchange *x, int status, const struct http_header *headers, size_t n_headers,
+		      const void *body, size_t size);
+	struct http_stream *(*stream)(struct http_exchange *x, int status, const struct http_header *headers,
+				      size_t n_headers);
+};
+
+/* Implementations embed it first. */
+struct http_exchange {
+	const struct http_exchange_ops *ops;
+	void (*on_gone)(void *arg); /* the peer left before an answer; may be NULL */
+	void *on_gone_arg;
+};
+
+/* Answers and frees the exchange. Content-Length and Date are added. */
+void http_reply(struct http_exchange *x, int status, const char *content_type, const void *body, size_t size);
+void http_reply_headers(struct http_exchange *x, int status, const struct http_header *headers, size_t n_headers,
+			const void *body, size_t size);
+/* A text/plain answer made by printf. */
+void http_reply_text(struct http_exchange *x, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Answers with a chunked stream and frees the exchange; the stream is the caller's. */
+struct http_stream *http_stream(struct http_exchange *x, int status, const struct http_header *headers,
+				size_t n_headers);
+
+struct http_stream_ops {
+	int (*send)(struct http_stream *s, const void *data, size_t size);
+	size_t (*queued)(const struct http_stream *s);
+	void (*close)(struct http_stream *s);
+};
+
+struct http_stream {
+	const struct http_stream_ops *ops;
+	/* The peer closed, or was cut because its queue was full. Called once, from
+	 * the loop, never from inside send or close. The stream is then dead: it is
+	 * freed after the call, and must not be closed. */
+	void (*on_gone)(void *arg);
+	void *arg;
+};
+
+/* One chunk. -EPIPE if the peer is gone, -ENOBUFS if its bounded queue is full:
+ * it has then been cut, and on_gone follows. */
+static inline int http_send(struct http_stream *s, const void *data, size_t size)
+{
+	return s->ops->send(s, data, size);
+}
+/* Bytes that the peer has not taken yet. */
+static inline size_t http_queued(const struct http_stream *s)
+{
+	return s->ops->queued(s);
+}
+/* Ends the stream: what is queued is still written, then it is freed. on_gone
+ * is not called. */
+static inline void http_close(struct http_stream *s)
+{
+	s->ops->close(s);
+}
+
+/* ---- routing ------------------------------------------------------------ */
+
+typedef void (*http_handler_fn)(void *arg, const struct http_request *r, struct http_exchange *x);
+
+/* Longest prefix on whole path segments wins; a trailing slash is ignored;
+ * "/slave(1)/x" style process prefixes are routes like any other. */
+struct http_router {
+	struct map routes;
+};
+void http_router_done(struct http_router *r);
+void http_route(struct http_router *r, const char *path, http_handler_fn fn, void *arg);
+void http_unroute(struct http_router *r, const char *path);
+/* Calls the handler; 404 with an empty body if there is none. */
+void http_dispatch(struct http_router *r, const struct http_request *req, struct http_exchange *x);
+
+#endif

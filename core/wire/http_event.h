@@ -1,0 +1,65 @@
+/* http_event.h - HTTP on evhttp: server and client.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_WIRE_HTTP_EVENT_H
+#define MZ_WIRE_HTTP_EVENT_H
+
+#include "loop/loop.h"
+#include "wire/http.h"
+
+struct http_limits {
+	size_t max_header_bytes; /* 64 KiB */
+	size_t max_body_bytes;	 /* 16 MiB */
+	size_t max_stream_queue; /* 16 MiB of unsent bytes, then the reader is cut */
+	int max_connections;	 /* further ones are closed at once */
+	int idle_timeout_secs;	 /* of a connection without a request or stream */
+};
+#define HTTP_LIMITS_DEFAULT ((struct http_limits){65536, 16u << 20, 16u << 20, 65536, 120})
+
+struct http_server;
+/* Binds at once: -EADDRINUSE etc. name the address. Port 0 takes a free one. */
+int http_server_new(struct loop *l, const char *ip, int port, const struct http_limits *limits,
+		    struct http_router *router, struct http_server **ret, struct mz_err *err);
+int http_server_port(const struct http_server *s);
+/* Runs before the router: may answer (401, 503 …) and return false. */
+void http_server_filter(struct http_server *s,
+			bool (*fn)(void *arg, struct http_request *r, struct http_exchange *x), void *arg);
+void http_server_free(struct http_server *s); /* streams are closed with on_gone */
+
+/* ---- client ---------------------------------------------------------------
+ * One connection to one peer, kept alive, calls in order. */
+struct http_client;
+struct http_response {
+	int status; /* 0: no answer; see error */
+	const struct http_header *headers;
+	size_t n_headers;
+	const void *body; /* whole answers */
+	size_t body_size;
+	const char *error; /* connection refused, timeout, …; NULL if there was an answer */
+};
+const char *http_response_header(const struct http_response *r, const char *name);
+typedef void (*http_response_fn)(void *arg, const struct http_response *r);
+
+struct http_client *http_client_new(struct loop *l, const char *ip, int port);
+/* Outstanding calls are dropped without their callbacks. */
+void http_client_free(struct http_client *c);
+/* fn is called exactly once, never from inside this call. timeout 0: none. */
+void http_client_call(struct http_client *c, const char *method, const char *target,
+		      const struct http_header *headers, size_t n_headers, const void *body, size_t size,
+		      int64_t timeout_ns, http_response_fn fn, void *arg);
+
+/* A streaming answer on a connection of its own. on_open gets status and
+ * headers (body: the whole body if the status is not 200); then on_data per
+ * chunk, then on_end once (error NULL: ended by the peer). */
+struct http_client_stream;
+struct http_client_stream_cb {
+	void (*on_open)(void *arg, const struct http_response *r);
+	void (*on_data)(void *arg, const void *data, size_t size);
+	void (*on_end)(void *arg, const char *error);
+};
+struct http_client_stream *http_client_stream_open(struct loop *l, const char *ip, int port, const char *method,
+						   const char *target, const struct http_header *headers,
+						   size_t n_headers, const void *body, size_t size,
+						   const struct http_client_stream_cb *cb, void *arg);
+void http_client_stream_close(struct http_client_stream *s); /* no further callback */
+
+#endif
