@@ -1,0 +1,100 @@
+/* resources.h - resource sets: exact arithmetic on interned kinds.
+ *
+ * What makes two resources distinct (name, type, reservation stack with labels,
+ * disk, revocable, shared, provider, allocation role) is interned once, for the
+ * life of the process, into a kind id. A set is a small array of items sorted by
+ * kind. Scalars are int64 thousandths. Ranges and sets carry their own sorted,
+ * coalesced elements. No floating point in arithmetic. `struct mz_resources` is
+ * also the opaque handle of <mezzo/resources.h>.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_MODEL_RESOURCES_H
+#define MZ_MODEL_RESOURCES_H
+
+#include <mezzo/resources.h>
+#include <mezzo/types.h>
+#include <stdbool.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "mesos/v1/mesos.pb-c.h"
+
+typedef struct mz_resources resources;
+
+void res_done(resources *r); /* frees the content; empty again */
+resources *res_new(void);
+resources *res_copy(const resources *r);
+void res_free(resources *r); /* NULL: no-op */
+void res_clear(resources *r);
+bool res_empty(const resources *r);
+size_t res_count(const resources *r);
+struct mz_res_item res_item(const resources *r, size_t i);
+const struct mz_res_kind *res_kind(uint32_t kind);
+
+void res_add(resources *to, const resources *r);
+/* Takes out whatever of r is in `from`. */
+void res_subtract(resources *from, const resources *r);
+bool res_contains(const resources *r, const resources *part);
+bool res_equal(const resources *a, const resources *b);
+/* Sum over all kinds of that scalar name, thousandths. */
+int64_t res_scalar(const resources *r, const char *name);
+
+enum res_filter {
+	RES_UNRESERVED = 1,
+	RES_RESERVED = 2,
+	RES_REVOCABLE = 4,
+	RES_NON_REVOCABLE = 8,
+	RES_SHARED = 16,
+	RES_NON_SHARED = 32,
+	RES_PERSISTENT = 64,
+	RES_SCALARS = 128,
+};
+/* Items that match every given condition are added to `to`. */
+void res_add_filtered(resources *to, const resources *r, unsigned filters);
+/* Items whose top reservation is exactly `role`. */
+void res_add_reserved_for(resources *to, const resources *r, const char *role);
+/* Unreserved, and reserved to `role` or one of its ancestors. */
+void res_add_allocatable(resources *to, const resources *r, const char *role);
+
+/* The same resources with / without an allocation role. */
+resources *res_allocate(const resources *r, const char *role);
+resources *res_unallocate(const resources *r);
+/* The one allocation role of all items; NULL if there is none or several. */
+const char *res_allocation_role(const resources *r);
+/* Roles of reservations in it, each once: calls fn in order of name. */
+void res_each_reserved_role(const resources *r, void (*fn)(void *arg, const char *role), void *arg);
+
+/* ---- API form ------------------------------------------------------------ */
+
+/* Validates one list as a peer sent it, upgrades it to the post-refinement form
+ * and adds it. -EINVAL with the reason ("resources[2]: …"). Accepts the three
+ * formats of Mesos: pre-refinement, post-refinement and endpoint form. */
+int res_from_pb(Mesos__V1__Resource *const *v, size_t n, resources *to, struct mz_err *err);
+
+enum res_format {
+	RES_FORMAT_POST,     /* reservations[] */
+	RES_FORMAT_PRE,	     /* role "*" and reservation: for frameworks without refinement */
+	RES_FORMAT_ENDPOINT, /* both */
+};
+/* One message per item in the arena; order: as the set was first built (by
+ * kind of first appearance). Refined reservations cannot be written in PRE
+ * and are left out there. */
+size_t res_to_pb(const resources *r, enum res_format f, bool with_allocation, struct arena *a,
+		 Mesos__V1__Resource ***ret);
+
+/* ---- text and JSON forms --------------------------------------------------- */
+
+/* Mesos' syntax: "cpus:24;mem:24576;ports:[31000-32000];cpus(ops):2;tags:{a,b}", or
+ * a JSON array of Resource if it starts with '['+'{'. default_role NULL: "*". */
+int res_parse(const char *text, const char *default_role, resources *to, struct mz_err *err);
+/* The same text form. */
+void res_format_text(const resources *r, struct buf *out);
+/* "[31000-32000, 33000-33010]" of all ranges of that name; false if none. */
+bool res_format_ranges(const resources *r, const char *name, struct buf *out);
+
+/* Names of items, each once, in order; for the endpoint form {cpus, mem, …}. */
+void res_each_name(const resources *r, void (*fn)(void *arg, const char *name, int type), void *arg);
+
+/* The table that modules get. */
+const struct mz_resources_api *res_api(void);
+
+#endif
