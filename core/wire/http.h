@@ -38,6 +38,8 @@ struct http_request {
 const char *http_header(const struct http_request *r, const char *name);
 /* Decoded query argument; the caller frees; NULL if absent. */
 char *http_query(const struct http_request *r, const char *name);
+/* Percent-decoding into a new string; -EINVAL for a broken escape or a %00. */
+int http_decode(const char *s, size_t len, bool plus_is_space, char **ret);
 
 struct http_exchange;
 struct http_stream;
@@ -110,6 +112,8 @@ struct http_router {
 };
 void http_router_done(struct http_router *r);
 void http_route(struct http_router *r, const char *path, http_handler_fn fn, void *arg);
+/* The same, but what lies below the path is not served by it. */
+void http_route_exact(struct http_router *r, const char *path, http_handler_fn fn, void *arg);
 void http_unroute(struct http_router *r, const char *path);
 /* Calls the handler; 404 with an empty body if there is none. */
 void http_dispatch(struct http_router *r, const struct http_request *req, struct http_exchange *x);

@@ -49,7 +49,9 @@ void http_client_call(struct http_client *c, const char *method, const char *tar
 
 /* A streaming answer on a connection of its own. on_open gets status and
  * headers (body: the whole body if the status is not 200); then on_data per
- * chunk, then on_end once (error NULL: ended by the peer). */
+ * chunk, then on_end once (error NULL: ended by the peer). Without an answer
+ * on_end is the only call. None is made from inside open. The owner closes the
+ * stream in any case, also from inside a callback, also after on_end. */
 struct http_client_stream;
 struct http_client_stream_cb {
 	void (*on_open)(void *arg, const struct http_response *r);
