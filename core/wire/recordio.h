@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 
-/* Starts a record of unknown length in `out`; finish puts the length before it. */
+/* Appends one record; `len` is never 0. */
 void recordio_add(struct buf *out, const void *data, size_t len);
 
 struct recordio_reader {
