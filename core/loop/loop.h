@@ -118,7 +118,8 @@ static inline int loop_offload(struct loop *l, loop_fn work, loop_fn done, void 
 	return l->ops->offload(l, work, done, arg);
 }
 
-/* Level-triggered. The fd stays the caller's: close the handle first. */
+/* Level-triggered. The fd stays the caller's: close the handle first. NULL if
+ * the kernel cannot watch it (a regular file). */
 static inline struct loop_fd *loop_fd(struct loop *l, int fd, int events, loop_fd_fn fn, void *arg)
 {
 	return l->ops->fd(l, fd, events, fn, arg);

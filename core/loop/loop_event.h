@@ -8,7 +8,8 @@
 
 struct event_base;
 
-/* Worker threads are started with the first offload (at most n_workers). */
+/* Worker threads are started with the first offload (at most n_workers, at least
+ * one). SIGPIPE is ignored from here on. */
 int loop_event_new(int n_workers, struct loop **ret, struct mz_err *err);
 /* Joins the workers; whatever is still registered is released unseen. */
 void loop_event_free(struct loop *l);

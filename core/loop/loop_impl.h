@@ -1,0 +1,80 @@
+/* loop_impl.h - the insides of the libevent loop, shared by its own files
+ * (loop_event.c, loop_child.c, loop_offload.c). Nobody else includes it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_LOOP_LOOP_IMPL_H
+#define MZ_LOOP_LOOP_IMPL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+
+#include "base/list.h"
+#include "base/vec.h"
+#include "loop/loop.h"
+
+enum { OFFLOAD_MAX = 1024, RANDOM_BUFFER = 512 };
+
+struct posted {
+	loop_fn fn;
+	void *arg;
+};
+typedef VEC(struct posted) posted_vec;
+
+/* The worker threads; everything here but `jobs` is under the mutex. */
+struct offload {
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	struct list queue; /* struct job.link: not started */
+	bool quit;
+	int n_threads, n_threads_max, n_idle, n_queued;
+	pthread_t *threads;
+	/* loop thread only */
+	struct list jobs; /* struct job.all: accepted, done() not yet called */
+	size_t n_jobs;
+};
+
+struct loop_event {
+	struct loop loop;
+	struct event_base *base;
+	bool stop;
+
+	/* The clocks are read by the first who asks in a turn. */
+	bool fresh;
+	int64_t now, wall;
+
+	posted_vec posts;   /* run at the end of this turn */
+	posted_vec running; /* spare capacity while `posts` is drained */
+
+	/* Posts of other threads: `inbox` is under the mutex, `wake_fd` tells. */
+	pthread_mutex_t inbox_mutex;
+	posted_vec inbox;
+	int wake_fd;
+	struct event wake_event;
+	struct event wait_event; /* ends the wait of loop_event_turn() */
+
+	struct list timers, fds, children, signals;
+	struct offload offload;
+
+	unsigned char random[RANDOM_BUFFER];
+	size_t n_random; /* unused bytes at the end of `random` */
+};
+
+static inline struct loop_event *loop_event_of(struct loop *l)
+{
+	return mz_container_of(l, struct loop_event, loop);
+}
+
+int loop_child_spawn(struct loop *l, const struct loop_spawn *s, loop_exit_fn fn, void *arg,
+		     struct loop_child **ret, pid_t *ret_pid, struct mz_err *err);
+int loop_child_adopt(struct loop *l, pid_t pid, loop_exit_fn fn, void *arg, struct loop_child **ret,
+		     struct mz_err *err);
+int loop_child_kill(struct loop *l, struct loop_child *c, int sig);
+void loop_child_leave(struct loop *l, struct loop_child *c);
+void loop_child_free_all(struct loop_event *l);
+
+void loop_offload_init(struct offload *o, int n_workers);
+/* Waits for the work that is running; what has not started never will. */
+void loop_offload_done(struct offload *o);
+int loop_offload_add(struct loop *l, loop_fn work, loop_fn done, void *arg);
+
+#endif
