@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/mem.h"
 
 void buf_done(struct buf *b)
@@ -57,6 +58,7 @@ void buf_addc(struct buf *b, char c)
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 {
 	va_list again;
+	must(fmt != NULL);
 	va_copy(again, ap);
 	buf_reserve(b, 64);
 	size_t room = b->cap - b->len;

@@ -33,9 +33,13 @@ int mz_wrap(struct mz_err *err, const char *fmt, ...)
 	va_end(ap);
 	memcpy(inner, err->msg, sizeof(inner));
 	inner[sizeof(inner) - 1] = '\0';
-	int n = snprintf(err->msg, sizeof(err->msg), "%s: ", context);
-	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, "%s", inner);
+	/* What does not fit is cut; the context is worth more than the end. */
+	snprintf(err->msg, sizeof(err->msg), "%.*s: ", (int)sizeof(err->msg) - 3, context);
+	size_t at = strlen(err->msg), room = sizeof(err->msg) - 1 - at, len = strlen(inner);
+	if (len > room)
+		len = room;
+	memcpy(err->msg + at, inner, len);
+	err->msg[at + len] = '\0';
 	return err->code;
 }
 
