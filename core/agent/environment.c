@@ -1,0 +1,91 @@
+/* environment.c - what an executor finds in its environment. Names and forms are
+ * what executor libraries read; the agent's own environment is not inherited.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "agent/internal.h"
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct env {
+	VEC(char *) v;
+};
+
+/* A later value of the same name replaces the earlier one. */
+static void put(struct env *e, const char *name, const char *value)
+{
+	size_t len = strlen(name);
+	char *line = xasprintf("%s=%s", name, value);
+	for (size_t i = 0; i < e->v.n; i++)
+		if (strncmp(e->v.v[i], line, len + 1) == 0) {
+			free(e->v.v[i]);
+			e->v.v[i] = line;
+			return;
+		}
+	vec_push(&e->v, line);
+}
+
+static void put_duration(struct env *e, const char *name, int64_t ns)
+{
+	struct buf mz_autobuf b = {0};
+	duration_add(&b, ns);
+	put(e, name, buf_str(&b));
+}
+
+static void put_command_environment(struct env *e, const Mesos__V1__CommandInfo *c)
+{
+	if (!c || !c->environment)
+		return;
+	for (size_t i = 0; i < c->environment->n_variables; i++) {
+		const Mesos__V1__Environment__Variable *v = c->environment->variables[i];
+		if (v->value)
+			put(e, v->name, v->value);
+	}
+}
+
+char **executor_environment(const struct executor *ex)
+{
+	const struct agent *a = ex->agent;
+	const Mesos__V1__FrameworkInfo *f = ex->framework->info;
+	bool checkpoint = f->has_checkpoint && f->checkpoint;
+	struct env e = {0};
+	char endpoint[128];
+	snprintf(endpoint, sizeof(endpoint), "%s:%d", a->cfg.ip, a->cfg.port);
+	put(&e, "PATH", DEFAULT_PATH);
+	put(&e, "LIBPROCESS_IP", a->cfg.ip);
+	put(&e, "LIBPROCESS_PORT", "0");
+	put(&e, "MESOS_AGENT_ENDPOINT", endpoint);
+	put(&e, "MESOS_CHECKPOINT", checkpoint ? "1" : "0");
+	put(&e, "MESOS_DIRECTORY", ex->directory);
+	put(&e, "MESOS_SANDBOX", ex->directory);
+	put(&e, "MESOS_EXECUTOR_ID", ex->id);
+	put(&e, "MESOS_FRAMEWORK_ID", ex->framework->id);
+	put(&e, "MESOS_HTTP_COMMAND_EXECUTOR", ex->command ? "1" : "0");
+	put(&e, "MESOS_SLAVE_ID", a->id);
+	put(&e, "MESOS_SLAVE_PID", a->pid);
+	int64_t grace = a->cfg.executor_shutdown_grace_ns;
+	if (ex->info->shutdown_grace_period)
+		grace = ex->info->shutdown_grace_period->nanoseconds;
+	put_duration(&e, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace);
+	if (checkpoint) {
+		put_duration(&e, "MESOS_RECOVERY_TIMEOUT", a->cfg.recovery_timeout_ns);
+		put(&e, "MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs");
+	}
+	if (ex->command) {
+		resources *r = executor_resources(ex);
+		const char *role = res_allocation_role(r);
+		if (role)
+			put(&e, "MESOS_ALLOCATION_ROLE", role);
+		res_free(r);
+	}
+	put_command_environment(&e, ex->info->command);
+	vec_push(&e.v, NULL);
+	return e.v.v;
+}
+
+void environment_free(char **env)
+{
+	for (char **p = env; p && *p; p++)
+		free(*p);
+	free(env);
+}

@@ -1,0 +1,465 @@
+/* executors.c - the life of an executor: container, subscription, end.
+ *
+ *	registering --subscribe--> running --shutdown--> terminating --exit--> terminated
+ *
+ * An executor is on record before its container is launched, and leaves the
+ * record when its container has ended and every update of its tasks has been
+ * acknowledged. Not here: its tasks (launch.c), its HTTP calls (api/executor.c).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "agent/internal.h"
+
+#define HEARTBEAT_NS (30 * 60 * NS_PER_SEC)
+
+struct executor *executor_find(struct framework *f, const char *id)
+{
+	return map_get(&f->executors, id);
+}
+
+void executor_step(struct executor *ex, int event)
+{
+	struct mz_err err;
+	int next = fsm_step(fsm_agent_executor(), ex->id, ex->fsm, event, &err);
+	if (next < 0)
+		log_warning(AREA, "%s", err.msg);
+	else
+		ex->fsm = next;
+}
+
+struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command)
+{
+	struct agent *a = f->agent;
+	struct executor *ex = xnew(struct executor);
+	ex->framework = f;
+	ex->agent = a;
+	ex->info = (Mesos__V1__ExecutorInfo *)pb_copy(&info->base, &ex->arena);
+	ex->id = xstrdup(info->executor_id->value);
+	ex->command = command;
+	ex->fsm = AGENT_EXECUTOR_REGISTERING;
+	ex->end_state = ex->end_reason = -1;
+	struct uuid uuid;
+	char text[UUID_TEXT];
+	loop_uuid(a->loop, &uuid);
+	uuid_format(&uuid, text);
+	ex->container_id = xstrdup(text);
+	ex->directory = xasprintf("%s/slaves/%s/frameworks/%s/executors/%s/runs/%s", a->cfg.work_dir, a->id, f->id,
+				  ex->id, ex->container_id);
+	ex->key = xasprintf("executor/%s/%s/%s", f->id, ex->id, ex->container_id);
+	if (a->cfg.switch_user) {
+		const Mesos__V1__CommandInfo *c = info->command;
+		ex->user = xstrdup(c && c->user ? c->user : f->info->user);
+	}
+	map_put(&f->executors, ex->id, ex);
+	map_put(&a->containers, ex->container_id, ex);
+	return ex;
+}
+
+void executor_save(struct executor *ex, store_done_fn fn, void *arg)
+{
+	Mezzo__Records__AgentExecutor r = MEZZO__RECORDS__AGENT_EXECUTOR__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	Mesos__V1__ContainerID cid = MESOS__V1__CONTAINER_ID__INIT;
+	fid.value = ex->framework->id;
+	cid.value = ex->container_id;
+	r.framework_id = &fid;
+	r.info = ex->info;
+	r.container_id = &cid;
+	r.directory = ex->directory;
+	r.has_command_executor = 1;
+	r.command_executor = ex->command;
+	r.user = ex->user;
+	if (ex->ended) {
+		r.has_ended = r.has_wait_status = 1;
+		r.ended = 1;
+		r.wait_status = ex->wait_status;
+	}
+	struct buf mz_autobuf b = {0};
+	pb_encode(&r.base, &b);
+	store_put(ex->agent->deps.store, ex->key, b.data, b.len, fn, arg);
+}
+
+resources *executor_resources(const struct executor *ex)
+{
+	resources *r = res_new();
+	(void)res_from_pb(ex->info->resources, ex->info->n_resources, r, NULL); /* checked by the master */
+	for (size_t i = 0; i < ex->tasks.n; i++)
+		if (!task_state_is_terminal(ex->tasks.v[i]->state))
+			res_add(r, ex->tasks.v[i]->resources);
+	return r;
+}
+
+/* ---- events to it ------------------------------------------------------------ */
+
+void executor_send(struct executor *ex, Mesos__V1__Executor__Event *e)
+{
+	if (!ex->stream)
+		return;
+	struct buf mz_autobuf body = {0}, record = {0};
+	codec_encode(ex->codec, &e->base, &body);
+	recordio_add(&record, body.data, body.len);
+	int rc = http_send(ex->stream, record.data, record.len);
+	if (rc < 0)
+		log_warning(AREA, "Executor '%s' does not take its events: %d", ex->id, rc);
+}
+
+static void send_plain(struct executor *ex, Mesos__V1__Executor__Event__Type type)
+{
+	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
+	e.has_type = 1;
+	e.type = type;
+	executor_send(ex, &e);
+}
+
+static void on_heartbeat(void *arg)
+{
+	struct executor *ex = arg;
+	ex->heartbeat = loop_timer(ex->agent->loop, HEARTBEAT_NS, on_heartbeat, ex);
+	send_plain(ex, MESOS__V1__EXECUTOR__EVENT__TYPE__HEARTBEAT);
+}
+
+void executor_stream_gone(void *arg)
+{
+	struct executor *ex = arg;
+	log_debug(AREA, "Executor '%s' has closed its stream", ex->id);
+	ex->stream = NULL;
+}
+
+void executor_attach(struct executor *ex, struct http_stream *s, enum codec codec)
+{
+	if (ex->stream)
+		http_close(ex->stream); /* the newest subscription wins */
+	ex->stream = s;
+	ex->codec = codec;
+	s->on_gone = executor_stream_gone;
+	s->arg = ex;
+	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
+	ex->heartbeat = loop_timer(ex->agent->loop, HEARTBEAT_NS, on_heartbeat, ex);
+}
+
+static void send_subscribed(struct executor *ex)
+{
+	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
+	Mesos__V1__Executor__Event__Subscribed s = MESOS__V1__EXECUTOR__EVENT__SUBSCRIBED__INIT;
+	Mesos__V1__ContainerID cid = MESOS__V1__CONTAINER_ID__INIT;
+	cid.value = ex->container_id;
+	s.executor_info = ex->info;
+	s.framework_info = ex->framework->info;
+	s.agent_info = ex->agent->info;
+	s.container_id = &cid;
+	e.has_type = 1;
+	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SUBSCRIBED;
+	e.subscribed = &s;
+	executor_send(ex, &e);
+}
+
+void executor_on_updated(void *arg, const struct mz_err *err)
+{
+	(void)arg;
+	if (err)
+		log_warning(AREA, "Resources of a container could not be updated: %s", err->msg);
+}
+
+/* It is there (again): it gets SUBSCRIBED and what was queued for it. */
+void executor_subscribed(struct executor *ex)
+{
+	struct agent *a = ex->agent;
+	loop_timer_cancel(a->loop, ex->timer);
+	ex->timer = NULL;
+	bool first = !ex->subscribed_once;
+	ex->subscribed_once = true;
+	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
+		executor_step(ex, AGENT_EXECUTOR_SUBSCRIBED);
+	send_subscribed(ex);
+	if (!ex->command) {
+		resources *r = executor_resources(ex);
+		a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, executor_on_updated, NULL);
+		res_free(r);
+	}
+	bool any = false;
+	for (size_t i = 0; i < ex->tasks.n; i++)
+		if (!task_state_is_terminal(ex->tasks.v[i]->state))
+			any = true;
+	if (!any && first && !ex->recovered) {
+		/* Its tasks were killed while it started. */
+		executor_shutdown(ex);
+		return;
+	}
+	for (size_t i = 0; i < ex->tasks.n; i++)
+		if (task_is_queued(ex->tasks.v[i]))
+			executor_deliver(ex, ex->tasks.v[i]);
+}
+
+/* ---- its container ------------------------------------------------------------- */
+
+static void on_registration_timeout(void *arg)
+{
+	struct executor *ex = arg;
+	ex->timer = NULL;
+	executor_destroy(ex, MESOS__V1__TASK_STATE__TASK_FAILED,
+			 MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT,
+			 "Executor did not subscribe within the registration timeout");
+}
+
+static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
+{
+	struct agent *a = ((void **)arg)[0];
+	mz_autofree char *container_id = ((void **)arg)[1];
+	free(arg);
+	struct executor *ex = map_get(&a->containers, container_id);
+	if (!ex)
+		return;
+	ex->launch_pending = false;
+	if (err) {
+		a->metrics.container_launch_errors++;
+		log_warning(AREA, "Container '%s' of executor '%s' could not be launched: %s", container_id, ex->id,
+			    err->msg);
+		mz_autofree char *why = xasprintf("Failed to launch container: %s", err->msg);
+		struct mz_termination t = {.size = sizeof(t),
+					   .wait_status = -1,
+					   .state = MESOS__V1__TASK_STATE__TASK_FAILED,
+					   .reason = MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED,
+					   .message = why};
+		on_container_exited(a, container_id, &t);
+		return;
+	}
+	ex->launched = true;
+	ex->pid = pid;
+	if (ex->fsm == AGENT_EXECUTOR_TERMINATING)
+		executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+}
+
+/* The task (and executor) records are durable: the container may start. */
+void executor_launch(struct executor *ex)
+{
+	struct agent *a = ex->agent;
+	struct arena mz_autoarena m = {0};
+	const Mesos__V1__CommandInfo *c = ex->info->command;
+	char **env = executor_environment(ex);
+	resources *r = executor_resources(ex);
+	size_t n = 0;
+	const char **argv = arena_alloc(&m, sizeof(*argv) * (5 + (c ? c->n_arguments : 0)));
+	if (c && (!c->has_shell || c->shell)) {
+		argv[n++] = "/bin/sh";
+		argv[n++] = "-c";
+		argv[n++] = c->value ? c->value : "";
+	} else if (c) {
+		argv[n++] = c->value ? c->value : "";
+		for (size_t i = 1; i < c->n_arguments; i++)
+			argv[n++] = c->arguments[i];
+	}
+	argv[n] = NULL;
+	struct container_config cfg = {
+		.id = ex->container_id,
+		.framework_id = ex->framework->id,
+		.executor_id = ex->id,
+		.task_id = ex->command ? ex->id : NULL,
+		.user = ex->user,
+		.directory = ex->directory,
+		.argv = argv,
+		.env = (const char *const *)env,
+		.resources = r,
+		.command = ex->command_task ? ex->command_task->command : c,
+		.container = ex->command_task ? ex->command_task->container : ex->info->container,
+		.executor = ex->info,
+		.task = ex->command_task,
+		.role = res_allocation_role(r),
+		.checkpoint = ex->framework->info->has_checkpoint && ex->framework->info->checkpoint,
+	};
+	void **arg = xcalloc(2, sizeof(*arg));
+	arg[0] = a;
+	arg[1] = xstrdup(ex->container_id);
+	ex->launch_pending = true;
+	ex->timer = loop_timer(a->loop, a->cfg.executor_registration_timeout_ns, on_registration_timeout, ex);
+	a->deps.containers->ops->launch(a->deps.containers, &cfg, on_launched, arg);
+	res_free(r);
+	environment_free(env);
+}
+
+/* ---- its end ------------------------------------------------------------------- */
+
+static void on_shutdown_timeout(void *arg)
+{
+	struct executor *ex = arg;
+	ex->timer = NULL;
+	log_info(AREA, "Executor '%s' did not end within its grace period", ex->id);
+	executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+}
+
+void executor_shutdown(struct executor *ex)
+{
+	struct agent *a = ex->agent;
+	if (ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED)
+		return;
+	executor_step(ex, AGENT_EXECUTOR_SHUTDOWN);
+	loop_timer_cancel(a->loop, ex->timer);
+	ex->timer = NULL;
+	if (!ex->stream) {
+		executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+		return;
+	}
+	send_plain(ex, MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
+	int64_t grace = a->cfg.executor_shutdown_grace_ns;
+	if (ex->info->shutdown_grace_period)
+		grace = ex->info->shutdown_grace_period->nanoseconds;
+	ex->timer = loop_timer(a->loop, grace, on_shutdown_timeout, ex);
+}
+
+void executor_destroy(struct executor *ex, int state, int reason, const char *message)
+{
+	struct agent *a = ex->agent;
+	if (ex->fsm == AGENT_EXECUTOR_TERMINATED)
+		return;
+	if (ex->fsm != AGENT_EXECUTOR_TERMINATING)
+		executor_step(ex, AGENT_EXECUTOR_SHUTDOWN);
+	loop_timer_cancel(a->loop, ex->timer);
+	ex->timer = NULL;
+	ex->end_state = state;
+	ex->end_reason = reason;
+	if (message)
+		xset(&ex->end_message, message);
+	struct mz_err err;
+	if (a->deps.containers->ops->terminate(a->deps.containers, ex->container_id, &err) == -ENOENT &&
+	    !ex->launch_pending) {
+		/* It was never launched: the record of its start was not durable yet. */
+		struct mz_termination t = {.size = sizeof(t), .wait_status = -1, .state = -1, .reason = -1};
+		on_container_exited(a, ex->container_id, &t);
+	}
+}
+
+/* The update that a live task gets because its executor ended. */
+static void end_task(struct executor *ex, struct task *t, const struct mz_termination *why)
+{
+	int state = ex->end_state, reason = ex->end_reason;
+	const char *message = ex->end_message;
+	if (why->reason >= 0) {
+		state = why->state;
+		reason = why->reason;
+		message = why->message;
+	}
+	if (state < 0)
+		state = task_is_queued(t) ? MESOS__V1__TASK_STATE__TASK_DROPPED : MESOS__V1__TASK_STATE__TASK_FAILED;
+	if (reason < 0)
+		reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
+	update_make(t->framework, t->id, t, (Mesos__V1__TaskState)state, reason,
+		    message ? message : why->message ? why->message : "Executor terminated");
+}
+
+static void send_exited(struct executor *ex)
+{
+	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__ExitedExecutor x = MEZZO__LINK__EXITED_EXECUTOR__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	Mesos__V1__ExecutorID eid = MESOS__V1__EXECUTOR_ID__INIT;
+	fid.value = ex->framework->id;
+	eid.value = ex->id;
+	x.framework_id = &fid;
+	x.executor_id = &eid;
+	x.status = ex->wait_status;
+	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXITED_EXECUTOR;
+	to.exited_executor = &x;
+	agent_send(ex->agent, &to);
+}
+
+static void close_stream(struct executor *ex)
+{
+	if (ex->stream)
+		http_close(ex->stream);
+	ex->stream = NULL;
+	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
+	loop_timer_cancel(ex->agent->loop, ex->timer);
+	ex->heartbeat = ex->timer = NULL;
+}
+
+void on_container_exited(void *arg, const char *id, const struct mz_termination *t)
+{
+	struct agent *a = arg;
+	struct executor *ex = map_del(&a->containers, id);
+	if (!ex || a->stopping)
+		return;
+	struct framework *f = ex->framework;
+	log_debug(AREA, "Executor '%s' of framework '%s' ended with wait status %d", ex->id, f->id, t->wait_status);
+	ex->launched = ex->launched || t->wait_status >= 0;
+	ex->wait_status = t->wait_status;
+	ex->ended = true;
+	ex->fsm = AGENT_EXECUTOR_TERMINATED;
+	a->metrics.executors_terminated++;
+	close_stream(ex);
+	map_del(&f->executors, ex->id);
+	vec_push(&f->ended_executors, ex);
+	/* From the back: completing a task takes it out of the list. */
+	for (size_t i = ex->tasks.n; i-- > 0;) {
+		struct task *task = ex->tasks.v[i];
+		if (!task_state_is_terminal(task->state) && !f->shutting_down)
+			end_task(ex, task, t);
+	}
+	if (!ex->command)
+		send_exited(ex);
+	gc_schedule(a, ex->directory, loop_wall(a->loop), true);
+	if (f->shutting_down) {
+		executor_forget_tasks(ex);
+	} else {
+		if (ex->tasks.n)
+			executor_save(ex, NULL, NULL);
+		executor_maybe_complete(ex);
+	}
+	agent_maybe_recovered(a);
+}
+
+/* Of a framework that is gone: nobody will acknowledge anything. */
+void executor_forget_tasks(struct executor *ex)
+{
+	size_t n = ex->tasks.n;
+	while (n-- > 0) {
+		struct task *t = ex->tasks.v[n];
+		if (!task_state_is_terminal(t->state))
+			t->state = MESOS__V1__TASK_STATE__TASK_KILLED;
+		bool last = n == 0;
+		task_complete(t); /* with the last one the executor may be gone, too */
+		if (last)
+			return;
+	}
+	executor_maybe_complete(ex);
+}
+
+/* Ended, and all its updates acknowledged: it becomes history. */
+void executor_maybe_complete(struct executor *ex)
+{
+	struct framework *f = ex->framework;
+	struct agent *a = ex->agent;
+	if (!ex->ended || ex->tasks.n)
+		return;
+	for (size_t i = 0; i < f->ended_executors.n; i++)
+		if (f->ended_executors.v[i] == ex) {
+			vec_remove(&f->ended_executors, i);
+			vec_push(&f->completed_executors, ex);
+			break;
+		}
+	store_delete(a->deps.store, ex->key, NULL, NULL);
+	if (f->completed_executors.n > a->cfg.max_completed_executors) {
+		executor_free(f->completed_executors.v[0]);
+		vec_remove(&f->completed_executors, 0);
+	}
+	framework_maybe_complete(f);
+}
+
+void executor_free(struct executor *ex)
+{
+	if (!ex)
+		return;
+	close_stream(ex);
+	for (size_t i = 0; i < ex->tasks.n; i++)
+		task_free(ex->tasks.v[i]);
+	vec_done(&ex->tasks);
+	for (size_t i = 0; i < ex->completed_tasks.n; i++)
+		task_free(ex->completed_tasks.v[i]);
+	vec_done(&ex->completed_tasks);
+	arena_done(&ex->arena);
+	free(ex->id);
+	free(ex->container_id);
+	free(ex->directory);
+	free(ex->user);
+	free(ex->key);
+	free(ex->end_message);
+	free(ex);
+}

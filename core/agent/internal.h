@@ -1,0 +1,241 @@
+/* internal.h - what the files of core/agent share. Nobody else includes it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_AGENT_INTERNAL_H
+#define MZ_AGENT_INTERNAL_H
+
+#include "agent/agent.h"
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "mesos/v1/executor.pb-c.h"
+#include "mezzo/link.pb-c.h"
+#include "mezzo/records.pb-c.h"
+#include "model/model.h"
+#include "wire/codec.h"
+
+#define AREA "agent"
+
+
+struct framework;
+struct executor;
+struct task;
+
+/* A status update that is not acknowledged by the framework yet. */
+struct update {
+	struct update *next;
+	char *key; /* of its record */
+	bool durable, from_executor;
+	unsigned char uuid[UUID_BYTES];
+	Mesos__V1__TaskState state;
+	void *status; /* packed TaskStatus */
+	size_t size;
+	struct task *task; /* NULL: the task is gone, only the durability callback is awaited */
+};
+
+struct task {
+	struct framework *framework;
+	struct executor *executor;
+	char *id, *name;
+	void *info; /* packed TaskInfo */
+	size_t info_size;
+	resources *resources;
+	int fsm;		     /* enum agent_task_state */
+	Mesos__V1__TaskState state;  /* latest */
+	/* The stream of updates: head is outstanding once sent. */
+	struct update *updates, **updates_end;
+	uint32_t n_updates_ever; /* numbers the records */
+	bool sent;		 /* head has been sent over the current link */
+	int64_t retry_ns;
+	struct loop_timer *retry;
+	bool terminal_acked;
+	uint32_t group; /* of tasks launched together; 0: none */
+	bool durable;	/* its record is on disk */
+	/* Statuses shown to clients: the last of each run of equal states. */
+	VEC(struct mz_bytes) statuses;
+	VEC(Mesos__V1__TaskState) status_states;
+};
+
+struct executor {
+	struct framework *framework;
+	struct agent *agent;
+	char *id, *container_id, *directory, *user;
+	char *key; /* of its record */
+	struct arena arena;
+	Mesos__V1__ExecutorInfo *info;
+	Mesos__V1__TaskInfo *command_task; /* command executors: the one task, until launched */
+	bool command;	/* started by us for a TaskInfo.command */
+	int fsm;	/* enum agent_executor_state */
+	bool launched;	/* the container exists: on_exited will follow */
+	bool launch_pending;
+	bool subscribed_once, recovered;
+	int32_t pid;
+	struct http_stream *stream;
+	enum codec codec;
+	struct loop_timer *timer; /* registration, shutdown */
+	struct loop_timer *heartbeat;
+	VEC(struct task *) tasks;	    /* live: queued, launched, or unacknowledged */
+	VEC(struct task *) completed_tasks; /* bounded */
+	/* Why it is being terminated, for its tasks; reason -1: no particular one. */
+	int end_state, end_reason;
+	char *end_message;
+	int32_t wait_status;
+	bool ended;
+};
+
+struct framework {
+	struct agent *agent;
+	char *id;
+	struct arena arena;
+	Mesos__V1__FrameworkInfo *info;
+	uint32_t capabilities;
+	bool shutting_down;
+	struct map executors; /* id -> struct executor, not ended */
+	struct map tasks;     /* id -> struct task, live */
+	VEC(struct executor *) ended_executors;     /* with unacknowledged updates */
+	VEC(struct executor *) completed_executors; /* bounded history */
+};
+
+struct sandbox {
+	struct list node; /* in agent.gc, oldest first */
+	char *directory, *key;
+	int64_t ended_wall_ns;
+	bool removing;
+	struct agent *agent;
+};
+
+struct agent_metrics {
+	uint64_t tasks[16]; /* terminal states, by TaskState */
+	uint64_t valid_status_updates, invalid_status_updates;
+	uint64_t valid_framework_messages, invalid_framework_messages;
+	uint64_t executors_terminated, executors_preempted, container_launch_errors;
+	uint64_t recovery_errors, gc_succeeded, gc_failed;
+	uint64_t fetches_succeeded, fetches_failed;
+	double recovery_secs;
+};
+
+enum agent_phase { AGENT_NEW, AGENT_READING, AGENT_REATTACHING, AGENT_RECOVERED };
+
+struct agent {
+	struct agent_config cfg;
+	struct agent_deps deps;
+	struct loop *loop;
+	struct arena arena;
+	Mesos__V1__AgentInfo *info;
+	char *id; /* NULL until registered */
+	char *pid; /* "slave(1)@ip:port" */
+	resources *total;
+	enum agent_phase phase;
+	bool stopping, reattached, rebooted;
+	Mesos__V1__AgentInfo *old_info; /* from the record, or NULL */
+	uint32_t n_groups;
+	double start_time;
+	int64_t start_ns, recover_started_ns;
+
+	char *master; /* address, or NULL */
+	bool dialing, registered;
+	struct link *link;
+	char *master_hostname;
+	int64_t ping_timeout_ns, register_backoff_ns;
+	struct loop_timer *dial_timer, *ping_timer, *recover_timer, *gc_timer;
+
+	struct map frameworks;	/* id -> struct framework */
+	struct map containers;	/* container id -> struct executor, not ended */
+	VEC(struct framework *) completed_frameworks;
+	struct list gc;
+	size_t n_gc;
+	struct agent_metrics metrics;
+};
+
+/* agent.c */
+size_t agent_capabilities(struct arena *m, Mesos__V1__AgentInfo__Capability ***ret);
+void agent_fatal(struct agent *a, const char *fmt, ...) MZ_PRINTF(2, 3);
+
+/* link.c: the connection to the master */
+void agent_dial(struct agent *a);
+void agent_drop_link(struct agent *a);
+void agent_send(struct agent *a, Mezzo__Link__ToMaster *m); /* dropped if there is no link */
+
+/* frameworks.c */
+struct framework *framework_find(struct agent *a, const char *id);
+struct framework *framework_add(struct agent *a, const Mesos__V1__FrameworkInfo *info);
+void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info);
+void framework_shutdown(struct framework *f);
+/* Moves it to the history when nothing of it is left. */
+void framework_maybe_complete(struct framework *f);
+void framework_free(struct framework *f);
+bool framework_partition_aware(const struct framework *f);
+
+/* executors.c */
+struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command);
+struct executor *executor_find(struct framework *f, const char *id);
+void executor_launch(struct executor *ex);
+void executor_save(struct executor *ex, store_done_fn fn, void *arg);
+/* Asks it to end; destroyed after its grace period. */
+void executor_shutdown(struct executor *ex);
+/* Destroys its container; its live tasks get this state and reason (-1: by default). */
+void executor_destroy(struct executor *ex, int state, int reason, const char *message);
+void executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
+void executor_subscribed(struct executor *ex);
+void executor_on_updated(void *arg, const struct mz_err *err);
+void executor_stream_gone(void *arg);
+void executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
+/* Its container's resources: its own and those of its live tasks. The caller frees. */
+resources *executor_resources(const struct executor *ex);
+void executor_maybe_complete(struct executor *ex);
+void executor_forget_tasks(struct executor *ex);
+void executor_free(struct executor *ex);
+void executor_step(struct executor *ex, int event);
+void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
+
+/* environment.c: what an executor finds in its environment */
+char **executor_environment(const struct executor *ex);
+void environment_free(char **env);
+
+/* launch.c, tasks.c */
+void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m);
+void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m);
+struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group);
+void task_free(struct task *t);
+void task_step(struct task *t, int event);
+const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a);
+void executor_deliver(struct executor *ex, struct task *t);
+void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status);
+bool task_is_queued(const struct task *t);
+/* Moves a task whose terminal update is acknowledged to its executor's history. */
+void task_complete(struct task *t);
+
+/* updates.c: the status update manager */
+/* An update of the agent's own making for a task it knows or not. message may be NULL. */
+void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
+		 const char *message);
+/* From an executor; complete and checked. Acknowledged to the executor when durable. */
+void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskStatus *status);
+void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
+void updates_resume(struct agent *a); /* a link is there again */
+void updates_pause(struct agent *a);
+void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus *status);
+void task_drop_updates(struct task *t);
+
+/* recover.c */
+void agent_recovered(struct agent *a);
+/* An executor has returned, or ended: perhaps that was the last to wait for. */
+void agent_maybe_recovered(struct agent *a);
+int agent_check_reconfiguration(struct agent *a, struct mz_err *err);
+
+/* gc.c */
+void gc_schedule(struct agent *a, const char *directory, int64_t ended_wall_ns, bool save);
+void gc_restore(struct agent *a, const char *key, const char *directory, double ended);
+void gc_start(struct agent *a);
+void gc_done(struct agent *a);
+int64_t gc_max_age_ns(struct agent *a);
+
+/* api/ */
+void api_routes(struct agent *a);
+void api_unroute(struct agent *a);
+
+#endif

@@ -1,0 +1,338 @@
+/* recover.c - the agent's records become its state again: frameworks, executors,
+ * tasks and update streams are rebuilt, containers re-attached, and executors
+ * given a moment to subscribe before the master is told what runs.
+ *
+ * A record that cannot be read costs itself: it is logged, counted and skipped.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/internal.h"
+
+/* Why each kind of record is read in this order: the later ones refer to the
+ * earlier ones. */
+struct reader {
+	struct agent *agent;
+	struct arena arena;
+};
+
+static int bad_record(struct agent *a, const char *key, const char *why)
+{
+	a->metrics.recovery_errors++;
+	log_error(AREA, "Record '%s' cannot be used, ignoring: %s", key, why);
+	return 0;
+}
+
+static int on_self(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	if (strcmp(key, "agent") != 0)
+		return 0;
+	Mezzo__Records__AgentSelf *r = (Mezzo__Records__AgentSelf *)pb_decode(&mezzo__records__agent_self__descriptor,
+									     &m, data, size, &err);
+	if (!r || !r->info->id)
+		return bad_record(a, key, r ? "No id" : err.msg);
+	a->id = xstrdup(r->info->id->value);
+	a->old_info = (Mesos__V1__AgentInfo *)pb_copy(&r->info->base, &a->arena);
+	a->rebooted = r->boot_id && a->cfg.boot_id && strcmp(r->boot_id, a->cfg.boot_id) != 0;
+	a->info->id = PB_NEW(&a->arena, Mesos__V1__AgentID, mesos__v1__agent_id);
+	a->info->id->value = arena_strdup(&a->arena, a->id);
+	return 0;
+}
+
+static int on_framework(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentFramework *r = (Mezzo__Records__AgentFramework *)pb_decode(
+		&mezzo__records__agent_framework__descriptor, &m, data, size, &err);
+	if (!r || !r->info->id)
+		return bad_record(a, key, r ? "No id" : err.msg);
+	framework_add(a, r->info);
+	return 0;
+}
+
+static int on_executor(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentExecutor *r = (Mezzo__Records__AgentExecutor *)pb_decode(
+		&mezzo__records__agent_executor__descriptor, &m, data, size, &err);
+	if (!r)
+		return bad_record(a, key, err.msg);
+	struct framework *f = framework_find(a, r->framework_id->value);
+	if (!f)
+		return bad_record(a, key, "Its framework is unknown");
+	if (executor_find(f, r->info->executor_id->value))
+		return bad_record(a, key, "There are two executors of that id");
+	struct executor *ex = executor_new(f, r->info, r->command_executor);
+	map_del(&a->containers, ex->container_id);
+	xset(&ex->container_id, r->container_id->value);
+	xset(&ex->directory, r->directory);
+	xset(&ex->user, r->user);
+	xset(&ex->key, key);
+	ex->recovered = true;
+	ex->launched = true;
+	ex->subscribed_once = true;
+	ex->ended = r->ended;
+	ex->wait_status = r->wait_status;
+	if (ex->ended) {
+		map_del(&f->executors, ex->id);
+		vec_push(&f->ended_executors, ex);
+		ex->fsm = AGENT_EXECUTOR_TERMINATED;
+	} else {
+		map_put(&a->containers, ex->container_id, ex);
+	}
+	return 0;
+}
+
+static struct executor *executor_of_container(struct framework *f, const char *container_id)
+{
+	struct executor *ex = map_get(&f->agent->containers, container_id);
+	for (size_t i = 0; !ex && i < f->ended_executors.n; i++)
+		if (strcmp(f->ended_executors.v[i]->container_id, container_id) == 0)
+			ex = f->ended_executors.v[i];
+	return ex;
+}
+
+static int on_task(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentTask *r = (Mezzo__Records__AgentTask *)pb_decode(
+		&mezzo__records__agent_task__descriptor, &m, data, size, &err);
+	if (!r)
+		return bad_record(a, key, err.msg);
+	struct framework *f = framework_find(a, r->framework_id->value);
+	struct executor *ex = f ? executor_of_container(f, r->container_id->value) : NULL;
+	if (!ex)
+		return bad_record(a, key, "Its executor is unknown");
+	struct task *t = task_new(f, r->task, 0);
+	t->executor = ex;
+	t->durable = true;
+	task_step(t, AGENT_TASK_DELIVERED); /* perhaps: the executor tells */
+	if (ex->command && !ex->command_task)
+		ex->command_task = (Mesos__V1__TaskInfo *)pb_copy(&r->task->base, &ex->arena);
+	vec_push(&ex->tasks, t);
+	return 0;
+}
+
+static int on_update(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentUpdate *r = (Mezzo__Records__AgentUpdate *)pb_decode(
+		&mezzo__records__agent_update__descriptor, &m, data, size, &err);
+	if (!r || r->status->uuid.len != UUID_BYTES)
+		return bad_record(a, key, r ? "No uuid" : err.msg);
+	struct framework *f = framework_find(a, r->framework_id->value);
+	struct task *t = f ? map_get(&f->tasks, r->status->task_id->value) : NULL;
+	if (!t) {
+		/* Acknowledged to the end, and the rest of its records is gone. */
+		store_delete(a->deps.store, key, NULL, NULL);
+		return 0;
+	}
+	update_restore(t, key, r->status);
+	return 0;
+}
+
+static int on_sandbox(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentSandbox *r = (Mezzo__Records__AgentSandbox *)pb_decode(
+		&mezzo__records__agent_sandbox__descriptor, &m, data, size, &err);
+	if (!r)
+		return bad_record(a, key, err.msg);
+	gc_restore(a, key, r->directory, r->ended_time);
+	return 0;
+}
+
+/* ---- after reading ------------------------------------------------------------------ */
+
+static bool checkpoints(const struct framework *f)
+{
+	return f->info->has_checkpoint && f->info->checkpoint;
+}
+
+static void on_reregistration_timeout(void *arg)
+{
+	struct agent *a = arg;
+	a->recover_timer = NULL;
+	VEC(struct executor *) silent = {0};
+	map_each(&a->containers, e) {
+		struct executor *ex = e->value;
+		if (!ex->stream && ex->fsm != AGENT_EXECUTOR_TERMINATING)
+			vec_push(&silent, ex);
+	}
+	for (size_t i = 0; i < silent.n; i++) {
+		log_warning(AREA, "Executor '%s' did not return after the restart", silent.v[i]->id);
+		executor_destroy(silent.v[i], MESOS__V1__TASK_STATE__TASK_FAILED,
+				 MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REREGISTRATION_TIMEOUT,
+				 "Executor did not subscribe again after the agent's restart");
+	}
+	vec_done(&silent);
+	agent_recovered(a);
+}
+
+static bool all_returned(struct agent *a)
+{
+	map_each(&a->containers, e) {
+		struct executor *ex = e->value;
+		if (!ex->stream && ex->fsm != AGENT_EXECUTOR_TERMINATING)
+			return false;
+	}
+	return true;
+}
+
+void agent_maybe_recovered(struct agent *a)
+{
+	if (a->phase != AGENT_REATTACHING || !a->reattached || !all_returned(a))
+		return;
+	loop_timer_cancel(a->loop, a->recover_timer);
+	a->recover_timer = NULL;
+	agent_recovered(a);
+}
+
+/* Everything that can be known is known: the master may be told. */
+void agent_recovered(struct agent *a)
+{
+	a->phase = AGENT_RECOVERED;
+	a->metrics.recovery_secs = (double)(loop_now(a->loop) - a->recover_started_ns) / 1e9;
+	VEC(struct framework *) all = {0};
+	map_each(&a->frameworks, e)
+		vec_push(&all, e->value);
+	for (size_t i = 0; i < all.n; i++) {
+		struct framework *f = all.v[i];
+		VEC(struct executor *) ended = {0};
+		for (size_t k = 0; k < f->ended_executors.n; k++)
+			vec_push(&ended, f->ended_executors.v[k]);
+		size_t n_before = ended.n;
+		for (size_t k = 0; k < n_before; k++)
+			if (!ended.v[k]->tasks.n)
+				executor_maybe_complete(ended.v[k]);
+		vec_done(&ended);
+		if (n_before == 0)
+			framework_maybe_complete(f);
+	}
+	vec_done(&all);
+	gc_start(a);
+	log_info(AREA, "Recovered %zu frameworks and %zu containers", a->frameworks.n, a->containers.n);
+	agent_dial(a);
+}
+
+static void on_reattached(void *arg, const struct mz_err *err)
+{
+	struct agent *a = arg;
+	if (err) {
+		agent_fatal(a, "Containers could not be recovered: %s", err->msg);
+		return;
+	}
+	a->reattached = true;
+	/* Frameworks that do not checkpoint: the master counts their tasks as lost. */
+	VEC(struct executor *) lost = {0};
+	map_each(&a->containers, e) {
+		struct executor *ex = e->value;
+		if (!checkpoints(ex->framework))
+			vec_push(&lost, ex);
+	}
+	for (size_t i = 0; i < lost.n; i++) {
+		lost.v[i]->framework->shutting_down = true;
+		executor_destroy(lost.v[i], -1, -1, NULL);
+	}
+	vec_done(&lost);
+	if (all_returned(a))
+		agent_recovered(a);
+	else
+		a->recover_timer = loop_timer(a->loop, a->cfg.executor_reregistration_timeout_ns,
+					      on_reregistration_timeout, a);
+}
+
+static void reattach(struct agent *a)
+{
+	struct arena mz_autoarena m = {0};
+	size_t n = 0;
+	struct container_config *v = arena_calloc(&m, sizeof(*v) * (a->containers.n + 1));
+	const struct container_config **list = arena_calloc(&m, sizeof(*list) * (a->containers.n + 1));
+	VEC(resources *) sets = {0};
+	map_each(&a->containers, e) {
+		struct executor *ex = e->value;
+		resources *r = executor_resources(ex);
+		vec_push(&sets, r);
+		v[n] = (struct container_config){
+			.id = ex->container_id,
+			.framework_id = ex->framework->id,
+			.executor_id = ex->id,
+			.task_id = ex->command ? ex->id : NULL,
+			.user = ex->user,
+			.directory = ex->directory,
+			.resources = r,
+			.command = ex->info->command,
+			.container = ex->command_task ? ex->command_task->container : ex->info->container,
+			.executor = ex->info,
+			.task = ex->command_task,
+			.role = res_allocation_role(r),
+			.checkpoint = checkpoints(ex->framework),
+		};
+		list[n] = &v[n];
+		n++;
+	}
+	a->deps.containers->ops->recover(a->deps.containers, list, n, on_reattached, a);
+	for (size_t i = 0; i < sets.n; i++)
+		res_free(sets.v[i]);
+	vec_done(&sets);
+}
+
+int agent_recover(struct agent *a, struct mz_err *err)
+{
+	static const struct {
+		const char *prefix;
+		int (*fn)(void *arg, const char *key, const void *data, size_t size);
+	} kinds[] = {
+		{"agent", on_self},   {"framework/", on_framework}, {"executor/", on_executor},
+		{"task/", on_task},   {"update/", on_update},	    {"sandbox/", on_sandbox},
+	};
+	a->phase = AGENT_READING;
+	a->recover_started_ns = loop_now(a->loop);
+	for (size_t i = 0; i < MZ_N(kinds); i++) {
+		int rc = store_each(a->deps.store, kinds[i].prefix, kinds[i].fn, a, err);
+		if (rc < 0)
+			return mz_wrap(err, "Records of the agent");
+		if (i == 0 && a->old_info) {
+			rc = agent_check_reconfiguration(a, err);
+			if (rc < 0)
+				return rc;
+		}
+	}
+	a->metrics.recovery_errors += store_n_bad(a->deps.store);
+	a->phase = AGENT_REATTACHING;
+	reattach(a);
+	return 0;
+}
+
+/* The agent keeps its id only as the same agent: same address, no less of
+ * anything, no attribute changed. */
+int agent_check_reconfiguration(struct agent *a, struct mz_err *err)
+{
+	const Mesos__V1__AgentInfo *old = a->old_info;
+	if (strcmp(old->hostname, a->info->hostname) != 0)
+		return mz_fail(err, -EINVAL,
+			       "Agent '%s' in '%s' had host name '%s', not '%s': remove the work directory's store or "
+			       "keep the name",
+			       a->id, a->cfg.work_dir, old->hostname, a->info->hostname);
+	resources *before = res_new();
+	int rc = res_from_pb(old->resources, old->n_resources, before, err);
+	if (rc == 0 && !res_contains(a->total, before)) {
+		struct buf mz_autobuf was = {0}, is = {0};
+		res_format_text(before, &was);
+		res_format_text(a->total, &is);
+		rc = mz_fail(err, -EINVAL, "Agent '%s' in '%s' had resources '%s', which '%s' does not contain", a->id,
+			     a->cfg.work_dir, buf_str(&was), buf_str(&is));
+	}
+	res_free(before);
+	return rc;
+}

@@ -1,0 +1,114 @@
+/* tasks.c - one task as the agent keeps it: its TaskInfo packed, its state, and
+ * the statuses that are shown to clients. Who launches and kills: launch.c.
+ * Updates on their way to the master: updates.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/internal.h"
+
+enum { MAX_STATUSES = 16 };
+
+struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group)
+{
+	struct task *t = xnew(struct task);
+	t->framework = f;
+	t->id = xstrdup(info->task_id->value);
+	t->name = xstrdup(info->name);
+	struct buf b = {0};
+	pb_encode(&info->base, &b);
+	t->info_size = b.len;
+	t->info = b.data ? xrealloc(b.data, b.len + 1) : NULL;
+	t->resources = res_new();
+	struct mz_err err;
+	if (res_from_pb(info->resources, info->n_resources, t->resources, &err) < 0)
+		log_warning(AREA, "Resources of task '%s' are odd, ignoring: %s", t->id, err.msg);
+	t->state = MESOS__V1__TASK_STATE__TASK_STAGING;
+	t->fsm = AGENT_TASK_QUEUED;
+	t->group = group;
+	t->updates_end = &t->updates;
+	map_put(&f->tasks, t->id, t);
+	return t;
+}
+
+void task_free(struct task *t)
+{
+	if (!t)
+		return;
+	task_drop_updates(t);
+	for (size_t i = 0; i < t->statuses.n; i++)
+		free((void *)t->statuses.v[i].data);
+	vec_done(&t->statuses);
+	vec_done(&t->status_states);
+	res_free(t->resources);
+	free(t->info);
+	free(t->name);
+	free(t->id);
+	free(t);
+}
+
+void task_step(struct task *t, int event)
+{
+	struct mz_err err;
+	int next = fsm_step(fsm_agent_task(), t->id, t->fsm, event, &err);
+	if (next < 0)
+		log_warning(AREA, "%s", err.msg);
+	else
+		t->fsm = next;
+}
+
+bool task_is_queued(const struct task *t)
+{
+	return t->fsm == AGENT_TASK_QUEUED;
+}
+
+const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a)
+{
+	return (const Mesos__V1__TaskInfo *)pb_decode(&mesos__v1__task_info__descriptor, a, t->info, t->info_size,
+						      NULL);
+}
+
+/* The last status of each state in a row is kept, as the tools show it. `data`
+ * is left out: it may be large and is of no use to them. */
+void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status)
+{
+	t->state = status->state;
+	Mesos__V1__TaskStatus shown = *status;
+	shown.has_data = 0;
+	struct buf b = {0};
+	pb_encode(&shown.base, &b);
+	struct mz_bytes packed = {b.data, b.len};
+	size_t n = t->status_states.n;
+	if (n && t->status_states.v[n - 1] == status->state) {
+		free((void *)t->statuses.v[n - 1].data);
+		t->statuses.v[n - 1] = packed;
+		return;
+	}
+	if (n == MAX_STATUSES) {
+		free((void *)t->statuses.v[0].data);
+		vec_remove(&t->statuses, 0);
+		vec_remove(&t->status_states, 0);
+	}
+	vec_push(&t->statuses, packed);
+	vec_push(&t->status_states, status->state);
+}
+
+/* Done with: it moves to its executor's bounded history. */
+void task_complete(struct task *t)
+{
+	struct framework *f = t->framework;
+	struct executor *ex = t->executor;
+	struct agent *a = f->agent;
+	task_drop_updates(t);
+	map_del(&f->tasks, t->id);
+	mz_autofree char *key = xasprintf("task/%s/%s", f->id, t->id);
+	store_delete(a->deps.store, key, NULL, NULL);
+	for (size_t i = 0; i < ex->tasks.n; i++)
+		if (ex->tasks.v[i] == t) {
+			vec_remove(&ex->tasks, i);
+			break;
+		}
+	vec_push(&ex->completed_tasks, t);
+	if (ex->completed_tasks.n > a->cfg.max_completed_tasks) {
+		task_free(ex->completed_tasks.v[0]);
+		vec_remove(&ex->completed_tasks, 0);
+	}
+	executor_maybe_complete(ex);
+}

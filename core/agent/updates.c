@@ -1,0 +1,309 @@
+/* updates.c - the status update manager: every update of a task reaches the
+ * framework in order, once it is durable here, until it is acknowledged.
+ *
+ * Per task a stream with one update outstanding; it is sent again with growing
+ * intervals, and whenever a link comes back. An update is acknowledged to the
+ * executor when its record is durable. Records: "update/FRAMEWORK/TASK/NNNNNNNN".
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/internal.h"
+
+static void on_retry(void *arg);
+
+static void send_head(struct task *t)
+{
+	struct agent *a = t->framework->agent;
+	struct update *u = t->updates;
+	if (!u || !u->durable || !a->registered || a->stopping)
+		return;
+	struct arena mz_autoarena m = {0};
+	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__StatusUpdate s = MEZZO__LINK__STATUS_UPDATE__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	fid.value = t->framework->id;
+	s.framework_id = &fid;
+	s.status = (Mesos__V1__TaskStatus *)pb_decode(&mesos__v1__task_status__descriptor, &m, u->status, u->size,
+						      NULL);
+	must(s.status);
+	s.has_latest_state = 1;
+	s.latest_state = t->state;
+	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_STATUS_UPDATE;
+	to.status_update = &s;
+	agent_send(a, &to);
+	t->sent = true;
+	loop_timer_cancel(a->loop, t->retry);
+	t->retry = loop_timer(a->loop, t->retry_ns, on_retry, t);
+}
+
+static void on_retry(void *arg)
+{
+	struct task *t = arg;
+	struct agent *a = t->framework->agent;
+	t->retry = NULL;
+	t->retry_ns = MZ_MIN(t->retry_ns * 2, a->cfg.update_retry_max_ns);
+	send_head(t);
+}
+
+static void start_head(struct task *t)
+{
+	t->sent = false;
+	t->retry_ns = t->framework->agent->cfg.update_retry_min_ns;
+	send_head(t);
+}
+
+static void update_free(struct update *u)
+{
+	free(u->key);
+	free(u->status);
+	free(u);
+}
+
+/* The executor may forget the update now. */
+static void acknowledge_to_executor(struct executor *ex, const struct task *t, struct update *u)
+{
+	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
+	Mesos__V1__Executor__Event__Acknowledged ack = MESOS__V1__EXECUTOR__EVENT__ACKNOWLEDGED__INIT;
+	Mesos__V1__TaskID id = MESOS__V1__TASK_ID__INIT;
+	id.value = t->id;
+	ack.task_id = &id;
+	ack.uuid = (ProtobufCBinaryData){UUID_BYTES, u->uuid};
+	e.has_type = 1;
+	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__ACKNOWLEDGED;
+	e.acknowledged = &ack;
+	executor_send(ex, &e);
+}
+
+static void on_update_durable(void *arg)
+{
+	struct update *u = arg;
+	struct task *t = u->task;
+	if (!t) {
+		update_free(u); /* the task has been dropped meanwhile */
+		return;
+	}
+	u->durable = true;
+	if (u->from_executor && t->executor)
+		acknowledge_to_executor(t->executor, t, u);
+	if (t->updates == u && !t->sent)
+		start_head(t);
+}
+
+static struct update *append(struct task *t, const char *key, const Mesos__V1__TaskStatus *status, struct buf *packed)
+{
+	struct update *u = xnew(struct update);
+	u->key = xstrdup(key);
+	u->task = t;
+	u->state = status->state;
+	memcpy(u->uuid, status->uuid.data, UUID_BYTES);
+	u->size = packed->len;
+	u->status = xmemdup(packed->data, packed->len);
+	*t->updates_end = u;
+	t->updates_end = &u->next;
+	return u;
+}
+
+/* Writes the update down and puts it at the end of its task's stream. */
+static void add(struct task *t, Mesos__V1__TaskStatus *status, bool from_executor)
+{
+	struct framework *f = t->framework;
+	struct agent *a = f->agent;
+	task_set_status(t, status);
+	if (task_state_is_terminal(status->state)) {
+		a->metrics.tasks[status->state]++;
+		task_step(t, AGENT_TASK_STATUS_TERMINAL);
+	} else {
+		task_step(t, AGENT_TASK_STATUS_UPDATE);
+	}
+	mz_autofree char *key = xasprintf("update/%s/%s/%08u", f->id, t->id, t->n_updates_ever++);
+	struct buf mz_autobuf packed = {0};
+	pb_encode(&status->base, &packed);
+	struct update *u = append(t, key, status, &packed);
+	u->from_executor = from_executor;
+
+	Mezzo__Records__AgentUpdate r = MEZZO__RECORDS__AGENT_UPDATE__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	fid.value = f->id;
+	r.framework_id = &fid;
+	r.status = status;
+	struct buf mz_autobuf record = {0};
+	pb_encode(&r.base, &record);
+	store_put(a->deps.store, key, record.data, record.len, on_update_durable, u);
+}
+
+void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus *status)
+{
+	struct buf mz_autobuf packed = {0};
+	pb_encode(&status->base, &packed);
+	struct update *u = append(t, key, status, &packed);
+	u->durable = true;
+	const char *number = strrchr(key, '/');
+	t->n_updates_ever = (uint32_t)strtoul(number + 1, NULL, 10) + 1;
+	task_set_status(t, status);
+	if (task_state_is_terminal(status->state))
+		task_step(t, AGENT_TASK_STATUS_TERMINAL);
+	else
+		task_step(t, AGENT_TASK_STATUS_UPDATE);
+}
+
+/* What the agent itself adds to every status. */
+static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__TaskStatus *s, struct arena *m)
+{
+	s->agent_id = PB_NEW(m, Mesos__V1__AgentID, mesos__v1__agent_id);
+	s->agent_id->value = a->id ? a->id : "";
+	if (!s->has_timestamp) {
+		s->has_timestamp = 1;
+		s->timestamp = loop_wall_secs(a->loop);
+	}
+	if (!ex)
+		return;
+	s->executor_id = PB_NEW(m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+	s->executor_id->value = ex->id;
+	if (!ex->launched)
+		return;
+	Mesos__V1__ContainerStatus *c = s->container_status;
+	if (!c)
+		c = s->container_status = PB_NEW(m, Mesos__V1__ContainerStatus, mesos__v1__container_status);
+	if (!c->container_id) {
+		c->container_id = PB_NEW(m, Mesos__V1__ContainerID, mesos__v1__container_id);
+		c->container_id->value = ex->container_id;
+	}
+	if (!c->n_network_infos) {
+		Mesos__V1__NetworkInfo__IPAddress *ip =
+			PB_NEW(m, Mesos__V1__NetworkInfo__IPAddress, mesos__v1__network_info__ipaddress);
+		ip->has_protocol = 1;
+		ip->protocol = MESOS__V1__NETWORK_INFO__PROTOCOL__IPv4;
+		ip->ip_address = (char *)a->cfg.ip;
+		Mesos__V1__NetworkInfo *n = PB_NEW(m, Mesos__V1__NetworkInfo, mesos__v1__network_info);
+		n->n_ip_addresses = 1;
+		n->ip_addresses = (Mesos__V1__NetworkInfo__IPAddress **)pb_array(m, 1);
+		n->ip_addresses[0] = ip;
+		c->n_network_infos = 1;
+		c->network_infos = (Mesos__V1__NetworkInfo **)pb_array(m, 1);
+		c->network_infos[0] = n;
+	}
+	if (ex->pid > 0) {
+		c->has_executor_pid = 1;
+		c->executor_pid = (uint32_t)ex->pid;
+	}
+}
+
+void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskStatus *status)
+{
+	struct arena mz_autoarena m = {0};
+	complete_status(ex->agent, ex, status, &m);
+	ex->agent->metrics.valid_status_updates++;
+	add(t, status, true);
+}
+
+/* A task that was never here, or not any more: told once, not kept. The master
+ * answers for it with what it knows if this is lost. */
+static void send_unkept(struct framework *f, Mesos__V1__TaskStatus *status)
+{
+	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__StatusUpdate s = MEZZO__LINK__STATUS_UPDATE__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	fid.value = f->id;
+	s.framework_id = &fid;
+	s.status = status;
+	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_STATUS_UPDATE;
+	to.status_update = &s;
+	agent_send(f->agent, &to);
+}
+
+void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
+		 const char *message)
+{
+	struct arena mz_autoarena m = {0};
+	Mesos__V1__TaskStatus *s = PB_NEW(&m, Mesos__V1__TaskStatus, mesos__v1__task_status);
+	s->task_id = PB_NEW(&m, Mesos__V1__TaskID, mesos__v1__task_id);
+	s->task_id->value = (char *)task_id;
+	if (state == MESOS__V1__TASK_STATE__TASK_DROPPED && !framework_partition_aware(f))
+		state = MESOS__V1__TASK_STATE__TASK_LOST;
+	s->state = state;
+	s->has_source = 1;
+	s->source = MESOS__V1__TASK_STATUS__SOURCE__SOURCE_AGENT;
+	if (reason >= 0) {
+		s->has_reason = 1;
+		s->reason = (Mesos__V1__TaskStatus__Reason)reason;
+	}
+	s->message = (char *)message;
+	complete_status(f->agent, t ? t->executor : NULL, s, &m);
+	if (!t) {
+		send_unkept(f, s);
+		return;
+	}
+	struct uuid uuid;
+	loop_uuid(f->agent->loop, &uuid);
+	s->has_uuid = 1;
+	s->uuid = (ProtobufCBinaryData){UUID_BYTES, uuid.b};
+	add(t, s, false);
+}
+
+void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
+{
+	struct framework *f = framework_find(a, m->framework_id->value);
+	struct task *t = f ? map_get(&f->tasks, m->task_id->value) : NULL;
+	struct update *u = t ? t->updates : NULL;
+	if (!u || m->uuid.len != UUID_BYTES || memcmp(u->uuid, m->uuid.data, UUID_BYTES) != 0) {
+		log_debug(AREA, "Acknowledgement for task '%s' matches no outstanding update, ignoring",
+			  m->task_id->value);
+		return;
+	}
+	store_delete(a->deps.store, u->key, NULL, NULL);
+	t->updates = u->next;
+	if (!t->updates)
+		t->updates_end = &t->updates;
+	bool terminal = task_state_is_terminal(u->state);
+	update_free(u);
+	loop_timer_cancel(a->loop, t->retry);
+	t->retry = NULL;
+	if (terminal) {
+		t->terminal_acked = true;
+		task_step(t, AGENT_TASK_ACKNOWLEDGED);
+		task_complete(t);
+		return;
+	}
+	start_head(t);
+}
+
+void task_drop_updates(struct task *t)
+{
+	struct agent *a = t->framework->agent;
+	loop_timer_cancel(a->loop, t->retry);
+	t->retry = NULL;
+	while (t->updates) {
+		struct update *u = t->updates;
+		t->updates = u->next;
+		if (!a->stopping)
+			store_delete(a->deps.store, u->key, NULL, NULL);
+		if (!u->durable && !a->stopping) {
+			u->task = NULL; /* its callback frees it */
+			continue;
+		}
+		if (!u->durable)
+			store_forget(a->deps.store, u);
+		update_free(u);
+	}
+	t->updates_end = &t->updates;
+}
+
+void updates_pause(struct agent *a)
+{
+	map_each(&a->frameworks, e) {
+		struct framework *f = e->value;
+		map_each(&f->tasks, x) {
+			struct task *t = x->value;
+			loop_timer_cancel(a->loop, t->retry);
+			t->retry = NULL;
+			t->sent = false;
+		}
+	}
+}
+
+void updates_resume(struct agent *a)
+{
+	map_each(&a->frameworks, e) {
+		struct framework *f = e->value;
+		map_each(&f->tasks, x)
+			start_head(x->value);
+	}
+}

@@ -1,0 +1,24 @@
+/* api.h - what every HTTP API of master and agent shares: the common order of
+ * checks of v1 calls, and plain JSON answers with JSONP.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_WIRE_API_H
+#define MZ_WIRE_API_H
+
+#include "wire/codec.h"
+#include "wire/http.h"
+
+/* Decodes the body of a v1 call: 405 (with Allow) unless POST, 400 without
+ * Content-Type, 415 for a type that is none of ours, 400 if it cannot be parsed.
+ * NULL: the exchange has been answered. */
+pb_msg *api_decode_call(const struct http_request *r, struct http_exchange *x, const pb_desc *desc, struct arena *a,
+			enum codec *ret_in);
+/* The encoding of the answer: false: 406 has been answered. */
+bool api_accept(const struct http_request *r, struct http_exchange *x, enum codec *ret_out);
+/* 200 with the message in that encoding. */
+void api_reply_message(struct http_exchange *x, enum codec c, const pb_msg *m);
+/* 200 with a finished JSON text; `?jsonp=f` wraps it as f(…); in text/javascript. */
+void api_reply_json(const struct http_request *r, struct http_exchange *x, const struct buf *json);
+/* Starts a RecordIO stream: 200 with Content-Type of `c` and the given extra header (or NULL). */
+struct http_stream *api_stream(struct http_exchange *x, enum codec c, const struct http_header *extra);
+
+#endif
