@@ -16,7 +16,7 @@ _Static_assert(sizeof(protobuf_c_boolean) == 4, "has_x is 32-bit");
 enum { N_SLOTS = 4096 };
 static _Atomic(const struct fields *) slots[N_SLOTS];
 
-static bool is_map_field(const pb_field *f)
+bool field_is_map(const pb_field *f)
 {
 	if (f->label != PROTOBUF_C_LABEL_REPEATED || f->type != PROTOBUF_C_TYPE_MESSAGE)
 		return false;
@@ -79,7 +79,7 @@ static struct fields *fields_build(const pb_desc *d)
 		const pb_field *f = sorted[i];
 		must(f->label != PROTOBUF_C_LABEL_NONE); /* proto2 only */
 		fs->v[i] = (struct field_info){
-			.f = f, .name_len = (uint16_t)strlen(f->name), .pos = (uint16_t)i, .is_map = is_map_field(f)};
+			.f = f, .name_len = (uint16_t)strlen(f->name), .pos = (uint16_t)i, .is_map = field_is_map(f)};
 		fs->n_required += f->label == PROTOBUF_C_LABEL_REQUIRED;
 		for (unsigned k = 0; k < fs->n; k++)
 			if (&d->fields[d->fields_sorted_by_name[k]] == f)

@@ -18,7 +18,7 @@ struct field_info {
 	const pb_field *f;
 	uint16_t name_len;
 	uint16_t pos; /* in v */
-	bool is_map;  /* a repeated entry {key, value}: an object in JSON */
+	bool is_map;  /* an object in JSON */
 };
 
 struct fields {
@@ -31,6 +31,9 @@ struct fields {
 const struct fields *fields_of(const pb_desc *desc);
 /* NULL if there is none of that name. `hint` is the position to try first. */
 const struct field_info *fields_find(const struct fields *fs, unsigned hint, const char *name, size_t len);
+
+/* A repeated entry {key, value}, as protoc writes a map. */
+bool field_is_map(const pb_field *f);
 
 /* Bytes of one element in the struct or in the array of a repeated field. */
 size_t field_elem_size(const pb_field *f);

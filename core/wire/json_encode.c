@@ -270,7 +270,6 @@ static void add_value(struct buf *out, const pb_field *f, const void *at)
 	out->len += (size_t)(put_scalar(to, f, at) - to);
 }
 
-/* An absent value is its type's zero, which an initialised entry holds. */
 static void add_map(struct buf *out, const pb_field *f, pb_msg **entries, size_t n)
 {
 	const pb_desc *d = f->descriptor;

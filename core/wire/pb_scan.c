@@ -168,8 +168,11 @@ static int scan_message(const struct level *up, const pb_desc *desc, struct mz_b
 		if (r < 0)
 			return r;
 	}
+	/* Every encoder writes both fields of a map's entry, and nobody who reads
+	 * one looks for NULL. */
+	bool entry = up && desc->n_fields == 2 && field_is_map(up->field);
 	for (unsigned i = 0; i < desc->n_fields; i++)
-		if (desc->fields[i].label == PROTOBUF_C_LABEL_REQUIRED && !(seen[i / 64] >> i % 64 & 1))
+		if ((entry || desc->fields[i].label == PROTOBUF_C_LABEL_REQUIRED) && !(seen[i / 64] >> i % 64 & 1))
 			return fail_missing(&l, &desc->fields[i], err);
 	return 0;
 }

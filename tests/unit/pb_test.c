@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "mesos/v1/quota.pb-c.h"
 #include "mesos/v1/scheduler.pb-c.h"
 #include "messages.h"
 #include "wire/fields.h"
@@ -151,6 +152,11 @@ static void test_bad_bytes(void **state)
 		{&mesos__v1__scheduler__call__descriptor, BYTES("\x10\x03\x22\x07\x0a\x03\x0a\x01"
 								"a\x0a\x00"),
 		 "Missing required field 'accept.offer_ids[1].value'"},
+		/* map entries without a value, without a key */
+		{&mesos__v1__quota__quota_config__descriptor, BYTES("\x0a\x01r\x1a\x03\x0a\x01k"),
+		 "Missing required field 'limits[0].value'"},
+		{&mesos__v1__quota__quota_config__descriptor, BYTES("\x0a\x01r\x1a\x00"),
+		 "Missing required field 'limits[0].key'"},
 		{&mesos__v1__scheduler__call__descriptor, BYTES("\x10\x03\x20\x07"), "accept: Expected a message"},
 	};
 	(void)state;
