@@ -20,6 +20,27 @@
 
 typedef struct mz_resources resources;
 
+struct res_elems;
+/* One item. Divisible scalars are an amount. Shared items, volumes and whole
+ * disks cannot be split: `copies` counts the equal ones, each of `amount`. */
+struct res_slot {
+	uint32_t kind;
+	uint32_t copies; /* 0: divisible */
+	int64_t amount;	 /* thousandths */
+	struct res_elems *elems; /* ranges, sets, a volume's details: counted, never changed */
+};
+
+/* Zeroed is the empty set, so it can live on the stack and in other structs
+ * (then res_done, not res_free). The few items of an ordinary set need no heap.
+ * The fields are for core/model only. */
+enum { RES_INLINE = 5 };
+struct mz_resources {
+	uint32_t n, cap;
+	struct res_slot *heap; /* NULL: the items are in `fixed` */
+	struct res_slot fixed[RES_INLINE];
+};
+#define mz_autores MZ_CLEANUP(res_done)
+
 void res_done(resources *r); /* frees the content; empty again */
 resources *res_new(void);
 resources *res_copy(const resources *r);
@@ -50,7 +71,7 @@ enum res_filter {
 };
 /* Items that match every given condition are added to `to`. */
 void res_add_filtered(resources *to, const resources *r, unsigned filters);
-/* Items whose top reservation is exactly `role`. */
+/* Items whose top reservation is exactly `role` ("*": the unreserved ones). */
 void res_add_reserved_for(resources *to, const resources *r, const char *role);
 /* Unreserved, and reserved to `role` or one of its ancestors. */
 void res_add_allocatable(resources *to, const resources *r, const char *role);
@@ -60,7 +81,7 @@ resources *res_allocate(const resources *r, const char *role);
 resources *res_unallocate(const resources *r);
 /* The one allocation role of all items; NULL if there is none or several. */
 const char *res_allocation_role(const resources *r);
-/* Roles of reservations in it, each once: calls fn in order of name. */
+/* Roles of top reservations in it, each once: calls fn in order of name. */
 void res_each_reserved_role(const resources *r, void (*fn)(void *arg, const char *role), void *arg);
 
 /* ---- API form ------------------------------------------------------------ */
@@ -75,7 +96,9 @@ enum res_format {
 	RES_FORMAT_PRE,	     /* role "*" and reservation: for frameworks without refinement */
 	RES_FORMAT_ENDPOINT, /* both */
 };
-/* One message per item in the arena; order: as the set was first built (by
+/* One message per item in the arena (a shared item: one per copy). Submessages
+ * may belong to the process instead: read them, replace them, never write into
+ * them. Order: as the set was first built (by
  * kind of first appearance). Refined reservations cannot be written in PRE
  * and are left out there. */
 size_t res_to_pb(const resources *r, enum res_format f, bool with_allocation, struct arena *a,

@@ -79,7 +79,8 @@ struct mz_resources_api {
 	void (*subtract)(struct mz_resources *from, const struct mz_resources *r);
 	int (*contains)(const struct mz_resources *r, const struct mz_resources *part);
 	int (*equal)(const struct mz_resources *a, const struct mz_resources *b);
-	/* Adds thousandths of a scalar kind. */
+	/* Adds thousandths of a scalar kind. Nothing happens for ranges, sets, and
+	 * what cannot be split (volumes, whole disks): add_item copies those. */
 	void (*add_scalar)(struct mz_resources *to, uint32_t kind, int64_t amount);
 	/* Copies item i of r into `to`. */
 	void (*add_item)(struct mz_resources *to, const struct mz_resources *r, size_t i);

@@ -1,0 +1,27 @@
+/* ids.c - the syntax of ids that clients choose. They become names of
+ * directories, which is what the rules are for.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "model/model.h"
+
+enum { ID_MAX_BYTES = 255 };
+
+int id_check(const char *what, const char *id, struct mz_err *err)
+{
+	if (!id || !*id)
+		return mz_fail(err, -EINVAL, "%s is empty", what);
+	if (strlen(id) > ID_MAX_BYTES)
+		return mz_fail(err, -EINVAL, "%s is longer than %d bytes", what, ID_MAX_BYTES);
+	if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		return mz_fail(err, -EINVAL, "%s must not be '%s'", what, id);
+	for (const char *c = id; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return mz_fail(err, -EINVAL, "%s has a control character", what);
+		if (*c == '/' || *c == '\\')
+			return mz_fail(err, -EINVAL, "%s '%s' has a '%c'", what, id, *c);
+	}
+	return 0;
+}

@@ -1,0 +1,729 @@
+/* resources_test.c - the laws of resource arithmetic on random sets, the text
+ * and message forms, and what is refused.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/resources.h"
+#include "wire/json.h"
+
+enum { ROUNDS = 2000 };
+
+/* ---- random sets ----------------------------------------------------------- */
+
+static uint64_t seed = 1;
+
+static uint32_t rnd(uint32_t n)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % n;
+}
+
+/* Identities of all sorts; %s is the value. The last ones cannot be split. */
+static const char *const templates[] = {
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",%s}",
+	"{\"name\":\"mem\",\"type\":\"SCALAR\",%s}",
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"role\":\"ops\",%s}",
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"revocable\":{},%s}",
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"role\":\"ops\",\"reservation\":{\"principal\":\"p\"},%s}",
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"role\":\"ops\",\"reservation\":{\"principal\":\"p\",\"labels\":"
+	"{\"labels\":[{\"key\":\"a\",\"value\":\"1\"},{\"key\":\"b\"}]}},%s}",
+	"{\"name\":\"mem\",\"type\":\"SCALAR\",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"ops\"},"
+	"{\"type\":\"DYNAMIC\",\"role\":\"ops/dev\"}],%s}",
+	"{\"name\":\"mem\",\"type\":\"SCALAR\",\"provider_id\":{\"value\":\"rp\"},%s}",
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"allocation_info\":{\"role\":\"web\"},%s}",
+	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"disk\":{\"source\":{\"type\":\"PATH\",\"path\":{\"root\":\"/a\"}}},%s}",
+	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"disk\":{\"source\":{\"type\":\"MOUNT\",\"mount\":{\"root\":\"/m\"}}},%s}",
+	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"role\":\"ops\",\"disk\":{\"persistence\":{\"id\":\"v1\"},"
+	"\"volume\":{\"container_path\":\"data\",\"mode\":\"RW\"}},%s}",
+	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"role\":\"ops\",\"shared\":{},\"disk\":{\"persistence\":{\"id\":\"v2\"},"
+	"\"volume\":{\"container_path\":\"data\",\"mode\":\"RW\"}},%s}",
+	"{\"name\":\"ports\",\"type\":\"RANGES\",%s}",
+	"{\"name\":\"ports\",\"type\":\"RANGES\",\"role\":\"ops\",%s}",
+	"{\"name\":\"tags\",\"type\":\"SET\",%s}",
+};
+enum { N_TEMPLATES = MZ_N(templates), FIRST_RANGES = 13, FIRST_SET = 15, N_SIMPLE = 3 };
+
+static void add_json(resources *to, const char *json)
+{
+	struct mz_err err = {0};
+	mz_autofree char *list = xasprintf("[%s]", json);
+	if (res_parse(list, NULL, to, &err))
+		fail_msg("%s: %s", list, err.msg);
+}
+
+/* `part`: 0 any; 1 and 2 never share an element of ranges and sets. */
+static void value_json(size_t t, int part, struct buf *out)
+{
+	if (t < FIRST_RANGES) {
+		buf_addf(out, "\"scalar\":{\"value\":%u.%03u}", rnd(20), rnd(1000));
+	} else if (t < FIRST_SET) {
+		buf_adds(out, "\"ranges\":{\"range\":[");
+		for (uint32_t i = 0, n = rnd(5); i <= n; i++) {
+			uint32_t begin = rnd(60) + (part == 2 ? 100 : 0);
+			buf_addf(out, "%s{\"begin\":%u,\"end\":%u}", i ? "," : "", begin, begin + rnd(10));
+		}
+		buf_adds(out, "]}");
+	} else {
+		uint32_t first = rnd(8), n = rnd(8);
+		buf_adds(out, "\"set\":{\"item\":[");
+		for (uint32_t i = 0; i <= n; i++)
+			buf_addf(out, "%s\"%c%u\"", i ? "," : "", part == 2 ? 'y' : 'x', first + i);
+		buf_adds(out, "]}");
+	}
+}
+
+static void random_set(resources *r, size_t n_templates, int part)
+{
+	res_clear(r);
+	for (uint32_t i = rnd(8); i > 0; i--) {
+		mz_autobuf struct buf value = {0};
+		size_t t = n_templates == N_TEMPLATES ? rnd(N_TEMPLATES) : (size_t[]){0, 1, 2, 13, 14, 15}[rnd(6)];
+		value_json(t, part, &value);
+		char json[1024];
+/* The formats are the constants above. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		snprintf(json, sizeof(json), templates[t], buf_str(&value));
+#pragma GCC diagnostic pop
+		add_json(r, json);
+	}
+}
+
+static void must_equal(const resources *a, const resources *b)
+{
+	mz_autobuf struct buf x = {0}, y = {0};
+	res_format_text(a, &x);
+	res_format_text(b, &y);
+	if (!res_equal(a, b) || !res_equal(b, a))
+		fail_msg("'%s' is not '%s'", buf_str(&x), buf_str(&y));
+}
+
+/* ---- laws ------------------------------------------------------------------ */
+
+static void addition_laws(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0}, b = {0}, c = {0}, ab = {0}, ba = {0}, bc = {0};
+		random_set(&a, N_TEMPLATES, 0);
+		random_set(&b, N_TEMPLATES, 0);
+		random_set(&c, N_TEMPLATES, 0);
+		res_add(&ab, &a);
+		res_add(&ab, &b);
+		res_add(&ba, &b);
+		res_add(&ba, &a);
+		must_equal(&ab, &ba);
+		res_add(&bc, &b);
+		res_add(&bc, &c);
+		res_add(&ab, &c); /* (a+b)+c */
+		res_add(&a, &bc); /* a+(b+c) */
+		must_equal(&ab, &a);
+		assert_true(res_contains(&ab, &bc));
+		assert_true(res_contains(&ab, &c));
+	}
+}
+
+static void subtraction_laws(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0}, b = {0}, sum = {0}, rest = {0};
+		random_set(&a, N_TEMPLATES, 1);
+		random_set(&b, N_TEMPLATES, 2);
+		res_add(&sum, &a);
+		res_add(&sum, &b);
+		assert_true(res_contains(&sum, &a) && res_contains(&sum, &b));
+		resources *copy = res_copy(&sum);
+		must_equal(copy, &sum);
+		res_subtract(&sum, &b);
+		must_equal(&sum, &a);
+		res_subtract(&sum, &a);
+		assert_true(res_empty(&sum));
+		/* The copy shares elements and is not touched. */
+		assert_true(res_contains(copy, &a) && res_contains(copy, &b));
+		res_subtract(copy, copy);
+		assert_true(res_empty(copy));
+		res_free(copy);
+		/* Overlapping operands: what is left and what was taken make the whole. */
+		random_set(&a, N_TEMPLATES, 0);
+		random_set(&b, N_TEMPLATES, 0);
+		res_add(&rest, &a);
+		res_subtract(&rest, &b);
+		assert_true(res_contains(&a, &rest));
+		if (res_contains(&a, &b)) {
+			res_add(&rest, &b);
+			must_equal(&rest, &a);
+		}
+		if (res_contains(&b, &a))
+			assert_true(res_empty(&rest));
+	}
+}
+
+static void containment_laws(void **state)
+{
+	(void)state;
+	int both = 0;
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0}, b = {0}, none = {0}, more = {0};
+		random_set(&a, N_SIMPLE, 0);
+		random_set(&b, N_SIMPLE, 0);
+		assert_true(res_contains(&a, &a));
+		assert_true(res_contains(&a, &none));
+		assert_int_equal(res_contains(&none, &a), res_empty(&a));
+		if (res_contains(&a, &b) && res_contains(&b, &a))
+			must_equal(&a, &b);
+		both += res_contains(&a, &b) && !res_empty(&b);
+		res_add(&more, &a);
+		add_json(&more, "{\"name\":\"extra\",\"type\":\"SCALAR\",\"scalar\":{\"value\":0.001}}");
+		assert_true(res_contains(&more, &a));
+		assert_false(res_contains(&a, &more));
+		/* contains means that subtracting loses nothing */
+		mz_autores resources back = {0};
+		res_add(&back, &a);
+		res_subtract(&back, &b);
+		int64_t left = res_scalar(&back, "mem"), had = res_scalar(&a, "mem"), took = res_scalar(&b, "mem");
+		assert_int_equal(left, had > took ? had - took : 0);
+	}
+	assert_true(both > 0);
+}
+
+static void round_trips(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0};
+		random_set(&a, N_TEMPLATES, 0);
+		for (int f = RES_FORMAT_POST; f <= RES_FORMAT_ENDPOINT; f++) {
+			mz_autoarena struct arena arena = {0};
+			mz_autores resources back = {0}, want = {0};
+			struct mz_err err = {0};
+			Mesos__V1__TaskResourceLimitation m = MESOS__V1__TASK_RESOURCE_LIMITATION__INIT;
+			m.n_resources = res_to_pb(&a, f, true, &arena, &m.resources);
+			if (res_from_pb(m.resources, m.n_resources, &back, &err))
+				fail_msg("format %d: %s", f, err.msg);
+			res_add(&want, &a);
+			if (f == RES_FORMAT_PRE) /* cannot be said there */
+				for (size_t k = 0; k < res_count(&a); k++)
+					if (res_kind(res_item(&a, k).kind)->flags & MZ_RES_REFINED) {
+						mz_autores resources one = {0};
+						res_api()->add_item(&one, &a, k);
+						res_subtract(&want, &one);
+					}
+			must_equal(&back, &want);
+			/* and over the wire, both ways */
+			mz_autobuf struct buf json = {0};
+			json_encode(&m.base, &json);
+			pb_msg *d = json_decode(m.base.descriptor, &arena, json.data, json.len, &err);
+			assert_non_null(d);
+			assert_true(pb_equal(d, &m.base));
+		}
+		mz_autores resources simple = {0}, back = {0};
+		mz_autobuf struct buf text = {0};
+		struct mz_err err = {0};
+		random_set(&simple, N_SIMPLE, 0);
+		res_format_text(&simple, &text);
+		if (res_parse(buf_str(&text), NULL, &back, &err))
+			fail_msg("'%s': %s", buf_str(&text), err.msg);
+		must_equal(&back, &simple);
+	}
+}
+
+static void allocation_laws(void **state)
+{
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0};
+		random_set(&a, N_TEMPLATES, 0);
+		resources *plain = res_unallocate(&a);
+		resources *web = res_allocate(&a, "web"), *dev = res_allocate(web, "dev");
+		resources *back = res_unallocate(dev), *again = res_allocate(plain, "dev");
+		must_equal(back, plain);
+		must_equal(dev, again);
+		if (!res_empty(&a)) {
+			assert_string_equal(res_allocation_role(web), "web");
+			assert_string_equal(res_allocation_role(dev), "dev");
+			assert_null(res_allocation_role(plain));
+			assert_false(res_equal(web, dev) || res_contains(web, dev) || res_contains(plain, dev));
+			res_add(web, dev);
+			assert_null(res_allocation_role(web));
+		}
+		res_free(plain);
+		res_free(web);
+		res_free(dev);
+		res_free(back);
+		res_free(again);
+	}
+}
+
+/* Parts of a set are disjoint and make the whole. */
+static void filters_divide(void **state)
+{
+	(void)state;
+	static const unsigned pairs[][2] = {{RES_UNRESERVED, RES_RESERVED},
+					    {RES_REVOCABLE, RES_NON_REVOCABLE},
+					    {RES_SHARED, RES_NON_SHARED}};
+	for (int i = 0; i < ROUNDS; i++) {
+		mz_autores resources a = {0};
+		random_set(&a, N_TEMPLATES, 0);
+		for (size_t p = 0; p < MZ_N(pairs); p++) {
+			mz_autores resources x = {0}, y = {0};
+			res_add_filtered(&x, &a, pairs[p][0]);
+			res_add_filtered(&y, &a, pairs[p][1]);
+			assert_int_equal(res_count(&x) + res_count(&y), res_count(&a));
+			res_add(&x, &y);
+			must_equal(&x, &a);
+		}
+		mz_autores resources none = {0}, reserved = {0}, rest = {0};
+		res_add_filtered(&none, &a, RES_SHARED | RES_NON_SHARED);
+		assert_true(res_empty(&none));
+		res_add_filtered(&reserved, &a, RES_PERSISTENT | RES_UNRESERVED);
+		assert_true(res_empty(&reserved));
+		res_add_allocatable(&rest, &a, "ops/dev/x");
+		must_equal(&rest, &a);
+		res_clear(&rest);
+		res_add_allocatable(&rest, &a, "opsx");
+		res_add_filtered(&none, &a, RES_UNRESERVED);
+		must_equal(&rest, &none);
+		/* "*" is where nothing is reserved */
+		res_clear(&rest);
+		res_add_reserved_for(&rest, &a, "*");
+		must_equal(&rest, &none);
+	}
+}
+
+/* ---- cases ----------------------------------------------------------------- */
+
+static void parse_ok(resources *r, const char *text)
+{
+	struct mz_err err = {0};
+	if (res_parse(text, NULL, r, &err))
+		fail_msg("'%s': %s", text, err.msg);
+}
+
+static void text_is(const char *in, const char *want)
+{
+	mz_autores resources r = {0};
+	mz_autobuf struct buf out = {0};
+	parse_ok(&r, in);
+	res_format_text(&r, &out);
+	assert_string_equal(buf_str(&out), want);
+}
+
+static void text_forms(void **state)
+{
+	(void)state;
+	text_is("cpus:24;mem:24576;disk:409600", "cpus:24;mem:24576;disk:409600");
+	text_is(" cpus : 0.5 ; ; cpus(ops):2;", "cpus:0.5;cpus(ops):2");
+	text_is("cpus:1;cpus:0.0005;cpus:0.0004", "cpus:1.001");
+	text_is("cpus:0;mem:0.0001;ports:[];tags:{}", "");
+	text_is("", "");
+	text_is("ports:[31000-32000, 5-7,8-9,6-8]", "ports:[5-9, 31000-32000]");
+	text_is("ports:[18446744073709551614-18446744073709551615,0-3]",
+		"ports:[0-3, 18446744073709551614-18446744073709551615]");
+	text_is("tags:{b, a};tags:{b,c}", "tags:{a, b, c}");
+	text_is("[]", "");
+	text_is("[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":2}}]", "cpus:2");
+	text_is("cpus:4000000000000.001", "cpus:4000000000000.001");
+
+	mz_autores resources r = {0};
+	mz_autobuf struct buf out = {0};
+	struct mz_err err = {0};
+	assert_int_equal(res_parse("cpus:1;mem(web):2", "ops", &r, &err), 0);
+	assert_int_equal(res_parse("[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}]", "ops", &r, &err), 0);
+	res_format_text(&r, &out);
+	assert_string_equal(buf_str(&out), "cpus(ops):2;mem(web):2");
+	parse_ok(&r, "ports:[1-3];ports(ops):[4-5,8-8]");
+	buf_clear(&out);
+	assert_true(res_format_ranges(&r, "ports", &out));
+	assert_string_equal(buf_str(&out), "[1-5, 8-8]");
+	assert_false(res_format_ranges(&r, "cpus", &out));
+}
+
+static void text_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+		{"cpus", "Resource 'cpus': It is not like name:value or name(role):value"},
+		{":1", "Resource ':1': The name is empty"},
+		{"cpus:", "Resource 'cpus:': The value is missing"},
+		{"cpus:x", "Resource 'cpus:x': 'x' is neither a number nor [ranges] nor a {set}"},
+		{"cpus:nan", "Resource 'cpus:nan': 'nan' is neither a number nor [ranges] nor a {set}"},
+		{"mem:1;cpus:-1", "Resource 'cpus:-1': The value -1 is negative"},
+		{"cpus:1e13", "Resource 'cpus:1e13': The value 1e+13 is too large"},
+		{"cpus(ops:1", "Resource 'cpus(ops:1': The role has no closing ')'"},
+		{"cpus():1", "Resource 'cpus():1': The role between ( and ) is empty"},
+		{"cpus(a//b):1", "Resource 'cpus(a//b):1': reservations[0]: Role 'a//b' starts or ends with '/', or has two in a row"},
+		{"cpus{REV}:1", "Resource 'cpus{REV}:1': The name 'cpus{REV}' has a bracket"},
+		{"ports:[5-4]", "Resource 'ports:[5-4]': The range 5-4 begins behind its end"},
+		{"ports:[5]", "Resource 'ports:[5]': '5' is not a range like 31000-32000"},
+		{"ports:[1-2", "Resource 'ports:[1-2': '[1-2' has no closing ']'"},
+		{"ports:[1-x]", "Resource 'ports:[1-x]': '1-x' is not a range like 31000-32000"},
+		{"ports:[1-99999999999999999999]",
+		 "Resource 'ports:[1-99999999999999999999]': '1-99999999999999999999' is not a range like 31000-32000"},
+		{"ports:[0-18446744073709551615]",
+		 "Resource 'ports:[0-18446744073709551615]': The ranges have too many elements"},
+		{"tags:{a,,b}", "Resource 'tags:{a,,b}': The set has an empty element"},
+		{"tags:{a,a}", "Resource 'tags:{a,a}': The set has an element twice"},
+		{"cpus:1;cpus:{a}", "Resource 'cpus' comes with two types"},
+		{"cpus:1;cpus(ops):[1-2]", "Resource 'cpus' comes with two types"},
+	};
+	for (size_t i = 0; i < MZ_N(cases); i++) {
+		mz_autores resources r = {0};
+		struct mz_err err = {0};
+		assert_int_equal(res_parse(cases[i].text, NULL, &r, &err), -EINVAL);
+		assert_string_equal(err.msg, cases[i].error);
+		assert_int_equal(err.code, -EINVAL);
+		assert_true(res_empty(&r));
+		assert_int_not_equal(res_parse(cases[i].text, NULL, &r, NULL), 0);
+	}
+}
+
+#define CPUS "\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}"
+#define DISK "\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}"
+#define VOLUME "\"volume\":{\"container_path\":\"p\",\"mode\":\"RW\"}"
+
+static void messages_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json, *error;
+	} cases[] = {
+		{"\"name\":\"\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}", ": The name is empty"},
+		{"\"name\":\"a\",\"type\":\"TEXT\"", " a: The type must be SCALAR, RANGES or SET"},
+		{"\"name\":\"a\",\"type\":\"SCALAR\"", " a: Exactly the value of the given type must be set"},
+		{CPUS ",\"set\":{}", " cpus: Exactly the value of the given type must be set"},
+		{"\"name\":\"a\",\"type\":\"SCALAR\",\"ranges\":{}", " a: Exactly the value of the given type must be set"},
+		{"\"name\":\"a\",\"type\":\"SCALAR\",\"scalar\":{\"value\":\"Infinity\"}", " a: The value inf is too large"},
+		{"\"name\":\"a\",\"type\":\"SCALAR\",\"scalar\":{\"value\":-0.001}", " a: The value -0.001 is negative"},
+		{CPUS ",\"role\":\"*\",\"reservation\":{}", " cpus: Nothing can be reserved for role '*'"},
+		{CPUS ",\"reservation\":{}", " cpus: Nothing can be reserved for role '*'"},
+		{CPUS ",\"role\":\"a\",\"reservation\":{\"role\":\"a\"}",
+		 " cpus: 'reservation' may have a type and a role only in 'reservations'"},
+		{CPUS ",\"role\":\"a\",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"b\"}]",
+		 " cpus: 'role' and 'reservation' disagree with 'reservations'"},
+		{CPUS ",\"reservations\":[{\"role\":\"b\"}]",
+		 " cpus: reservations[0]: The type must be STATIC or DYNAMIC"},
+		{CPUS ",\"reservations\":[{\"type\":\"STATIC\"}]", " cpus: reservations[0]: The role is missing"},
+		{CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"*\"}]",
+		 " cpus: reservations[0]: Nothing can be reserved for role '*'"},
+		{CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"},{\"type\":\"DYNAMIC\",\"role\":\"ab\"}]",
+		 " cpus: reservations[1]: Role 'ab' is not below role 'a', which it refines"},
+		{CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"a\"},{\"type\":\"DYNAMIC\",\"role\":\"a\"}]",
+		 " cpus: reservations[1]: Role 'a' is not below role 'a', which it refines"},
+		{CPUS ",\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"a\"},{\"type\":\"STATIC\",\"role\":\"a/b\"}]",
+		 " cpus: reservations[1]: A static reservation cannot refine another one"},
+		{CPUS ",\"allocation_info\":{\"role\":\"-a\"}",
+		 " cpus: allocation_info: Role '-a' has a component that starts with '-'"},
+		{CPUS ",\"shared\":{}", " cpus: Only persistent volumes can be shared"},
+		{CPUS ",\"disk\":{}", " cpus: Only a scalar named 'disk' can have 'disk'"},
+		{DISK ",\"disk\":{}", " disk: 'disk' is empty"},
+		{DISK ",\"disk\":{" VOLUME "}", " disk: 'volume' is for persistent volumes only"},
+		{DISK ",\"disk\":{\"source\":{\"type\":\"PATH\",\"mount\":{}}}",
+		 " disk: The disk source does not match its type"},
+		{DISK ",\"disk\":{\"source\":{\"type\":\"UNKNOWN\"}}", " disk: The type of the disk source is unknown"},
+		{DISK ",\"disk\":{\"persistence\":{\"id\":\"a\"}," VOLUME "}", " disk: A persistent volume must be reserved"},
+		{DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a\"}}", " disk: A persistent volume needs 'volume'"},
+		{DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a/b\"}," VOLUME "}",
+		 " disk: Persistence id 'a/b' has a '/'"},
+		{DISK ",\"role\":\"r\",\"revocable\":{},\"disk\":{\"persistence\":{\"id\":\"a\"}," VOLUME "}",
+		 " disk: A persistent volume cannot be revocable"},
+		{DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a\"},\"volume\":{\"container_path\":\"p\","
+		      "\"mode\":\"RW\",\"host_path\":\"\"}}",
+		 " disk: The volume of a persistent volume cannot have 'host_path'"},
+	};
+	for (size_t i = 0; i < MZ_N(cases); i++) {
+		mz_autores resources r = {0};
+		struct mz_err err = {0};
+		mz_autofree char *json = xasprintf("[{" DISK "},{%s}]", cases[i].json);
+		mz_autofree char *want = xasprintf("resources[1]%s", cases[i].error);
+		assert_int_equal(res_parse(json, NULL, &r, &err), -EINVAL);
+		assert_string_equal(err.msg, want);
+		assert_true(res_empty(&r)); /* all or nothing */
+	}
+	mz_autores resources r = {0};
+	struct mz_err err = {0};
+	assert_int_equal(res_parse("[{" CPUS "},{\"name\":\"cpus\",\"type\":\"SET\",\"set\":{\"item\":[\"a\"]}}]", NULL, &r, &err),
+			 -EINVAL);
+	assert_string_equal(err.msg, "Resource 'cpus' comes with two types");
+	assert_int_not_equal(res_parse("[{]", NULL, &r, &err), 0);
+	assert_true(strncmp(err.msg, "Resources in JSON: ", 19) == 0);
+	Mesos__V1__Value__Scalar nan_value = MESOS__V1__VALUE__SCALAR__INIT;
+	Mesos__V1__Resource m = MESOS__V1__RESOURCE__INIT, *list = &m;
+	nan_value.value = NAN;
+	m.name = (char *)"cpus";
+	m.scalar = &nan_value;
+	assert_int_equal(res_from_pb(&list, 1, &r, &err), -EINVAL);
+	assert_string_equal(err.msg, "resources[0] cpus: The value is not a number");
+	assert_int_equal(res_from_pb(&list, 10001, &r, &err), -EINVAL);
+	assert_string_equal(err.msg, "More than 10000 resources in one list");
+}
+
+/* What tells resources apart, and what does not. */
+static void identity(void **state)
+{
+	(void)state;
+	mz_autores resources all = {0};
+	static const char *const distinct[] = {
+		CPUS, CPUS ",\"revocable\":{}", CPUS ",\"role\":\"r\"", CPUS ",\"role\":\"r\",\"reservation\":{}",
+		CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\"}",
+		CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\",\"labels\":{\"labels\":[{\"key\":\"a\"}]}}",
+		CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\",\"labels\":{\"labels\":[{\"key\":\"a\",\"value\":\"\"}]}}",
+		CPUS ",\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"r\"},{\"type\":\"DYNAMIC\",\"role\":\"r/s\"}]",
+		CPUS ",\"provider_id\":{\"value\":\"p\"}", CPUS ",\"allocation_info\":{\"role\":\"r\"}", DISK,
+		DISK ",\"disk\":{\"source\":{\"type\":\"RAW\"}}", DISK ",\"disk\":{\"source\":{\"type\":\"RAW\",\"id\":\"i\"}}",
+		DISK ",\"disk\":{\"source\":{\"type\":\"RAW\",\"profile\":\"i\"}}",
+		DISK ",\"disk\":{\"source\":{\"type\":\"PATH\",\"path\":{\"root\":\"/a\"}}}",
+		DISK ",\"disk\":{\"source\":{\"type\":\"PATH\",\"path\":{\"root\":\"/b\"}}}",
+		DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a\"}," VOLUME "}",
+		DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"b\"}," VOLUME "}",
+	};
+	for (size_t i = 0; i < MZ_N(distinct); i++) {
+		mz_autofree char *json = xasprintf("{%s}", distinct[i]);
+		add_json(&all, json);
+		assert_int_equal(res_count(&all), i + 1);
+	}
+	/* the order of labels, the details of a volume, the format: no difference */
+	mz_autores resources a = {0}, b = {0};
+	add_json(&a, "{" CPUS ",\"role\":\"r\",\"reservation\":{\"labels\":{\"labels\":[{\"key\":\"a\"},{\"key\":\"b\"}]}}}");
+	add_json(&b, "{" CPUS ",\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"r\",\"labels\":{\"labels\":"
+		     "[{\"key\":\"b\"},{\"key\":\"a\"}]}}]}");
+	add_json(&a, "{" DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a\"}," VOLUME "}}");
+	add_json(&b, "{" DISK ",\"role\":\"r\",\"disk\":{\"persistence\":{\"id\":\"a\",\"principal\":\"p\"},"
+		     "\"volume\":{\"container_path\":\"other\",\"mode\":\"RO\"}}}");
+	must_equal(&a, &b);
+	/* but each keeps its own details */
+	mz_autoarena struct arena arena = {0};
+	Mesos__V1__Resource **v;
+	size_t n = res_to_pb(&b, RES_FORMAT_POST, true, &arena, &v);
+	assert_int_equal(n, 2);
+	Mesos__V1__Resource *disk = v[0]->disk ? v[0] : v[1];
+	assert_string_equal(disk->disk->volume->container_path, "other");
+	assert_string_equal(disk->disk->persistence->principal, "p");
+}
+
+static void formats(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json, *post, *pre, *endpoint;
+	} cases[] = {
+		{CPUS, CPUS, CPUS ",\"role\":\"*\"", CPUS ",\"role\":\"*\""},
+		{CPUS ",\"role\":\"r\"", CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"r\"}]",
+		 CPUS ",\"role\":\"r\"",
+		 CPUS ",\"role\":\"r\",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"r\"}]"},
+		{CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\"}",
+		 CPUS ",\"reservations\":[{\"type\":\"DYNAMIC\",\"role\":\"r\",\"principal\":\"p\"}]",
+		 CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\"}",
+		 CPUS ",\"role\":\"r\",\"reservation\":{\"principal\":\"p\"},\"reservations\":[{\"type\":\"DYNAMIC\","
+		      "\"role\":\"r\",\"principal\":\"p\"}]"},
+		{CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"r\"},{\"type\":\"DYNAMIC\",\"role\":\"r/s\"}]",
+		 CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"r\"},{\"type\":\"DYNAMIC\",\"role\":\"r/s\"}]", NULL,
+		 CPUS ",\"reservations\":[{\"type\":\"STATIC\",\"role\":\"r\"},{\"type\":\"DYNAMIC\",\"role\":\"r/s\"}]"},
+	};
+	for (size_t i = 0; i < MZ_N(cases); i++)
+		for (int f = RES_FORMAT_POST; f <= RES_FORMAT_ENDPOINT; f++) {
+			mz_autores resources r = {0};
+			mz_autoarena struct arena a = {0};
+			mz_autofree char *json = xasprintf("{%s}", cases[i].json);
+			const char *body = f == RES_FORMAT_POST ? cases[i].post :
+					   f == RES_FORMAT_PRE	? cases[i].pre :
+								  cases[i].endpoint;
+			mz_autofree char *want = xasprintf("{%s}", body ? body : "");
+			Mesos__V1__Resource **v;
+			add_json(&r, json);
+			size_t n = res_to_pb(&r, f, true, &a, &v);
+			assert_int_equal(n, body != NULL);
+			struct mz_err err = {0};
+			pb_msg *m = body ? json_decode(&mesos__v1__resource__descriptor, &a, want, strlen(want), &err) : NULL;
+			if (body && !pb_equal(m, &v[0]->base)) {
+				mz_autobuf struct buf got = {0};
+				json_encode(&v[0]->base, &got);
+				fail_msg("format %d: '%s' is not '%s'", f, buf_str(&got), want);
+			}
+		}
+}
+
+/* An allocated resource is shown where the plain one would be. */
+static void order_of_output(void **state)
+{
+	(void)state;
+	mz_autores resources r = {0};
+	parse_ok(&r, "zeta:1;alpha:2;gamma:3");
+	mz_autores resources part = {0};
+	parse_ok(&part, "gamma:1;alpha:1");
+	res_free(res_allocate(&part, "first")); /* made in this order */
+	resources *all = res_allocate(&r, "first");
+	mz_autobuf struct buf out = {0};
+	res_format_text(all, &out);
+	assert_string_equal(buf_str(&out), "zeta:1;alpha:2;gamma:3");
+	mz_autoarena struct arena a = {0};
+	Mesos__V1__Resource **v;
+	assert_int_equal(res_to_pb(all, RES_FORMAT_POST, true, &a, &v), 3);
+	assert_string_equal(v[0]->name, "zeta");
+	assert_string_equal(v[0]->allocation_info->role, "first");
+	assert_int_equal(res_to_pb(all, RES_FORMAT_POST, false, &a, &v), 3);
+	assert_null(v[0]->allocation_info);
+	res_free(all);
+}
+
+static void whole_things_only(void **state)
+{
+	(void)state;
+	const char *big = "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":10},\"disk\":{\"source\":"
+			  "{\"type\":\"MOUNT\",\"mount\":{\"root\":\"/x\"}}}}";
+	const char *small = "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":4},\"disk\":{\"source\":"
+			    "{\"type\":\"MOUNT\",\"mount\":{\"root\":\"/x\"}}}}";
+	mz_autores resources a = {0}, b = {0};
+	add_json(&a, big);
+	add_json(&b, small);
+	assert_false(res_contains(&a, &b));
+	res_subtract(&a, &b);
+	assert_int_equal(res_scalar(&a, "disk"), 10000);
+	/* shared volumes: copies are counted, the size is not */
+	mz_autores resources s = {0}, two = {0};
+	const char *shared = "{" DISK ",\"role\":\"r\",\"shared\":{},\"disk\":{\"persistence\":{\"id\":\"sh\"}," VOLUME "}}";
+	add_json(&s, shared);
+	res_add(&two, &s);
+	res_add(&two, &s);
+	assert_int_equal(res_scalar(&two, "disk"), 1000);
+	assert_int_equal(res_count(&two), 1);
+	assert_true(res_contains(&two, &s));
+	assert_false(res_contains(&s, &two));
+	res_subtract(&two, &s);
+	must_equal(&two, &s);
+	res_subtract(&two, &s);
+	assert_true(res_empty(&two));
+}
+
+static void sums_saturate(void **state)
+{
+	(void)state;
+	mz_autores resources a = {0};
+	parse_ok(&a, "mem:9e12");
+	for (int i = 0; i < 80; i++) /* doubles each time */
+		res_add(&a, &a);
+	assert_int_equal(res_scalar(&a, "mem"), INT64_MAX);
+}
+
+static void collect_role(void *arg, const char *role)
+{
+	buf_addf(arg, "%s ", role);
+}
+
+static void collect_name(void *arg, const char *name, int type)
+{
+	buf_addf(arg, "%s/%d ", name, type);
+}
+
+static void visitors(void **state)
+{
+	(void)state;
+	mz_autores resources r = {0};
+	mz_autobuf struct buf out = {0};
+	parse_ok(&r, "cpus(web):1;mem(ops):1;cpus(ops):1;disk:2;ports(ops):[1-2]");
+	res_each_reserved_role(&r, collect_role, &out);
+	assert_string_equal(buf_str(&out), "ops web ");
+	buf_clear(&out);
+	mz_autores resources n = {0};
+	parse_ok(&n, "nn:1;mm:{a};nn(ops):2;oo:[1-2]");
+	res_each_name(&n, collect_name, &out);
+	assert_string_equal(buf_str(&out), "nn/0 mm/2 oo/1 ");
+}
+
+static void module_table(void **state)
+{
+	(void)state;
+	const struct mz_resources_api *api = res_api();
+	struct mz_err err = {0};
+	struct mz_resources *r = api->create();
+	assert_int_equal(api->size, sizeof(*api));
+	assert_int_equal(api->parse("cpus:1.5;ports:[1-3,7-7];tags:{b,a}", r, &err), 0);
+	assert_int_equal(api->count(r), 3);
+	size_t seen = 0;
+	for (size_t i = 0; i < api->count(r); i++) {
+		struct mz_res_item it = api->item(r, i);
+		const struct mz_res_kind *k = api->kind(it.kind);
+		const struct mz_range *ranges;
+		const char *const *elements;
+		assert_int_equal(k->kind, it.kind);
+		assert_string_equal(k->role, "*");
+		size_t n_ranges = api->ranges(r, i, &ranges), n_elements = api->elements(r, i, &elements);
+		if (k->type == MZ_SCALAR) {
+			assert_int_equal(it.amount, 1500);
+			api->add_scalar(r, it.kind, 500);
+			api->add_scalar(r, it.kind, -500);
+			seen += 1;
+		} else if (k->type == MZ_RANGES) {
+			assert_int_equal(it.amount, 4000);
+			assert_int_equal(n_ranges, 2);
+			assert_int_equal(ranges[1].begin, 7);
+			api->add_scalar(r, it.kind, 1000);
+			seen += 10;
+		} else {
+			assert_int_equal(it.amount, 2000);
+			assert_string_equal(elements[0], "a");
+			seen += 100;
+		}
+		assert_int_equal(n_ranges != 0, k->type == MZ_RANGES);
+		assert_int_equal(n_elements != 0, k->type == MZ_SET);
+	}
+	assert_int_equal(seen, 111);
+	assert_int_equal(api->scalar(r, "cpus"), 2000);
+	char text[8];
+	int len = api->format(r, text, sizeof(text));
+	assert_true(len > (int)sizeof(text));
+	assert_int_equal(strlen(text), sizeof(text) - 1);
+	assert_null(api->kind(UINT32_MAX));
+	struct mz_resources *c = api->copy(r);
+	assert_true(api->equal(r, c) && api->contains(r, c));
+	api->subtract(c, r);
+	assert_int_equal(api->count(c), 0);
+	api->add_item(c, r, 0);
+	api->add_item(c, r, 99);
+	assert_int_equal(api->count(c), 1);
+	assert_false(api->equal(r, c));
+	api->clear(r);
+	api->add_allocatable(r, c, "x");
+	assert_true(api->equal(r, c));
+	api->destroy(r);
+	api->destroy(c);
+	api->destroy(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addition_laws),
+		cmocka_unit_test(subtraction_laws),
+		cmocka_unit_test(containment_laws),
+		cmocka_unit_test(round_trips),
+		cmocka_unit_test(allocation_laws),
+		cmocka_unit_test(filters_divide),
+		cmocka_unit_test(text_forms),
+		cmocka_unit_test(text_refused),
+		cmocka_unit_test(messages_refused),
+		cmocka_unit_test(identity),
+		cmocka_unit_test(formats),
+		cmocka_unit_test(order_of_output),
+		cmocka_unit_test(whole_things_only),
+		cmocka_unit_test(sums_saturate),
+		cmocka_unit_test(visitors),
+		cmocka_unit_test(module_table),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
