@@ -452,6 +452,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 	struct conn *c = find_conn(s, evhttp_connection_get_bufferevent(ec));
 	struct call *call = xnew(struct call);
 
+	/* evhttp takes an absolute-form target for a proxy's, and would close. */
+	req->flags &= ~EVHTTP_PROXY_REQUEST;
 	call->x.ops = &exchange_ops;
 	call->conn = c;
 	call->req = req;
@@ -487,14 +489,6 @@ static void on_reopen(void *arg)
 	s->reopen = loop_timer(s->loop, REOPEN_NS, on_reopen, s);
 }
 
-static void set_up_evhttp(struct http_server *s, struct evhttp *http)
-{
-	evhttp_set_default_content_type(http, NULL);
-	evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
-						 EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
-	evhttp_set_gencb(http, on_request, s);
-}
-
 int http_server_new(struct loop *l, const char *ip, int port, const struct http_limits *limits,
 		    struct http_router *router, struct http_server **ret, struct mz_err *err)
 {
@@ -511,13 +505,11 @@ int http_server_new(struct loop *l, const char *ip, int port, const struct http_
 	s->port = sock_port(fd);
 	s->sweep_at = MZ_MIN(SWEEP_SLACK, s->limits.max_connections);
 	s->http = evhttp_new(base);
-	struct evhttp *any_host = evhttp_new(base);
-	must(s->http && any_host);
-	set_up_evhttp(s, s->http);
-	set_up_evhttp(s, any_host);
-	/* Without it evhttp takes an absolute-form target for a proxy request, and
-	 * closes the connection after the answer. */
-	must(evhttp_add_virtual_host(s->http, "*", any_host) == 0);
+	must(s->http);
+	evhttp_set_default_content_type(s->http, NULL);
+	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
+						    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_PATCH);
+	evhttp_set_gencb(s->http, on_request, s);
 	evhttp_set_max_headers_size(s->http, (ev_ssize_t)s->limits.max_header_bytes);
 	evhttp_set_max_body_size(s->http, (ev_ssize_t)s->limits.max_body_bytes);
 	evhttp_set_timeout(s->http, s->limits.idle_timeout_secs);
