@@ -1,5 +1,6 @@
 /* pb_test.c - unit tests of core/wire/pb.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -249,9 +250,37 @@ static void test_fields_are_in_proto_order(void **state)
 	}
 }
 
+static void *ask_for_all(void *arg)
+{
+	const struct fields **got = arg;
+	for (size_t i = 0; i < n_all_messages; i++)
+		got[i] = fields_of(all_messages[i]);
+	return NULL;
+}
+
+/* Runs first, while the tables are still to be built. */
+static void test_fields_from_many_threads(void **state)
+{
+	enum { N_THREADS = 4 };
+	pthread_t threads[N_THREADS];
+	const struct fields **got[N_THREADS];
+	(void)state;
+	for (int i = 0; i < N_THREADS; i++) {
+		got[i] = calloc(n_all_messages, sizeof(got[i][0]));
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_for_all, got[i]), 0);
+	}
+	for (int i = 0; i < N_THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (int i = 1; i < N_THREADS; i++)
+		assert_memory_equal(got[0], got[i], n_all_messages * sizeof(got[0][0]));
+	for (int i = 0; i < N_THREADS; i++)
+		free(got[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_fields_from_many_threads),
 		cmocka_unit_test(test_every_message_round_trips),
 		cmocka_unit_test(test_copy_is_deep),
 		cmocka_unit_test(test_copy_keeps_unknown_fields),
