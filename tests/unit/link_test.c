@@ -382,14 +382,19 @@ static void test_dial_failures(void **state)
 
 	dial_fails("nonsense", "Address 'nonsense' is not of the form host:port");
 	dial_fails("127.0.0.1:1", "Cannot ask the master at '127.0.0.1:1': Could not connect");
-	dial_fails("no-such-host.invalid:5050", "Cannot resolve 'no-such-host.invalid'");
+	dial_fails("no..such..host:5050", "Cannot resolve 'no..such..host'");
 	t.link_port = 0;
 	dial_fails(master, "knows no leader");
 	t.link_port = 1;
 	dial_fails(master, "Cannot connect to the link port");
-	/* The link port of something else. */
-	t.link_port = http_server_port(t.http);
-	dial_fails(master, "does not speak the link protocol");
+	/* A link server that has no room. */
+	struct link_limits limits = LINK_LIMITS_DEFAULT;
+	struct link_server *full;
+	limits.max_links = 0;
+	assert_int_equal(link_server_new(t.l, "127.0.0.1", 0, &limits, on_link, NULL, &full, NULL), 0);
+	t.link_port = link_server_port(full);
+	dial_fails(master, "The peer closed the connection");
+	link_server_free(full);
 	/* A standby that points at itself. */
 	struct http_server *leader = t.http;
 	t.http = t.standby;
