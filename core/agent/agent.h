@@ -36,6 +36,8 @@ struct agent_config {
 	const char *boot_id;	   /* of this boot of the machine */
 	const char *version;	   /* the API level answered to clients */
 	const char *mezzo_version;
+	const char *build_date;	   /* "2026-11-21 08:27:50 UTC" */
+	double build_time;	   /* the same, seconds since 1970 */
 	const resources *total;
 	const Mesos__V1__Attribute *const *attributes;
 	size_t n_attributes;

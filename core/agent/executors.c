@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "agent/internal.h"
+#include "wire/recordio.h"
 
 #define HEARTBEAT_NS (30 * 60 * NS_PER_SEC)
 
@@ -20,7 +21,7 @@ struct executor *executor_find(struct framework *f, const char *id)
 void executor_step(struct executor *ex, int event)
 {
 	struct mz_err err;
-	int next = fsm_step(fsm_agent_executor(), ex->id, ex->fsm, event, &err);
+	int next = fsm_step(&agent_executor_fsm, ex->id, ex->fsm, event, &err);
 	if (next < 0)
 		log_warning(AREA, "%s", err.msg);
 	else
@@ -169,7 +170,7 @@ void executor_subscribed(struct executor *ex)
 	bool first = !ex->subscribed_once;
 	ex->subscribed_once = true;
 	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
-		executor_step(ex, AGENT_EXECUTOR_SUBSCRIBED);
+		executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
 	send_subscribed(ex);
 	if (!ex->command) {
 		resources *r = executor_resources(ex);
@@ -185,9 +186,14 @@ void executor_subscribed(struct executor *ex)
 		executor_shutdown(ex);
 		return;
 	}
-	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (task_is_queued(ex->tasks.v[i]))
-			executor_deliver(ex, ex->tasks.v[i]);
+	for (size_t i = 0; i < ex->tasks.n; i++) {
+		struct task *t = ex->tasks.v[i];
+		if (task_is_queued(t))
+			executor_deliver(ex, t);
+		else if (t->kill_pending)
+			executor_kill(ex, t, NULL);
+		t->kill_pending = false;
+	}
 }
 
 /* ---- its container ------------------------------------------------------------- */
@@ -291,7 +297,7 @@ void executor_shutdown(struct executor *ex)
 	struct agent *a = ex->agent;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
-	executor_step(ex, AGENT_EXECUTOR_SHUTDOWN);
+	executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	if (!ex->stream) {
@@ -311,7 +317,7 @@ void executor_destroy(struct executor *ex, int state, int reason, const char *me
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
 	if (ex->fsm != AGENT_EXECUTOR_TERMINATING)
-		executor_step(ex, AGENT_EXECUTOR_SHUTDOWN);
+		executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	ex->end_state = state;

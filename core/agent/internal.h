@@ -52,7 +52,8 @@ struct task {
 	bool sent;		 /* head has been sent over the current link */
 	int64_t retry_ns;
 	struct loop_timer *retry;
-	bool terminal_acked;
+	bool terminal_acked, kill_pending;
+	unsigned char last_acked[UUID_BYTES];
 	uint32_t group; /* of tasks launched together; 0: none */
 	bool durable;	/* its record is on disk */
 	/* Statuses shown to clients: the last of each run of equal states. */
@@ -204,6 +205,7 @@ void task_free(struct task *t);
 void task_step(struct task *t, int event);
 const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a);
 void executor_deliver(struct executor *ex, struct task *t);
+void executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy);
 void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status);
 bool task_is_queued(const struct task *t);
 /* Moves a task whose terminal update is acknowledged to its executor's history. */
@@ -215,6 +217,8 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 		 const char *message);
 /* From an executor; complete and checked. Acknowledged to the executor when durable. */
 void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskStatus *status);
+/* Tells an executor that it may forget an update. */
+void update_acknowledge(struct executor *ex, const char *task_id, const unsigned char *uuid);
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
 void updates_resume(struct agent *a); /* a link is there again */
 void updates_pause(struct agent *a);
@@ -235,6 +239,8 @@ void gc_done(struct agent *a);
 int64_t gc_max_age_ns(struct agent *a);
 
 /* api/ */
+/* What all containers hold, with allocation roles. The caller frees. */
+resources *agent_used(struct agent *a);
 void api_routes(struct agent *a);
 void api_unroute(struct agent *a);
 

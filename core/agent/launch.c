@@ -129,7 +129,7 @@ static void deliver_group(struct executor *ex, uint32_t group)
 		if (t->group != group || !task_is_queued(t))
 			continue;
 		g.tasks[g.n_tasks++] = (Mesos__V1__TaskInfo *)task_info(t, &m);
-		task_step(t, AGENT_TASK_DELIVERED);
+		task_step(t, AGENT_TASK_ON_SEND);
 	}
 	lg.task_group = &g;
 	e.has_type = 1;
@@ -155,7 +155,7 @@ void executor_deliver(struct executor *ex, struct task *t)
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH;
 	e.launch = &l;
 	executor_send(ex, &e);
-	task_step(t, AGENT_TASK_DELIVERED);
+	task_step(t, AGENT_TASK_ON_SEND);
 }
 
 static void launch_free(struct launch *l)
@@ -252,7 +252,9 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 	if (!f)
 		f = framework_add(a, m->framework);
 	if (f->shutting_down) {
-		log_warning(AREA, "Tasks of framework '%s' were ignored: it is shutting down", f->id);
+		for (size_t i = 0; i < m->n_tasks; i++)
+			drop(f, m->tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+			     "Framework is shutting down");
 		return;
 	}
 	/* A message that was sent twice launches nothing twice. */
@@ -285,7 +287,7 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 
 /* ---- KillTask -------------------------------------------------------------------- */
 
-static void send_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy)
+void executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy)
 {
 	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 	Mesos__V1__Executor__Event__Kill k = MESOS__V1__EXECUTOR__EVENT__KILL__INIT;
@@ -335,7 +337,7 @@ void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m)
 	if (task_is_queued(t))
 		kill_queued(t->executor, t);
 	else if (t->executor->stream)
-		send_kill(t->executor, t, m->kill_policy);
+		executor_kill(t->executor, t, m->kill_policy);
 	else
-		log_warning(AREA, "Kill of task '%s' waits: its executor is not connected", t->id);
+		t->kill_pending = true; /* sent when its executor is back */
 }

@@ -4,8 +4,6 @@
  * Not here: what the messages do (launch.c, updates.c, …). One link at a time;
  * its first frame is Register, its first answer Registered or Shutdown.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <inttypes.h>
-
 #include "agent/internal.h"
 
 enum { MAX_BACKOFF_SECS = 60, DEFAULT_PING_TIMEOUT_SECS = 75 };
@@ -322,8 +320,8 @@ static void on_ping_timeout(void *arg)
 {
 	struct agent *a = arg;
 	a->ping_timer = NULL;
-	log_warning(AREA, "No ping from the master within %" PRId64 " s, connecting again",
-		    a->ping_timeout_ns / NS_PER_SEC);
+	log_warning(AREA, "No ping from the master within %lld s, connecting again",
+		    (long long)(a->ping_timeout_ns / NS_PER_SEC));
 	agent_drop_link(a);
 	dial_later(a);
 }

@@ -112,7 +112,7 @@ static int on_task(void *arg, const char *key, const void *data, size_t size)
 	struct task *t = task_new(f, r->task, 0);
 	t->executor = ex;
 	t->durable = true;
-	task_step(t, AGENT_TASK_DELIVERED); /* perhaps: the executor tells */
+	task_step(t, AGENT_TASK_ON_SEND); /* perhaps: the executor tells */
 	if (ex->command && !ex->command_task)
 		ex->command_task = (Mesos__V1__TaskInfo *)pb_copy(&r->task->base, &ex->arena);
 	vec_push(&ex->tasks, t);

@@ -47,7 +47,7 @@ void task_free(struct task *t)
 void task_step(struct task *t, int event)
 {
 	struct mz_err err;
-	int next = fsm_step(fsm_agent_task(), t->id, t->fsm, event, &err);
+	int next = fsm_step(&agent_task_fsm, t->id, t->fsm, event, &err);
 	if (next < 0)
 		log_warning(AREA, "%s", err.msg);
 	else

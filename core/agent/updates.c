@@ -58,14 +58,14 @@ static void update_free(struct update *u)
 }
 
 /* The executor may forget the update now. */
-static void acknowledge_to_executor(struct executor *ex, const struct task *t, struct update *u)
+void update_acknowledge(struct executor *ex, const char *task_id, const unsigned char *uuid)
 {
 	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 	Mesos__V1__Executor__Event__Acknowledged ack = MESOS__V1__EXECUTOR__EVENT__ACKNOWLEDGED__INIT;
 	Mesos__V1__TaskID id = MESOS__V1__TASK_ID__INIT;
-	id.value = t->id;
+	id.value = (char *)task_id;
 	ack.task_id = &id;
-	ack.uuid = (ProtobufCBinaryData){UUID_BYTES, u->uuid};
+	ack.uuid = (ProtobufCBinaryData){UUID_BYTES, (uint8_t *)uuid};
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__ACKNOWLEDGED;
 	e.acknowledged = &ack;
@@ -82,7 +82,7 @@ static void on_update_durable(void *arg)
 	}
 	u->durable = true;
 	if (u->from_executor && t->executor)
-		acknowledge_to_executor(t->executor, t, u);
+		update_acknowledge(t->executor, t->id, u->uuid);
 	if (t->updates == u && !t->sent)
 		start_head(t);
 }
@@ -109,9 +109,9 @@ static void add(struct task *t, Mesos__V1__TaskStatus *status, bool from_executo
 	task_set_status(t, status);
 	if (task_state_is_terminal(status->state)) {
 		a->metrics.tasks[status->state]++;
-		task_step(t, AGENT_TASK_STATUS_TERMINAL);
+		task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
 	} else {
-		task_step(t, AGENT_TASK_STATUS_UPDATE);
+		task_step(t, AGENT_TASK_ON_UPDATE);
 	}
 	mz_autofree char *key = xasprintf("update/%s/%s/%08u", f->id, t->id, t->n_updates_ever++);
 	struct buf mz_autobuf packed = {0};
@@ -139,16 +139,16 @@ void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus
 	t->n_updates_ever = (uint32_t)strtoul(number + 1, NULL, 10) + 1;
 	task_set_status(t, status);
 	if (task_state_is_terminal(status->state))
-		task_step(t, AGENT_TASK_STATUS_TERMINAL);
+		task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
 	else
-		task_step(t, AGENT_TASK_STATUS_UPDATE);
+		task_step(t, AGENT_TASK_ON_UPDATE);
 }
 
 /* What the agent itself adds to every status. */
 static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__TaskStatus *s, struct arena *m)
 {
 	s->agent_id = PB_NEW(m, Mesos__V1__AgentID, mesos__v1__agent_id);
-	s->agent_id->value = a->id ? a->id : "";
+	s->agent_id->value = a->id ? a->id : (char *)"";
 	if (!s->has_timestamp) {
 		s->has_timestamp = 1;
 		s->timestamp = loop_wall_secs(a->loop);
@@ -249,6 +249,7 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 		return;
 	}
 	store_delete(a->deps.store, u->key, NULL, NULL);
+	memcpy(t->last_acked, u->uuid, UUID_BYTES);
 	t->updates = u->next;
 	if (!t->updates)
 		t->updates_end = &t->updates;
@@ -258,7 +259,7 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 	t->retry = NULL;
 	if (terminal) {
 		t->terminal_acked = true;
-		task_step(t, AGENT_TASK_ACKNOWLEDGED);
+		task_step(t, AGENT_TASK_ON_ACKNOWLEDGED);
 		task_complete(t);
 		return;
 	}

@@ -7,6 +7,7 @@
 #ifndef MZ_BASE_ERR_H
 #define MZ_BASE_ERR_H
 
+#include <errno.h>
 #include <mezzo/types.h>
 
 #include "base/compiler.h"

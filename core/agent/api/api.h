@@ -1,0 +1,22 @@
+/* api.h - the agent's HTTP handlers. Routes: routes.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_AGENT_API_API_H
+#define MZ_AGENT_API_API_H
+
+#include "agent/internal.h"
+#include "wire/http.h"
+
+void api_executor(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_operator(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_state(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_containers(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_statistics(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_health(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_version(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_flags(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
+
+/* Every metric, in no order. */
+void metrics_each(struct agent *a, void (*add)(void *to, const char *name, double value), void *to);
+
+#endif

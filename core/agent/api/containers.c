@@ -1,0 +1,151 @@
+/* containers.c - /containers, /monitor/statistics and GET_CONTAINERS: every
+ * container is asked what it uses, and one answer is made when all have told.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/api/containers.h"
+#include "wire/api.h"
+
+struct slot {
+	struct usage_gather *gather;
+	size_t i;
+};
+
+struct usage_gather {
+	struct usage_entry *v;
+	struct slot *slots;
+	size_t n, n_pending;
+	void (*fn)(void *arg, struct usage_entry *v, size_t n);
+	void *arg;
+};
+
+static void finish(void *arg)
+{
+	struct usage_gather *g = arg;
+	g->fn(g->arg, g->v, g->n);
+	for (size_t i = 0; i < g->n; i++) {
+		struct usage_entry *e = &g->v[i];
+		free(e->framework_id);
+		free(e->executor_id);
+		free(e->executor_name);
+		free(e->source);
+		free(e->container_id);
+		arena_done(&e->arena);
+	}
+	free(g->v);
+	free(g->slots);
+	free(g);
+}
+
+static void on_usage(void *arg, struct mz_bytes statistics)
+{
+	struct slot *s = arg;
+	struct usage_gather *g = s->gather;
+	struct usage_entry *e = &g->v[s->i];
+	if (statistics.size)
+		e->statistics = (Mesos__V1__ResourceStatistics *)pb_decode(
+			&mesos__v1__resource_statistics__descriptor, &e->arena, statistics.data, statistics.size, NULL);
+	if (--g->n_pending == 0)
+		finish(g);
+}
+
+void usage_gather(struct agent *a, void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg)
+{
+	struct usage_gather *g = xnew(struct usage_gather);
+	g->fn = fn;
+	g->arg = arg;
+	g->v = xcalloc(a->containers.n, sizeof(*g->v));
+	g->slots = xcalloc(a->containers.n, sizeof(*g->slots));
+	map_each(&a->containers, c) {
+		const struct executor *ex = c->value;
+		struct usage_entry *e = &g->v[g->n];
+		g->slots[g->n] = (struct slot){g, g->n};
+		g->n++;
+		e->framework_id = xstrdup(ex->framework->id);
+		e->executor_id = xstrdup(ex->id);
+		e->executor_name = xstrdup(ex->info->name ? ex->info->name : "");
+		e->source = xstrdup(ex->info->source ? ex->info->source : "");
+		e->container_id = xstrdup(ex->container_id);
+		e->pid = ex->pid;
+	}
+	g->n_pending = g->n + 1; /* ours: answers may come at once */
+	for (size_t i = 0; i < g->n; i++)
+		a->deps.containers->ops->usage(a->deps.containers, g->v[i].container_id, on_usage, &g->slots[i]);
+	if (--g->n_pending == 0)
+		finish(g);
+}
+
+/* ---- the two plain endpoints ----------------------------------------------------------- */
+
+struct view_request {
+	struct http_exchange *x;
+	char *jsonp;
+	char *container_id; /* only this one, or NULL */
+	bool with_status;
+};
+
+static void reply_view(void *arg, struct usage_entry *v, size_t n)
+{
+	struct view_request *q = arg;
+	struct buf mz_autobuf b = {0};
+	struct jsonw w = {.out = &b};
+	if (q->jsonp)
+		buf_addf(&b, "%s(", q->jsonp);
+	jsonw_array(&w);
+	for (size_t i = 0; i < n; i++) {
+		const struct usage_entry *e = &v[i];
+		if (q->container_id && strcmp(q->container_id, e->container_id) != 0)
+			continue;
+		jsonw_object(&w);
+		if (q->with_status)
+			jsonw_kstring(&w, "container_id", e->container_id);
+		jsonw_kstring(&w, "executor_id", e->executor_id);
+		jsonw_kstring(&w, "executor_name", e->executor_name);
+		jsonw_kstring(&w, "framework_id", e->framework_id);
+		jsonw_kstring(&w, "source", e->source);
+		if (e->statistics) {
+			jsonw_key(&w, "statistics");
+			jsonw_message(&w, &e->statistics->base);
+		}
+		if (q->with_status) {
+			Mesos__V1__ContainerStatus s = MESOS__V1__CONTAINER_STATUS__INIT;
+			Mesos__V1__ContainerID id = MESOS__V1__CONTAINER_ID__INIT;
+			id.value = e->container_id;
+			s.container_id = &id;
+			s.has_executor_pid = e->pid > 0;
+			s.executor_pid = (uint32_t)e->pid;
+			jsonw_key(&w, "status");
+			jsonw_message(&w, &s.base);
+		}
+		jsonw_end(&w);
+	}
+	jsonw_end(&w);
+	if (q->jsonp)
+		buf_adds(&b, ");");
+	http_reply(q->x, 200, q->jsonp ? "text/javascript" : "application/json", b.data, b.len);
+	free(q->jsonp);
+	free(q->container_id);
+	free(q);
+}
+
+static void view(struct agent *a, const struct http_request *r, struct http_exchange *x, bool with_status)
+{
+	struct view_request *q = xnew(struct view_request);
+	q->x = x;
+	q->with_status = with_status;
+	q->jsonp = http_query(r, "jsonp");
+	if (str_empty(q->jsonp)) {
+		free(q->jsonp);
+		q->jsonp = NULL;
+	}
+	q->container_id = with_status ? http_query(r, "container_id") : NULL;
+	usage_gather(a, reply_view, q);
+}
+
+void api_containers(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	view(arg, r, x, true);
+}
+
+void api_statistics(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	view(arg, r, x, false);
+}

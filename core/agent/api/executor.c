@@ -1,0 +1,221 @@
+/* executor.c - POST /api/v1/executor: executors subscribe, report and talk.
+ *
+ * The order of checks and the status codes are part of the API. An update is
+ * answered with 202 once it is found valid; ACKNOWLEDGED follows on the stream
+ * when it is durable.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/api/api.h"
+#include "wire/api.h"
+
+typedef Mesos__V1__Executor__Call call_msg;
+
+/* ---- SUBSCRIBE -------------------------------------------------------------------- */
+
+static bool lists_task(const Mesos__V1__Executor__Call__Subscribe *s, const char *id)
+{
+	for (size_t i = 0; s && i < s->n_unacknowledged_tasks; i++)
+		if (strcmp(s->unacknowledged_tasks[i]->task_id->value, id) == 0)
+			return true;
+	return false;
+}
+
+static int check_status(const struct executor *ex, const Mesos__V1__TaskStatus *s, struct mz_err *err)
+{
+	if (!s->has_uuid || s->uuid.len != UUID_BYTES)
+		return mz_fail(err, -EINVAL, "'update.status.uuid' must be 16 bytes");
+	if (!s->has_source || s->source != MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR)
+		return mz_fail(err, -EINVAL, "'update.status.source' must be SOURCE_EXECUTOR");
+	if (s->state == MESOS__V1__TASK_STATE__TASK_STAGING)
+		return mz_fail(err, -EINVAL, "'update.status.state' must not be TASK_STAGING");
+	if (s->executor_id && strcmp(s->executor_id->value, ex->id) != 0)
+		return mz_fail(err, -EINVAL, "'update.status.executor_id' is '%s', the executor is '%s'",
+			       s->executor_id->value, ex->id);
+	return 0;
+}
+
+/* Has this update been taken already (it is resent after a lost ACKNOWLEDGED)? */
+static struct update *known_update(const struct task *t, const Mesos__V1__TaskStatus *s)
+{
+	for (struct update *u = t->updates; u; u = u->next)
+		if (memcmp(u->uuid, s->uuid.data, UUID_BYTES) == 0)
+			return u;
+	return NULL;
+}
+
+static void take_update(struct executor *ex, Mesos__V1__TaskStatus *s)
+{
+	struct agent *a = ex->agent;
+	struct task *t = map_get(&ex->framework->tasks, s->task_id->value);
+	if (!t || t->executor != ex || t->terminal_acked || memcmp(t->last_acked, s->uuid.data, UUID_BYTES) == 0) {
+		/* Over and done with, perhaps from before a restart: it may forget it. */
+		if (!t)
+			a->metrics.invalid_status_updates++;
+		update_acknowledge(ex, s->task_id->value, s->uuid.data);
+		return;
+	}
+	struct update *u = known_update(t, s);
+	if (u) {
+		if (u->durable)
+			update_acknowledge(ex, t->id, u->uuid);
+		return;
+	}
+	if (task_state_is_terminal(t->state)) {
+		log_warning(AREA, "Update %s for task '%s' came after its end, ignoring", task_state_name(s->state), t->id);
+		a->metrics.invalid_status_updates++;
+		update_acknowledge(ex, t->id, s->uuid.data);
+		return;
+	}
+	update_from_executor(ex, t, s);
+}
+
+static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct http_exchange *x)
+{
+	struct agent *a = ex->agent;
+	const Mesos__V1__Executor__Call__Subscribe *s = m->subscribe;
+	struct http_stream *stream = api_stream(x, out, NULL);
+	if (!stream)
+		return;
+	bool terminating = ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED ||
+			   ex->framework->shutting_down || a->stopping;
+	executor_attach(ex, stream, out);
+	if (terminating) {
+		Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
+		e.has_type = 1;
+		e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN;
+		executor_send(ex, &e);
+		http_close(ex->stream);
+		ex->stream = NULL;
+		return;
+	}
+	log_info(AREA, "Executor '%s' of framework '%s' subscribed", ex->id, ex->framework->id);
+	struct mz_err err;
+	for (size_t i = 0; s && i < s->n_unacknowledged_updates; i++) {
+		Mesos__V1__TaskStatus *status = s->unacknowledged_updates[i]->status;
+		if (check_status(ex, status, &err) < 0)
+			log_warning(AREA, "Executor '%s' holds a bad update, ignoring: %s", ex->id, err.msg);
+		else
+			take_update(ex, status);
+	}
+	if (ex->subscribed_once) {
+		/* What was on its way when the stream broke has not arrived. */
+		for (size_t i = ex->tasks.n; i-- > 0;) {
+			struct task *t = ex->tasks.v[i];
+			if (t->state == MESOS__V1__TASK_STATE__TASK_STAGING && !task_is_queued(t) &&
+			    !lists_task(s, t->id))
+				update_make(ex->framework, t->id, t, MESOS__V1__TASK_STATE__TASK_DROPPED,
+					    MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
+					    "Task did not reach its executor");
+		}
+	}
+	executor_subscribed(ex);
+	agent_maybe_recovered(a);
+}
+
+/* ---- the other calls ----------------------------------------------------------------- */
+
+static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
+{
+	struct mz_err err;
+	Mesos__V1__TaskStatus *s = m->update->status;
+	if (check_status(ex, s, &err) < 0) {
+		ex->agent->metrics.invalid_status_updates++;
+		http_reply_text(x, 400, "%s", err.msg);
+		return;
+	}
+	http_reply(x, 202, NULL, NULL, 0);
+	take_update(ex, s);
+}
+
+static void message(struct executor *ex, call_msg *m, struct http_exchange *x)
+{
+	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__ExecutorMessage msg = MEZZO__LINK__EXECUTOR_MESSAGE__INIT;
+	msg.framework_id = m->framework_id;
+	msg.executor_id = m->executor_id;
+	msg.data = m->message->data;
+	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXECUTOR_MESSAGE;
+	to.executor_message = &msg;
+	agent_send(ex->agent, &to);
+	http_reply(x, 202, NULL, NULL, 0);
+}
+
+static int check_call(const call_msg *m, struct mz_err *err)
+{
+	if (!m->has_type)
+		return mz_fail(err, -EINVAL, "Expecting 'type' to be present");
+	if (!m->executor_id)
+		return mz_fail(err, -EINVAL, "Expecting 'executor_id' to be present");
+	if (!m->framework_id)
+		return mz_fail(err, -EINVAL, "Expecting 'framework_id' to be present");
+	if (m->type == MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE && !m->subscribe)
+		return mz_fail(err, -EINVAL, "Expecting 'subscribe' to be present");
+	if (m->type == MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE && !m->update)
+		return mz_fail(err, -EINVAL, "Expecting 'update' to be present");
+	if (m->type == MESOS__V1__EXECUTOR__CALL__TYPE__MESSAGE && !m->message)
+		return mz_fail(err, -EINVAL, "Expecting 'message' to be present");
+	return 0;
+}
+
+static struct executor *find(struct agent *a, const call_msg *m, struct http_exchange *x)
+{
+	struct framework *f = framework_find(a, m->framework_id->value);
+	if (!f) {
+		http_reply_text(x, 400, "Framework '%s' cannot be found", m->framework_id->value);
+		return NULL;
+	}
+	struct executor *ex = executor_find(f, m->executor_id->value);
+	if (!ex)
+		http_reply_text(x, 400, "Executor '%s' of framework '%s' cannot be found", m->executor_id->value, f->id);
+	return ex;
+}
+
+void api_executor(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena arena = {0};
+	struct mz_err err;
+	enum codec in, out;
+	if (a->phase < AGENT_REATTACHING) {
+		http_reply_text(x, 503, "Agent has not finished recovery");
+		return;
+	}
+	call_msg *m = (call_msg *)api_decode_call(r, x, &mesos__v1__executor__call__descriptor, &arena, &in);
+	if (!m)
+		return;
+	if (check_call(m, &err) < 0) {
+		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
+		return;
+	}
+	bool is_subscribe = m->type == MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE;
+	if (is_subscribe && !api_accept(r, x, &out))
+		return;
+	if (!is_subscribe && a->phase != AGENT_RECOVERED) {
+		http_reply_text(x, 503, "Agent has not finished recovery");
+		return;
+	}
+	if (m->type == MESOS__V1__EXECUTOR__CALL__TYPE__HEARTBEAT) {
+		http_reply(x, 202, NULL, NULL, 0);
+		return;
+	}
+	struct executor *ex = find(a, m, x);
+	if (!ex)
+		return;
+	if (is_subscribe) {
+		subscribe(ex, m, out, x);
+		return;
+	}
+	if (ex->fsm == AGENT_EXECUTOR_REGISTERING) {
+		http_reply_text(x, 403, "Executor '%s' is not subscribed", ex->id);
+		return;
+	}
+	switch (m->type) {
+	case MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE:
+		update(ex, m, x);
+		break;
+	case MESOS__V1__EXECUTOR__CALL__TYPE__MESSAGE:
+		message(ex, m, x);
+		break;
+	default:
+		http_reply_text(x, 501, "Call type %d is not known", (int)m->type);
+	}
+}

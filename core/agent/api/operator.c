@@ -1,0 +1,357 @@
+/* operator.c - POST /api/v1: the read calls of the agent's operator API.
+ *
+ * A table of {call, handler}; each handler fills the response in an arena. Calls
+ * that are not in the table are 501.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/api/containers.h"
+#include "mesos/v1/agent.pb-c.h"
+#include "wire/api.h"
+
+typedef Mesos__V1__Agent__Response response;
+typedef Mesos__V1__Agent__Call call_msg;
+
+#define RESPONSE(name) MESOS__V1__AGENT__RESPONSE__TYPE__##name
+#define CALL(name) MESOS__V1__AGENT__CALL__TYPE__##name
+#define NEW(m, Name, lower) PB_NEW(m, Mesos__V1__Agent__Response__##Name, mesos__v1__agent__response__##lower)
+
+static void get_health(struct agent *a, response *r, struct arena *m)
+{
+	(void)a;
+	r->get_health = NEW(m, GetHealth, get_health);
+	r->get_health->healthy = 1;
+}
+
+static void get_flags(struct agent *a, response *r, struct arena *m)
+{
+	Mesos__V1__Agent__Response__GetFlags *g = r->get_flags = NEW(m, GetFlags, get_flags);
+	g->n_flags = a->cfg.n_flags;
+	g->flags = (Mesos__V1__Flag **)pb_array(m, g->n_flags);
+	for (size_t i = 0; i < g->n_flags; i++) {
+		g->flags[i] = PB_NEW(m, Mesos__V1__Flag, mesos__v1__flag);
+		g->flags[i]->name = (char *)a->cfg.flags[i].name;
+		g->flags[i]->value = (char *)a->cfg.flags[i].value;
+	}
+}
+
+static void get_version(struct agent *a, response *r, struct arena *m)
+{
+	r->get_version = NEW(m, GetVersion, get_version);
+	Mesos__V1__VersionInfo *v = r->get_version->version_info =
+		PB_NEW(m, Mesos__V1__VersionInfo, mesos__v1__version_info);
+	v->version = (char *)a->cfg.version;
+	v->build_date = (char *)(a->cfg.build_date ? a->cfg.build_date : "");
+	v->has_build_time = 1;
+	v->build_time = a->cfg.build_time;
+	v->build_user = (char *)"";
+}
+
+struct metrics_list {
+	struct arena *m;
+	VEC(Mesos__V1__Metric *) v;
+};
+
+static void on_metric(void *arg, const char *name, double value)
+{
+	struct metrics_list *l = arg;
+	Mesos__V1__Metric *x = PB_NEW(l->m, Mesos__V1__Metric, mesos__v1__metric);
+	x->name = arena_strdup(l->m, name);
+	x->has_value = 1;
+	x->value = value;
+	vec_push(&l->v, x);
+}
+
+static int by_metric_name(const void *a, const void *b)
+{
+	return strcmp((*(Mesos__V1__Metric *const *)a)->name, (*(Mesos__V1__Metric *const *)b)->name);
+}
+
+static void get_metrics(struct agent *a, response *r, struct arena *m)
+{
+	struct metrics_list l = {.m = m};
+	metrics_each(a, on_metric, &l);
+	qsort(l.v.v, l.v.n, sizeof(*l.v.v), by_metric_name);
+	r->get_metrics = NEW(m, GetMetrics, get_metrics);
+	r->get_metrics->n_metrics = l.v.n;
+	r->get_metrics->metrics = (Mesos__V1__Metric **)pb_array(m, l.v.n);
+	memcpy(r->get_metrics->metrics, l.v.v, l.v.n * sizeof(*l.v.v));
+	vec_done(&l.v);
+}
+
+static void get_agent(struct agent *a, response *r, struct arena *m)
+{
+	r->get_agent = NEW(m, GetAgent, get_agent);
+	r->get_agent->agent_info = a->info;
+}
+
+static Mesos__V1__Agent__Response__GetFrameworks *frameworks(struct agent *a, struct arena *m)
+{
+	Mesos__V1__Agent__Response__GetFrameworks *g = NEW(m, GetFrameworks, get_frameworks);
+	typedef Mesos__V1__Agent__Response__GetFrameworks__Framework item;
+	g->frameworks = (item **)pb_array(m, a->frameworks.n);
+	map_each(&a->frameworks, e) {
+		item *f = PB_NEW(m, item, mesos__v1__agent__response__get_frameworks__framework);
+		f->framework_info = ((struct framework *)e->value)->info;
+		g->frameworks[g->n_frameworks++] = f;
+	}
+	g->completed_frameworks = (item **)pb_array(m, a->completed_frameworks.n);
+	for (size_t i = 0; i < a->completed_frameworks.n; i++) {
+		item *f = PB_NEW(m, item, mesos__v1__agent__response__get_frameworks__framework);
+		f->framework_info = a->completed_frameworks.v[i]->info;
+		g->completed_frameworks[g->n_completed_frameworks++] = f;
+	}
+	return g;
+}
+
+static void get_frameworks(struct agent *a, response *r, struct arena *m)
+{
+	r->get_frameworks = frameworks(a, m);
+}
+
+/* Calls fn for every executor: running ones, and those that are history. */
+static void each_executor(struct agent *a, void (*fn)(void *arg, struct executor *ex, bool completed), void *arg)
+{
+	map_each(&a->frameworks, e) {
+		struct framework *f = e->value;
+		map_each(&f->executors, x)
+			fn(arg, x->value, false);
+		for (size_t i = 0; i < f->ended_executors.n; i++)
+			fn(arg, f->ended_executors.v[i], true);
+		for (size_t i = 0; i < f->completed_executors.n; i++)
+			fn(arg, f->completed_executors.v[i], true);
+	}
+	for (size_t k = 0; k < a->completed_frameworks.n; k++) {
+		struct framework *f = a->completed_frameworks.v[k];
+		for (size_t i = 0; i < f->completed_executors.n; i++)
+			fn(arg, f->completed_executors.v[i], true);
+	}
+}
+
+struct executor_list {
+	struct arena *m;
+	VEC(Mesos__V1__Agent__Response__GetExecutors__Executor *) live, completed;
+};
+
+static void on_executor(void *arg, struct executor *ex, bool completed)
+{
+	struct executor_list *l = arg;
+	Mesos__V1__Agent__Response__GetExecutors__Executor *e =
+		PB_NEW(l->m, Mesos__V1__Agent__Response__GetExecutors__Executor,
+		       mesos__v1__agent__response__get_executors__executor);
+	e->executor_info = ex->info;
+	if (completed)
+		vec_push(&l->completed, e);
+	else
+		vec_push(&l->live, e);
+}
+
+/* Moves a vector of pointers into the arena. */
+#define TAKE(m, vec, ret_n, ret_v)                                             \
+	do {                                                                   \
+		(ret_n) = (vec).n;                                             \
+		(ret_v) = (void *)pb_array((m), (vec).n);                      \
+		if ((vec).n)                                                   \
+			memcpy((ret_v), (vec).v, (vec).n * sizeof(*(vec).v));  \
+		vec_done(&(vec));                                              \
+	} while (0)
+
+static Mesos__V1__Agent__Response__GetExecutors *executors(struct agent *a, struct arena *m)
+{
+	struct executor_list l = {.m = m};
+	each_executor(a, on_executor, &l);
+	Mesos__V1__Agent__Response__GetExecutors *g = NEW(m, GetExecutors, get_executors);
+	TAKE(m, l.live, g->n_executors, g->executors);
+	TAKE(m, l.completed, g->n_completed_executors, g->completed_executors);
+	return g;
+}
+
+static void get_executors(struct agent *a, response *r, struct arena *m)
+{
+	r->get_executors = executors(a, m);
+}
+
+struct task_list {
+	struct arena *m;
+	VEC(Mesos__V1__Task *) queued, launched, terminated, completed;
+};
+
+static Mesos__V1__Task *make_task(const struct task *t, struct arena *m)
+{
+	const Mesos__V1__TaskInfo *info = task_info(t, m);
+	Mesos__V1__Task *x = PB_NEW(m, Mesos__V1__Task, mesos__v1__task);
+	x->name = t->name;
+	x->task_id = info->task_id;
+	x->framework_id = PB_NEW(m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+	x->framework_id->value = t->framework->id;
+	if (!t->executor->command) {
+		x->executor_id = PB_NEW(m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+		x->executor_id->value = t->executor->id;
+	}
+	x->agent_id = info->agent_id;
+	x->state = t->state;
+	x->n_resources = info->n_resources;
+	x->resources = info->resources;
+	x->labels = info->labels;
+	x->discovery = info->discovery;
+	x->container = info->container;
+	x->health_check = info->health_check;
+	x->kill_policy = info->kill_policy;
+	x->statuses = (Mesos__V1__TaskStatus **)pb_array(m, t->statuses.n);
+	for (size_t i = 0; i < t->statuses.n; i++) {
+		Mesos__V1__TaskStatus *s = (Mesos__V1__TaskStatus *)pb_decode(
+			&mesos__v1__task_status__descriptor, m, t->statuses.v[i].data, t->statuses.v[i].size, NULL);
+		if (s)
+			x->statuses[x->n_statuses++] = s;
+	}
+	if (x->n_statuses) {
+		Mesos__V1__TaskStatus *last = x->statuses[x->n_statuses - 1];
+		x->has_status_update_state = 1;
+		x->status_update_state = last->state;
+		x->has_status_update_uuid = last->has_uuid;
+		x->status_update_uuid = last->uuid;
+	}
+	return x;
+}
+
+static void on_executor_tasks(void *arg, struct executor *ex, bool completed)
+{
+	(void)completed;
+	struct task_list *l = arg;
+	for (size_t i = 0; i < ex->tasks.n; i++) {
+		struct task *t = ex->tasks.v[i];
+		Mesos__V1__Task *x = make_task(t, l->m);
+		if (task_is_queued(t))
+			vec_push(&l->queued, x);
+		else if (task_state_is_terminal(t->state))
+			vec_push(&l->terminated, x);
+		else
+			vec_push(&l->launched, x);
+	}
+	for (size_t i = 0; i < ex->completed_tasks.n; i++)
+		vec_push(&l->completed, make_task(ex->completed_tasks.v[i], l->m));
+}
+
+static Mesos__V1__Agent__Response__GetTasks *tasks(struct agent *a, struct arena *m)
+{
+	struct task_list l = {.m = m};
+	each_executor(a, on_executor_tasks, &l);
+	Mesos__V1__Agent__Response__GetTasks *g = NEW(m, GetTasks, get_tasks);
+	TAKE(m, l.queued, g->n_queued_tasks, g->queued_tasks);
+	TAKE(m, l.launched, g->n_launched_tasks, g->launched_tasks);
+	TAKE(m, l.terminated, g->n_terminated_tasks, g->terminated_tasks);
+	TAKE(m, l.completed, g->n_completed_tasks, g->completed_tasks);
+	return g;
+}
+
+static void get_tasks(struct agent *a, response *r, struct arena *m)
+{
+	r->get_tasks = tasks(a, m);
+}
+
+static void get_state(struct agent *a, response *r, struct arena *m)
+{
+	r->get_state = NEW(m, GetState, get_state);
+	r->get_state->get_tasks = tasks(a, m);
+	r->get_state->get_executors = executors(a, m);
+	r->get_state->get_frameworks = frameworks(a, m);
+}
+
+static void get_operations(struct agent *a, response *r, struct arena *m)
+{
+	(void)a;
+	r->get_operations = NEW(m, GetOperations, get_operations);
+}
+
+static void get_resource_providers(struct agent *a, response *r, struct arena *m)
+{
+	(void)a;
+	r->get_resource_providers = NEW(m, GetResourceProviders, get_resource_providers);
+}
+
+static const struct {
+	int call, response;
+	void (*fn)(struct agent *a, response *r, struct arena *m);
+} reads[] = {
+	{CALL(GET_HEALTH), RESPONSE(GET_HEALTH), get_health},
+	{CALL(GET_FLAGS), RESPONSE(GET_FLAGS), get_flags},
+	{CALL(GET_VERSION), RESPONSE(GET_VERSION), get_version},
+	{CALL(GET_METRICS), RESPONSE(GET_METRICS), get_metrics},
+	{CALL(GET_STATE), RESPONSE(GET_STATE), get_state},
+	{CALL(GET_FRAMEWORKS), RESPONSE(GET_FRAMEWORKS), get_frameworks},
+	{CALL(GET_EXECUTORS), RESPONSE(GET_EXECUTORS), get_executors},
+	{CALL(GET_TASKS), RESPONSE(GET_TASKS), get_tasks},
+	{CALL(GET_AGENT), RESPONSE(GET_AGENT), get_agent},
+	{CALL(GET_OPERATIONS), RESPONSE(GET_OPERATIONS), get_operations},
+	{CALL(GET_RESOURCE_PROVIDERS), RESPONSE(GET_RESOURCE_PROVIDERS), get_resource_providers},
+};
+
+/* ---- GET_CONTAINERS: has to ask around first -------------------------------------------- */
+
+struct containers_request {
+	struct http_exchange *x;
+	enum codec out;
+};
+
+static void reply_containers(void *arg, struct usage_entry *v, size_t n)
+{
+	struct containers_request *q = arg;
+	struct arena mz_autoarena m = {0};
+	response *r = PB_NEW(&m, response, mesos__v1__agent__response);
+	r->has_type = 1;
+	r->type = RESPONSE(GET_CONTAINERS);
+	Mesos__V1__Agent__Response__GetContainers *g = r->get_containers = NEW(&m, GetContainers, get_containers);
+	typedef Mesos__V1__Agent__Response__GetContainers__Container item;
+	g->containers = (item **)pb_array(&m, n);
+	for (size_t i = 0; i < n; i++) {
+		item *c = PB_NEW(&m, item, mesos__v1__agent__response__get_containers__container);
+		c->framework_id = PB_NEW(&m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+		c->framework_id->value = v[i].framework_id;
+		c->executor_id = PB_NEW(&m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+		c->executor_id->value = v[i].executor_id;
+		c->executor_name = v[i].executor_name;
+		c->container_id = PB_NEW(&m, Mesos__V1__ContainerID, mesos__v1__container_id);
+		c->container_id->value = v[i].container_id;
+		c->container_status = PB_NEW(&m, Mesos__V1__ContainerStatus, mesos__v1__container_status);
+		c->container_status->container_id = c->container_id;
+		c->container_status->has_executor_pid = v[i].pid > 0;
+		c->container_status->executor_pid = (uint32_t)v[i].pid;
+		c->resource_statistics = v[i].statistics;
+		g->containers[g->n_containers++] = c;
+	}
+	api_reply_message(q->x, q->out, &r->base);
+	free(q);
+}
+
+void api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	enum codec in, out;
+	call_msg *c = (call_msg *)api_decode_call(req, x, &mesos__v1__agent__call__descriptor, &m, &in);
+	if (!c)
+		return;
+	if (!c->has_type) {
+		http_reply_text(x, 400, "Failed to validate call: Expecting 'type' to be present");
+		return;
+	}
+	if (!api_accept(req, x, &out))
+		return;
+	if (c->type == CALL(GET_CONTAINERS)) {
+		struct containers_request *q = xnew(struct containers_request);
+		q->x = x;
+		q->out = out;
+		usage_gather(a, reply_containers, q);
+		return;
+	}
+	for (size_t i = 0; i < MZ_N(reads); i++) {
+		if (reads[i].call != (int)c->type)
+			continue;
+		response *r = PB_NEW(&m, response, mesos__v1__agent__response);
+		r->has_type = 1;
+		r->type = (Mesos__V1__Agent__Response__Type)reads[i].response;
+		reads[i].fn(a, r, &m);
+		api_reply_message(x, out, &r->base);
+		return;
+	}
+	const char *name = pb_enum_name(&mesos__v1__agent__call__type__descriptor, (int)c->type);
+	http_reply_text(x, 501, "Call '%s' is not available on this agent", name ? name : "UNKNOWN");
+}

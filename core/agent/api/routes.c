@@ -1,0 +1,60 @@
+/* routes.c - where the agent's handlers hang: each under "/", under the process
+ * name that clients derive from "slave(1)@ip:port", and with ".json" where old
+ * tools ask for it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "agent/api/api.h"
+
+static const struct {
+	const char *path;
+	http_handler_fn fn;
+	bool json; /* also as PATH.json */
+} routes[] = {
+	{"/api/v1", api_operator, false},
+	{"/api/v1/executor", api_executor, false},
+	{"/state", api_state, true},
+	{"/containers", api_containers, false},
+	{"/monitor/statistics", api_statistics, true},
+	{"/health", api_health, false},
+	{"/version", api_version, false},
+	{"/flags", api_flags, false},
+	{"/metrics/snapshot", api_metrics, false},
+};
+
+static const char *const prefixes[] = {"", "/slave(1)"};
+
+static void each(void (*fn)(struct agent *a, const char *path, http_handler_fn handler), struct agent *a)
+{
+	char path[128];
+	for (size_t i = 0; i < MZ_N(routes); i++)
+		for (size_t p = 0; p < MZ_N(prefixes); p++) {
+			snprintf(path, sizeof(path), "%s%s", prefixes[p], routes[i].path);
+			fn(a, path, routes[i].fn);
+			if (!routes[i].json)
+				continue;
+			snprintf(path, sizeof(path), "%s%s.json", prefixes[p], routes[i].path);
+			fn(a, path, routes[i].fn);
+		}
+}
+
+static void add(struct agent *a, const char *path, http_handler_fn fn)
+{
+	http_route(a->deps.router, path, fn, a);
+}
+
+static void del(struct agent *a, const char *path, http_handler_fn fn)
+{
+	(void)fn;
+	http_unroute(a->deps.router, path);
+}
+
+void api_routes(struct agent *a)
+{
+	each(add, a);
+}
+
+void api_unroute(struct agent *a)
+{
+	each(del, a);
+}
