@@ -1,5 +1,6 @@
 /* net_util.c - see net_util.h.
  * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "tests/unit/net_util.h"
 
 #include <arpa/inet.h>
