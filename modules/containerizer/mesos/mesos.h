@@ -1,0 +1,125 @@
+/* mesos.h - between the files of containerizer/mesos.
+ *
+ * A container is a struct box, in the table from launch (or recover) until its
+ * end. mesos.c drives it from state to state; shim.c speaks with its mezzo-init;
+ * records.c reads and removes the status files under <runtime_dir>/containers.
+ *
+ *	PREPARING -> RESOLVING -> ISOLATING -> STARTING -> RUNNING
+ *	    |            |            |            |          |
+ *	    |            |            +---- DESTROYING <------+
+ *	    +------------+-----------------> CLEANING -> (gone)
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_CONTAINERIZER_MESOS_H
+#define MZ_CONTAINERIZER_MESOS_H
+
+#define MZ_MODULE_ABI 1
+#include <mezzo/containerizer.h>
+#include <sys/types.h>
+
+enum box_state {
+	BOX_PREPARING,	/* isolators' prepare, in order */
+	BOX_RESOLVING,	/* the user's numbers are looked up */
+	BOX_ISOLATING,	/* the shim exists and waits; isolators' isolate */
+	BOX_STARTING,	/* the shim was told to go on */
+	BOX_RUNNING,
+	BOX_DESTROYING, /* the shim was told to kill everything; or to give up */
+	BOX_CLEANING,	/* isolators' cleanup, in reverse order */
+	BOX_N_STATES,
+};
+
+struct box {
+	struct box *next; /* in its bucket */
+	struct mesos *m;
+	enum box_state state;
+	char *id;
+	struct mz_op *launch_op; /* until launch is answered */
+	const struct mz_container *c; /* lives as long as launch_op; then NULL */
+	struct mz_launch *launch;
+	size_t i; /* isolator whose answer we wait for */
+	int asking;	/* an isolate is under way: nothing may be cleaned up yet */
+	int shim_gone;	/* meanwhile */
+	/* The shim. */
+	struct mz_child *child;
+	int32_t pid, payload;
+	int control;		/* socket, or -1 */
+	int pidfd;		/* recovered ones, else -1 */
+	struct mz_watch *watch; /* of control or pidfd */
+	int32_t wait_status;	/* of the payload; -1: not known (yet) */
+	int has_record;		/* there is a status file */
+	/* Why it does not start, or ends. */
+	struct mz_err err;
+	struct mz_limitation limitation; /* size 0: none; message is ours */
+	char *limitation_message;
+	int orphan; /* nobody is told of its end */
+	struct recovery *recovery;
+	/* Who it runs as, if that is somebody else. */
+	int switch_user;
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[64];
+	int n_groups;
+};
+
+enum { N_BUCKETS = 1024 };
+
+struct mesos {
+	const struct mz_host *h;
+	const struct mz_containerizer_host *k;
+	char *init_path; /* of mezzo-init */
+	char *records;	 /* directory of the status files */
+	char *own_user;	 /* name of who the agent runs as, or NULL */
+	struct box *buckets[N_BUCKETS];
+	struct mz_metric *running, *launched, *destroyed;
+	/* Records of the ended that may soon be removed, oldest first. */
+	struct ended *ended, **ended_tail;
+	struct mz_timer *ended_timer;
+};
+
+void say(struct mesos *m, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int fail(struct mz_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+const char *reason(int code, char *buf, size_t size); /* strerror */
+
+/* ---- mesos.c -------------------------------------------------------------- */
+struct box *box_new(struct mesos *m, const char *id); /* NULL: no memory */
+struct box *box_find(struct mesos *m, const char *id);
+/* What the shim reports. */
+void on_box_started(struct box *b, int32_t payload);
+void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */
+void box_go_cleaning(struct box *b);
+void box_destroy(struct box *b);
+
+/* ---- shim.c ----------------------------------------------------------------- */
+/* Starts it; it waits. *err on failure. */
+int shim_start(struct box *b, struct mz_err *err);
+int shim_release(struct box *b, struct mz_err *err); /* lets it go on */
+void shim_call_off(struct box *b);		     /* before release */
+int shim_signal(struct box *b, int signal);	     /* to the shim itself */
+int shim_forward(struct box *b, int signal);	     /* to the payload */
+/* Watches a shim that another life of the agent has started; takes pidfd. */
+int shim_adopt(struct box *b, int32_t pid, int32_t payload, int pidfd);
+void shim_done(struct box *b); /* closes everything; the process is not touched */
+
+/* ---- records.c ---------------------------------------------------------------- */
+struct record {
+	char id[256];
+	int32_t pid, payload, wait_status;
+	int ended;     /* wait_status is known */
+	int named;     /* recovery: by the agent */
+	int pidfd;     /* of the living shim, or -1 */
+};
+char *record_path(const struct mesos *m, const char *id);
+/* All of them; blocking. The caller frees *ret and owns its pidfds. */
+int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err);
+int record_read(const char *path, struct record *ret); /* one; blocking */
+/* Removes it after a while: the agent has not written yet that it knows. */
+void record_remove_later(struct mesos *m, const char *id);
+void record_remove(struct mesos *m, const char *id); /* now, on a worker thread */
+void records_done(struct mesos *m);
+
+/* ---- recover.c ---------------------------------------------------------------- */
+void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op);
+/* A container of the recovery has been reported. */
+void recovery_step(struct recovery *r);
+
+#endif

@@ -1,0 +1,222 @@
+/* records.c - containerizer/mesos: the status files that shims write, one for each
+ * container, named by its id. Their form is in core/bin/init.h.
+ *
+ * The file of an ended container stays for a while: the agent has to write down
+ * first that it knows the end.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include "mesos.h"
+
+static const int64_t KEEP_NS = 60LL * 1000000000;
+
+struct ended {
+	struct ended *next;
+	int64_t due; /* on the host's clock */
+	char *path;
+};
+
+char *record_path(const struct mesos *m, const char *id)
+{
+	return format("%s/%s", m->records, id);
+}
+
+/* ---- reading (worker thread) ------------------------------------------------------ */
+
+/* Field 22 of /proc/PID/stat; 0 if it cannot be told. */
+static unsigned long long start_time(int32_t pid)
+{
+	char path[64], buf[1024];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	if (fd >= 0)
+		close(fd);
+	buf[n < 0 ? 0 : n] = '\0';
+	char *p = strrchr(buf, ')');
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	return p ? strtoull(p + 1, NULL, 10) : 0;
+}
+
+/* The pidfd is opened first: what the start time then says is true of it. */
+static int open_living(int32_t pid, unsigned long long start)
+{
+	int fd = pidfd_open(pid, 0);
+	if (fd < 0)
+		return -1;
+	unsigned long long now = start_time(pid);
+	if (!now || (start && now != start)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+int record_read(const char *path, struct record *r)
+{
+	char text[512];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	int code = errno;
+	close(fd);
+	if (n < 0)
+		return -code;
+	text[n] = '\0';
+	unsigned long long start = 0;
+	int pid = 0, payload = 0;
+	if (sscanf(text, "shim %d %llu payload %d", &pid, &start, &payload) < 2)
+		return -EBADMSG;
+	r->pid = pid;
+	r->payload = payload;
+	r->wait_status = -1;
+	const char *end = strstr(text, "\nexit ");
+	int status;
+	if (end && sscanf(end, "\nexit %d", &status) == 1) {
+		r->ended = 1;
+		r->wait_status = status;
+	}
+	/* Also with a status: the shim may still be killing what is left. */
+	r->pidfd = open_living(pid, start);
+	return 0;
+}
+
+int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err)
+{
+	char why[128];
+	DIR *d = opendir(dir);
+	if (!d)
+		return fail(err, -errno, "Cannot read '%.180s': %s", dir, reason(errno, why, sizeof(why)));
+	struct record *v = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+	int rc = 0;
+	while (rc == 0 && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (n == cap) {
+			cap = cap ? cap * 2 : 64;
+			struct record *more = realloc(v, cap * sizeof(*v));
+			if (!more) {
+				rc = fail(err, -ENOMEM, "Out of memory");
+				break;
+			}
+			v = more;
+		}
+		v[n] = (struct record){.pidfd = -1, .wait_status = -1};
+		snprintf(v[n].id, sizeof(v[n].id), "%s", e->d_name);
+		char *path = format("%s/%s", dir, e->d_name);
+		if (path)
+			(void)record_read(path, &v[n]); /* a broken one is a container that is gone */
+		free(path);
+		n++;
+	}
+	closedir(d);
+	if (rc < 0) {
+		for (size_t i = 0; i < n; i++)
+			if (v[i].pidfd >= 0)
+				close(v[i].pidfd);
+		free(v);
+		return rc;
+	}
+	*ret = v;
+	*ret_n = n;
+	return 0;
+}
+
+/* ---- removing ------------------------------------------------------------------------ */
+
+static void free_ended(struct ended *e)
+{
+	while (e) {
+		struct ended *next = e->next;
+		free(e->path);
+		free(e);
+		e = next;
+	}
+}
+
+static void remove_work(void *arg)
+{
+	for (struct ended *e = arg; e; e = e->next)
+		(void)unlink(e->path); /* if it stays, the next start removes it */
+}
+
+static void on_removed(void *arg)
+{
+	free_ended(arg);
+}
+
+static void remove_list(struct mesos *m, struct ended *list)
+{
+	if (list && m->h->offload(m->h, remove_work, on_removed, list) < 0)
+		free_ended(list); /* the next start removes them */
+}
+
+static struct ended *ended_new(struct mesos *m, const char *id)
+{
+	struct ended *e = calloc(1, sizeof(*e));
+	if (!e)
+		return NULL;
+	e->path = record_path(m, id);
+	if (!e->path) {
+		free(e);
+		return NULL;
+	}
+	return e;
+}
+
+void record_remove(struct mesos *m, const char *id)
+{
+	remove_list(m, ended_new(m, id));
+}
+
+static void on_ended_timer(void *arg)
+{
+	struct mesos *m = arg;
+	m->ended_timer = NULL;
+	int64_t now = m->h->now(m->h);
+	struct ended *list = m->ended, **at = &m->ended;
+	while (*at && (*at)->due <= now)
+		at = &(*at)->next;
+	m->ended = *at;
+	*at = NULL;
+	if (at == &m->ended)
+		list = NULL;
+	if (!m->ended)
+		m->ended_tail = &m->ended;
+	else
+		m->ended_timer = m->h->timer(m->h, m->ended->due - now, on_ended_timer, m);
+	remove_list(m, list);
+}
+
+void record_remove_later(struct mesos *m, const char *id)
+{
+	struct ended *e = ended_new(m, id);
+	if (!e)
+		return;
+	e->due = m->h->now(m->h) + KEEP_NS;
+	*m->ended_tail = e;
+	m->ended_tail = &e->next;
+	if (!m->ended_timer)
+		m->ended_timer = m->h->timer(m->h, KEEP_NS, on_ended_timer, m);
+}
+
+void records_done(struct mesos *m)
+{
+	if (m->ended_timer)
+		m->h->timer_cancel(m->h, m->ended_timer);
+	/* Those that are left are removed after the next start, once the agent
+	 * does not name them any more. */
+	free_ended(m->ended);
+}

@@ -1,0 +1,180 @@
+/* recover.c - containerizer/mesos: after a restart of the agent. What it names and
+ * what the shims wrote are put together: who lives is watched again, who ended is
+ * reported with the status that its shim wrote, and whoever lives without being
+ * named is destroyed.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mesos.h"
+
+struct recovery {
+	struct mesos *m;
+	struct mz_op *op;
+	const struct mz_container *const *v; /* lives as long as op */
+	size_t n;
+	struct record *records;
+	size_t n_records;
+	const struct mz_container **living;
+	size_t n_living, i;
+	size_t n_open; /* containers whose end is still to be reported, and one */
+	struct mz_err err;
+};
+
+static void recovery_end(struct recovery *r, const struct mz_err *err)
+{
+	r->m->h->op_done(r->op, err, NULL);
+	for (size_t i = 0; i < r->n_records; i++)
+		if (r->records[i].pidfd >= 0)
+			close(r->records[i].pidfd);
+	free(r->records);
+	free(r->living);
+	free(r);
+}
+
+void recovery_step(struct recovery *r)
+{
+	if (--r->n_open == 0)
+		recovery_end(r, NULL);
+}
+
+static struct record *record_of(struct recovery *r, const char *id)
+{
+	for (size_t i = 0; i < r->n_records; i++)
+		if (!strcmp(r->records[i].id, id))
+			return &r->records[i];
+	return NULL;
+}
+
+/* It lives: from now on like one that we started. */
+static int attach(struct recovery *r, struct record *rec, int orphan)
+{
+	struct box *b = box_new(r->m, rec->id);
+	if (!b)
+		return -ENOMEM;
+	b->state = BOX_RUNNING;
+	b->orphan = orphan;
+	int pidfd = rec->pidfd;
+	rec->pidfd = -1;
+	return shim_adopt(b, rec->pid, rec->payload, pidfd);
+}
+
+static void report_ended(struct recovery *r, const struct mz_container *c, const struct record *rec)
+{
+	struct box *b = box_new(r->m, c->id);
+	if (!b)
+		return;
+	b->state = BOX_RUNNING;
+	b->recovery = r;
+	r->n_open++;
+	if (rec && rec->ended)
+		b->wait_status = rec->wait_status;
+	else
+		fail(&b->err, -ESRCH, "The container ended while the agent was away, and nobody knows how");
+	box_go_cleaning(b);
+}
+
+static void settle(struct recovery *r)
+{
+	struct mesos *m = r->m;
+	size_t n_attached = 0, n_ended = 0, n_orphans = 0;
+	r->n_open = 1;
+	for (size_t i = 0; i < r->n; i++) {
+		struct record *rec = record_of(r, r->v[i]->id);
+		if (rec)
+			rec->named = 1;
+		if (rec && rec->pidfd >= 0 && attach(r, rec, 0) == 0) {
+			n_attached++;
+			continue;
+		}
+		report_ended(r, r->v[i], rec);
+		n_ended++;
+	}
+	for (size_t i = 0; i < r->n_records; i++) {
+		struct record *rec = &r->records[i];
+		if (rec->named)
+			continue;
+		if (rec->pidfd >= 0 && attach(r, rec, 1) == 0) {
+			box_destroy(box_find(m, rec->id));
+			n_orphans++;
+		} else {
+			record_remove(m, rec->id);
+		}
+	}
+	if (n_attached || n_ended || n_orphans)
+		say(m, MZ_LOG_INFO, "Recovered: %zu containers run, %zu have ended, %zu orphans are destroyed", n_attached,
+		    n_ended, n_orphans);
+	recovery_step(r);
+}
+
+static void isolators_next(struct recovery *r);
+
+static void on_isolator_recovered(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct recovery *r = arg;
+	if (err) {
+		struct mz_err e;
+		fail(&e, err->code, "Isolator '%.60s' cannot recover: %.170s", r->m->k->isolator_name(r->m->h, r->i),
+		     err->msg);
+		recovery_end(r, &e);
+		return;
+	}
+	r->i++;
+	isolators_next(r);
+}
+
+static void isolators_next(struct recovery *r)
+{
+	struct mesos *m = r->m;
+	if (r->i < m->k->n_isolators(m->h))
+		m->k->isolator_recover(m->h, r->i, r->living, r->n_living, m->k->op(m->h, on_isolator_recovered, r));
+	else
+		settle(r);
+}
+
+static void read_work(void *arg)
+{
+	struct recovery *r = arg;
+	(void)records_read(r->m->records, &r->records, &r->n_records, &r->err);
+}
+
+static void on_read(void *arg)
+{
+	struct recovery *r = arg;
+	if (r->err.code) {
+		recovery_end(r, &r->err);
+		return;
+	}
+	for (size_t i = 0; i < r->n; i++) {
+		const struct record *rec = record_of(r, r->v[i]->id);
+		if (rec && rec->pidfd >= 0)
+			r->living[r->n_living++] = r->v[i];
+	}
+	isolators_next(r);
+}
+
+void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct mesos *m = inst;
+	struct recovery *r = calloc(1, sizeof(*r));
+	struct mz_err err;
+	if (r)
+		r->living = calloc(n + 1, sizeof(r->living[0]));
+	if (!r || !r->living) {
+		free(r);
+		fail(&err, -ENOMEM, "Out of memory");
+		m->h->op_done(op, &err, NULL);
+		return;
+	}
+	r->m = m;
+	r->op = op;
+	r->v = v;
+	r->n = n;
+	if (m->h->offload(m->h, read_work, on_read, r) < 0) {
+		fail(&err, -EAGAIN, "The agent has too much work waiting");
+		recovery_end(r, &err);
+	}
+}
