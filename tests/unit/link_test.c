@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "wire/link_event.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -34,7 +35,7 @@ static struct {
 	struct link_dialer *dialer;
 	struct http_server *http, *standby;
 	struct http_router router, standby_router;
-	int link_port, n_dialed;
+	int link_port, n_dialed, n_sockets;
 	struct end m, a; /* master's, agent's */
 	char why[256];
 } t;
@@ -104,6 +105,19 @@ static void on_standby(void *arg, const struct http_request *r, struct http_exch
 	http_reply_headers(x, 307, &h, 1, NULL, 0);
 }
 
+static int n_sockets(void)
+{
+	mz_autodir DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	for (struct dirent *e; (e = readdir(d));) {
+		char target[64] = "";
+		if (readlinkat(dirfd(d), e->d_name, target, sizeof(target) - 1) > 0 && str_starts(target, "socket:"))
+			n++;
+	}
+	return n;
+}
+
 static void start(const struct link_limits *limits)
 {
 	struct mz_err err;
@@ -118,6 +132,7 @@ static void start(const struct link_limits *limits)
 	assert_int_equal(http_server_new(t.l, "127.0.0.1", 0, NULL, &t.router, &t.http, &err), 0);
 	assert_int_equal(http_server_new(t.l, "127.0.0.1", 0, NULL, &t.standby_router, &t.standby, &err), 0);
 	t.link_port = link_server_port(t.server);
+	t.n_sockets = n_sockets() - 1; /* without the link server */
 }
 
 static int setup(void **state)
@@ -134,8 +149,8 @@ static int teardown(void **state)
 		link_close(t.a.link);
 	link_dialer_event_free(t.dialer);
 	link_server_free(t.server);
-	for (int i = 0; i < 10; i++) /* closed links see each other's end */
-		loop_event_turn(t.l, 0);
+	/* Closed links linger until they have seen each other's end. */
+	run_until(t.l, n_sockets() <= t.n_sockets);
 	http_server_free(t.http);
 	http_server_free(t.standby);
 	loop_event_turn(t.l, 0);
