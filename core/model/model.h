@@ -37,6 +37,9 @@ int framework_info_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err);
 /* The rules of a TaskInfo that need nothing else (catalogue "Task", "Executor",
  * "CommandInfo", "Volume", "Secret/env", kill policy, checks, limits). */
 int task_info_check(const Mesos__V1__TaskInfo *t, struct mz_err *err);
+/* The same, and what only LAUNCH forbids: no DEFAULT executor, no share_cgroups=false. */
+int task_launch_check(const Mesos__V1__TaskInfo *t, struct mz_err *err);
+/* Of any type: a DEFAULT executor (LAUNCH_GROUP) is checked as such. */
 int executor_info_check(const Mesos__V1__ExecutorInfo *e, struct mz_err *err);
 /* Equal as far as sharing a running executor goes (allocation roles aside). */
 bool executor_info_equal(const Mesos__V1__ExecutorInfo *a, const Mesos__V1__ExecutorInfo *b);

@@ -19,12 +19,12 @@ enum { RES_MAX_KINDS = 1 << 20, RES_MAX_ITEMS = 10000 };
 
 /* ---- kinds (kinds.c) ------------------------------------------------------ */
 
-/* A name of resources, once per process; the stamp is scratch space for
- * finding names that come with two types in one set. */
+/* A name of resources, once per process; the stamp is scratch space of
+ * res_mixed_name(). */
 struct res_name {
 	const char *text;
 	uint64_t stamp;
-	uint32_t stamp_type;
+	uint32_t stamp_value;
 };
 
 struct kind {
@@ -99,11 +99,16 @@ static inline struct res_slot *slots(const resources *r)
 void res_add_slot(resources *to, struct res_slot s);
 /* The items in the order in which they are shown; n pointers that the caller frees. */
 const struct res_slot **res_shown_order(const resources *r);
+/* A name whose kinds differ in `property`, or NULL. */
+const char *res_mixed_name(const resources *r, uint32_t (*property)(const struct mz_res_kind *k));
 /* -EINVAL if a name has two types in the set. */
 int res_check_types(const resources *r, struct mz_err *err);
 
 /* Validates, upgrades and adds one message, whose top-level fields it may replace. */
 int res_add_pb(pb_resource *r, resources *to, struct mz_err *err);
+
+/* "[1-3, 7-9]", written to in place; NULL with *err if it is not like that. */
+Mesos__V1__Value__Ranges *res_ranges_parse(char *text, struct arena *a, struct mz_err *err);
 
 /* Thousandths of a double of a peer; -EINVAL "… is negative" etc. */
 int res_from_double(double d, int64_t *ret, struct mz_err *err);

@@ -89,6 +89,20 @@ static int parse_list(char *text, pb_resource *r, struct list_parser *p, struct 
 	return 0;
 }
 
+Mesos__V1__Value__Ranges *res_ranges_parse(char *text, struct arena *a, struct mz_err *err)
+{
+	struct list_parser p = {.a = a};
+	pb_resource r = MESOS__V1__RESOURCE__INIT;
+	bool ok = parse_list(text, &r, &p, err) == 0;
+	if (ok) { /* out of the vector, into the arena */
+		r.ranges->range = (Mesos__V1__Value__Range **)pb_array(a, p.ranges.n);
+		if (p.ranges.n)
+			memcpy(r.ranges->range, p.ranges.v, p.ranges.n * sizeof(*p.ranges.v));
+	}
+	vec_done(&p.ranges);
+	return ok ? r.ranges : NULL;
+}
+
 static int parse_value(char *text, pb_resource *r, struct list_parser *p, struct mz_err *err)
 {
 	double d;

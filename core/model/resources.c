@@ -395,16 +395,28 @@ const struct res_slot **res_shown_order(const resources *r)
 	return v;
 }
 
-int res_check_types(const resources *r, struct mz_err *err)
+const char *res_mixed_name(const resources *r, uint32_t (*property)(const struct mz_res_kind *k))
 {
-	static uint64_t stamp;
+	static uint64_t stamp; /* linear, whatever a peer sends */
 	stamp++;
 	for (uint32_t i = 0; i < r->n; i++) {
 		const struct kind *k = kind_of(slots(r)[i].kind);
-		if (k->name->stamp == stamp && k->name->stamp_type != k->pub.type)
-			return mz_fail(err, -EINVAL, "Resource '%s' comes with two types", k->pub.name);
+		uint32_t value = property(&k->pub);
+		if (k->name->stamp == stamp && k->name->stamp_value != value)
+			return k->pub.name;
 		k->name->stamp = stamp;
-		k->name->stamp_type = k->pub.type;
+		k->name->stamp_value = value;
 	}
-	return 0;
+	return NULL;
+}
+
+static uint32_t property_type(const struct mz_res_kind *k)
+{
+	return k->type;
+}
+
+int res_check_types(const resources *r, struct mz_err *err)
+{
+	const char *name = res_mixed_name(r, property_type);
+	return name ? mz_fail(err, -EINVAL, "Resource '%s' comes with two types", name) : 0;
 }
