@@ -20,6 +20,7 @@
 #include "wire/link.h"
 
 struct agent;
+struct files;
 
 struct agent_flag {
 	const char *name, *value;
@@ -66,6 +67,7 @@ struct agent_deps {
 	struct containers *containers;
 	struct link_dialer *dialer;
 	struct http_router *router;
+	struct files *files; /* sandboxes are attached to it */
 	/* Told to end: refused by the master for good, or the store failed. */
 	void (*on_fatal)(void *arg, const char *why);
 	/* Registered (again) with a master; may be NULL. */

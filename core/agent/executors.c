@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "agent/internal.h"
+#include "os/files.h"
 #include "wire/recordio.h"
 
 #define HEARTBEAT_NS (30 * 60 * NS_PER_SEC)
@@ -235,6 +236,16 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 		executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
 }
 
+/* Shows the sandbox under its own path, and as runs/latest. */
+void executor_attach_files(struct executor *ex)
+{
+	struct files *f = ex->agent->deps.files;
+	const char *slash = strrchr(ex->directory, '/');
+	mz_autofree char *latest = xasprintf("%.*s/latest", (int)(slash - ex->directory), ex->directory);
+	f->ops->attach(f, ex->directory, ex->directory);
+	f->ops->attach(f, latest, ex->directory);
+}
+
 /* The task (and executor) records are durable: the container may start. */
 void executor_launch(struct executor *ex)
 {
@@ -255,6 +266,7 @@ void executor_launch(struct executor *ex)
 			argv[n++] = c->arguments[i];
 	}
 	argv[n] = NULL;
+	executor_attach_files(ex);
 	struct container_config cfg = {
 		.id = ex->container_id,
 		.framework_id = ex->framework->id,

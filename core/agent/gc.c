@@ -2,6 +2,7 @@
  * fills up. What waits is on record, so that a restart forgets none.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/internal.h"
+#include "os/files.h"
 
 enum { MAX_REMOVALS = 16 }; /* at a time */
 
@@ -35,6 +36,7 @@ static void on_removed(void *arg, const struct mz_err *err)
 		a->metrics.gc_succeeded++;
 	}
 	store_delete(a->deps.store, s->key, NULL, NULL);
+	a->deps.files->ops->detach(a->deps.files, s->directory);
 	sandbox_free(a, s);
 }
 
@@ -94,6 +96,7 @@ void gc_schedule(struct agent *a, const char *directory, int64_t ended_wall_ns, 
 void gc_restore(struct agent *a, const char *key, const char *directory, double ended)
 {
 	add(a, key, directory, (int64_t)(ended * 1e9));
+	a->deps.files->ops->attach(a->deps.files, directory, directory);
 }
 
 void gc_start(struct agent *a)

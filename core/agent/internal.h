@@ -175,6 +175,7 @@ bool framework_partition_aware(const struct framework *f);
 struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command);
 struct executor *executor_find(struct framework *f, const char *id);
 void executor_launch(struct executor *ex);
+void executor_attach_files(struct executor *ex);
 void executor_save(struct executor *ex, store_done_fn fn, void *arg);
 /* Asks it to end; destroyed after its grace period. */
 void executor_shutdown(struct executor *ex);

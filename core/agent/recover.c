@@ -77,6 +77,7 @@ static int on_executor(void *arg, const char *key, const void *data, size_t size
 	ex->subscribed_once = true;
 	ex->ended = r->ended;
 	ex->wait_status = r->wait_status;
+	executor_attach_files(ex);
 	if (ex->ended) {
 		map_del(&f->executors, ex->id);
 		vec_push(&f->ended_executors, ex);

@@ -14,6 +14,10 @@ void api_statistics(void *arg, const struct http_request *r, struct http_exchang
 void api_health(void *arg, const struct http_request *r, struct http_exchange *x);
 void api_version(void *arg, const struct http_request *r, struct http_exchange *x);
 void api_flags(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_files_browse(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_files_read(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_files_download(void *arg, const struct http_request *r, struct http_exchange *x);
+void api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x);
 void api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
 
 /* Every metric, in no order. */

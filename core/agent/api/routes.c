@@ -20,6 +20,10 @@ static const struct {
 	{"/version", api_version, false},
 	{"/flags", api_flags, false},
 	{"/metrics/snapshot", api_metrics, false},
+	{"/files/browse", api_files_browse, true},
+	{"/files/read", api_files_read, true},
+	{"/files/download", api_files_download, true},
+	{"/files/debug", api_files_debug, true},
 };
 
 static const char *const prefixes[] = {"", "/slave(1)"};
