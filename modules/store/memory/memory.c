@@ -163,7 +163,7 @@ static struct copy *copy_changes(const struct mz_store_change *changes, size_t n
 	return c;
 }
 
-/* At most: a key that the batch replaces or deletes counts in full. */
+/* A key occurs once in a batch: the core merges changes of one key. */
 static int64_t size_after(struct memory *m, const struct mz_store_change *changes, size_t n)
 {
 	int64_t bytes = m->bytes;

@@ -1,0 +1,32 @@
+#!/bin/sh
+# all-modules.sh - mezzo-module-check over every module that was built. A module
+# that needs settings has them beside it, as kit.yaml. Speaks TAP.
+# SPDX-License-Identifier: Apache-2.0
+set -u
+src=${SRC:-${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}}
+build=${BUILD:-${builddir:-$PWD}}
+n=0
+failed=0
+for so in "$build"/modules/*/*.so; do
+	[ -f "$so" ] || continue
+	kind=$(basename "$(dirname "$so")")
+	name=$(basename "$so" .so)
+	dir=$src/modules/$kind/$name
+	n=$((n + 1))
+	set -- -p "$dir/$name.md"
+	[ ! -f "$dir/kit.yaml" ] || set -- "$@" -s "@$dir/kit.yaml"
+	if out=$("$build/mezzo-module-check" "$@" "$so" 2>&1); then
+		echo "ok $n - $kind/$name"
+		echo "$out" | grep '# SKIP' | sed 's/^/# /'
+	else
+		failed=1
+		echo "not ok $n - $kind/$name"
+		echo "$out" | grep -v '^ok' | sed 's/^/# /'
+	fi
+done
+if [ $n -eq 0 ]; then
+	echo "Bail out! no module in $build/modules"
+	exit 1
+fi
+echo "1..$n"
+exit $failed
