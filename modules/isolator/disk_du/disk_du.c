@@ -1,0 +1,250 @@
+/* disk_du.c - isolator/disk_du: measures from time to time how much disk a sandbox
+ * takes, and ends containers that take more than they were given, if it is told to.
+ *
+ * Every container has a timer of its own; the walk is done on a worker thread.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "du.h"
+
+/* Of TaskStatus. */
+enum { REASON_CONTAINER_LIMITATION_DISK = 20 };
+
+struct disk_du {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	int64_t interval_ns;
+	int enforce;
+	struct box *boxes;
+	struct mz_metric *walks, *exceeded;
+};
+
+struct box {
+	struct box *next;
+	struct disk_du *d;
+	char *id, *sandbox;
+	int64_t limit_bytes; /* -1: none */
+	int64_t used_bytes;  /* -1: not measured yet */
+	struct mz_timer *timer;
+	int walking; /* a worker has it */
+	int gone;    /* free it when the worker is done */
+	int told;    /* of the limitation */
+	int64_t walked_bytes;
+	int walk_code;
+};
+
+static int out_of_memory(struct mz_err *err)
+{
+	*err = (struct mz_err){.code = -ENOMEM, .msg = "Out of memory"};
+	return -ENOMEM;
+}
+
+static struct box **find(struct disk_du *d, const char *id)
+{
+	struct box **at = &d->boxes;
+	while (*at && strcmp((*at)->id, id))
+		at = &(*at)->next;
+	return at;
+}
+
+static void box_free(struct box *b)
+{
+	b->d->h->timer_cancel(b->d->h, b->timer);
+	free(b->id);
+	free(b->sandbox);
+	free(b);
+}
+
+static void on_due(void *arg);
+
+static void wait_again(struct box *b)
+{
+	b->timer = b->d->h->timer(b->d->h, b->d->interval_ns, on_due, b);
+}
+
+static void judge(struct box *b)
+{
+	struct disk_du *d = b->d;
+	if (!d->enforce || b->told || b->limit_bytes < 0 || b->used_bytes <= b->limit_bytes)
+		return;
+	char text[128];
+	snprintf(text, sizeof(text), "Disk usage of the sandbox (%lldKB) is over the container's disk (%lldKB)",
+		 (long long)b->used_bytes / 1024, (long long)b->limit_bytes / 1024);
+	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_CONTAINER_LIMITATION_DISK, .message = text};
+	b->told = 1;
+	d->h->metric_add(d->exceeded, 1);
+	d->k->limitation(d->h, b->id, &l);
+}
+
+static void walk_work(void *arg)
+{
+	struct box *b = arg;
+	b->walk_code = du(b->sandbox, &b->walked_bytes);
+}
+
+static void on_walked(void *arg)
+{
+	struct box *b = arg;
+	b->walking = 0;
+	if (b->gone) {
+		box_free(b);
+		return;
+	}
+	b->d->h->metric_add(b->d->walks, 1);
+	if (b->walk_code == 0)
+		b->used_bytes = b->walked_bytes;
+	wait_again(b);
+	judge(b); /* last: it may come back with cleanup */
+}
+
+static void on_due(void *arg)
+{
+	struct box *b = arg;
+	b->timer = NULL;
+	b->walking = b->d->h->offload(b->d->h, walk_work, on_walked, b) == 0;
+	if (!b->walking)
+		wait_again(b); /* the agent is busy: next time */
+}
+
+static int64_t limit_of(const struct disk_du *d, const struct mz_container *c)
+{
+	/* Thousandths of a MB; no disk at all means that nothing was asked for. */
+	int64_t disk = c->resources ? d->k->resources->scalar(c->resources, "disk") : 0;
+	return disk > 0 ? disk * 1048576 / 1000 : -1;
+}
+
+static int add(struct disk_du *d, const struct mz_container *c, struct mz_err *err)
+{
+	struct box *b = calloc(1, sizeof(*b));
+	if (!b)
+		return out_of_memory(err);
+	b->d = d;
+	b->id = strdup(c->id);
+	b->sandbox = strdup(c->sandbox);
+	b->limit_bytes = limit_of(d, c);
+	b->used_bytes = -1;
+	if (!b->id || !b->sandbox) {
+		box_free(b);
+		return out_of_memory(err);
+	}
+	b->next = d->boxes;
+	d->boxes = b;
+	wait_again(b);
+	return 0;
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	(void)l;
+	struct disk_du *d = inst;
+	struct mz_err err;
+	int rc = c->sandbox ? add(d, c, &err) : 0;
+	d->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+}
+
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct disk_du *d = inst;
+	struct mz_err err;
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = v[i]->sandbox ? add(d, v[i], &err) : 0;
+	d->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+}
+
+static void update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	struct disk_du *d = inst;
+	struct box *b = *find(d, c->id);
+	if (b)
+		b->limit_bytes = limit_of(d, c);
+	d->h->op_done(op, NULL, NULL);
+}
+
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	struct disk_du *d = inst;
+	const struct box *b = *find(d, c->id);
+	if (b && b->limit_bytes >= 0)
+		(void)d->k->usage->set_integer(u, "disk_limit_bytes", b->limit_bytes);
+	if (b && b->used_bytes >= 0)
+		(void)d->k->usage->set_integer(u, "disk_used_bytes", b->used_bytes);
+	d->h->op_done(op, NULL, NULL);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct disk_du *d = inst;
+	struct box **at = find(d, id), *b = *at;
+	if (b) {
+		*at = b->next;
+		if (b->walking)
+			b->gone = 1;
+		else
+			box_free(b);
+	}
+	d->h->op_done(op, NULL, NULL);
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct disk_du *d = calloc(1, sizeof(*d));
+	if (!d)
+		return out_of_memory(err);
+	d->h = h;
+	d->k = h->kind;
+	d->interval_ns = h->conf_int(conf, "interval");
+	d->enforce = (int)h->conf_int(conf, "enforce");
+	d->walks = h->metric(h, MZ_METRIC_COUNTER, "walks");
+	d->exceeded = h->metric(h, MZ_METRIC_COUNTER, "exceeded");
+	*inst = d;
+	return 0;
+}
+
+static void destroy(void *inst)
+{
+	struct disk_du *d = inst;
+	if (!d)
+		return;
+	/* The host has waited for running work; its done() will not be called. */
+	while (d->boxes) {
+		struct box *b = d->boxes;
+		d->boxes = b->next;
+		box_free(b);
+	}
+	free(d);
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(DURATION, "interval", "15secs", 1000000, 86400000000000, "time between two measurements of a sandbox"),
+	MZ_SETTING(BOOL, "enforce", "false", 0, 0, "end containers whose sandbox takes more than their disk"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.recover = recover,
+	.prepare = prepare,
+	.update = update,
+	.usage = usage,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "disk_du",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Measures the disk that sandboxes take, and enforces the limit",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};
