@@ -46,6 +46,7 @@ struct agent;
 /* An event stream of one subscribed scheduler. */
 struct session {
 	struct http_stream *stream; /* NULL: not connected */
+	bool cut; /* a send failed: on_gone follows */
 	enum codec codec;
 	char id[UUID_TEXT];
 	struct loop_timer *heartbeat;
@@ -70,7 +71,6 @@ struct task {
 	uint8_t state;		   /* latest */
 	uint8_t status_state;	   /* of the newest status that was forwarded */
 	bool has_status, has_uuid, freed; /* freed: resources were given back */
-	uint8_t fsm;		   /* state in transitions.def */
 	unsigned char uuid[16];	   /* of that status */
 	int64_t unreachable_ns;
 };
@@ -95,13 +95,21 @@ struct offer {
 	struct loop_timer *timeout;
 };
 
-enum framework_state { FW_RECOVERED, FW_CONNECTED, FW_DISCONNECTED, FW_COMPLETED };
+enum { IS_FRAMEWORK = 1, IS_AGENT = 2 };
+
+/* What a key stands for: first members of both. */
+struct keyed {
+	struct master *m;
+	int what;
+	mz_key key;
+};
 
 struct framework {
 	struct master *m;
-	char *id;
+	int what; /* IS_FRAMEWORK */
 	mz_key key;
-	enum framework_state state;
+	char *id;
+	enum master_framework_state state;
 	struct arena info_arena; /* info, roles, constraints */
 	pb_framework_info *info; /* with id and principal */
 	const char **roles;
@@ -119,14 +127,11 @@ struct framework {
 	size_t n_completed;
 	struct list executors, offers;
 	struct list fresh; /* offers that have not been sent yet */
-	bool flush_posted;
+	struct list in_flush; /* master->flush */
 	resources *used, *offered; /* allocated form */
 	struct list in_history; /* master->completed */
 	struct framework_metrics metrics;
 };
-
-/* CONNECTED has a link; LOADING has one and waits for its record to be durable. */
-enum agent_state { AG_RECOVERED, AG_LOADING, AG_CONNECTED, AG_DISCONNECTED, AG_LEAVING };
 
 struct pending_kill {
 	char *framework_id, *task_id;
@@ -135,10 +140,12 @@ struct pending_kill {
 
 struct agent {
 	struct master *m;
-	char *id; /* interned in the master */
+	int what; /* IS_AGENT */
 	mz_key key;
-	enum agent_state state;
+	char *id; /* interned in the master */
+	enum master_agent_state state;
 	bool in_allocator, deactivated;
+	unsigned mark; /* of the last walk that met it */
 	struct arena info_arena;
 	pb_agent_info *info;
 	Mesos__V1__AgentInfo__Capability **caps;
@@ -168,6 +175,9 @@ struct agent_link {
 	/* A registration that waits for its record: */
 	struct arena arena;
 	Mezzo__Link__Register *reg;
+	bool cut;    /* a send failed: on_gone follows */
+	bool is_new; /* the id is ours, the agent has not heard it */
+	bool busy;   /* a callback is outstanding: the link may be gone meanwhile */
 };
 
 /* Agents that are unreachable or gone: only what reconciliation needs. */
@@ -186,18 +196,21 @@ struct master {
 	char id[64];
 	struct arena info_arena;
 	Mesos__V1__MasterInfo *info;
-	bool leading;
+	bool leading, ending;
+	struct list checks; /* questions that the authorizer has not answered */
+	struct list accepts, subscribes; /* that wait for the authorizer or the store */
 	char *leader; /* "host:port" of another one */
 	double start_time, elected_time;
 
-	const struct mz_allocator_ops *alloc_ops;
-	void *alloc;
+	struct module_allocator alloc;
+	struct module_authorizer authz; /* m NULL: none */
 	struct { /* first member: what modules see */
 		struct mz_allocator_host ops;
 		struct master *m;
 	} alloc_host;
 
 	VEC(void *) by_key; /* key - 1 -> struct framework or struct agent; NULL: gone */
+	unsigned mark;
 	struct map strings; /* interned roles and agent ids */
 	struct map frameworks; /* all but completed */
 	struct map completed_index;
@@ -208,6 +221,9 @@ struct master {
 	struct map marking;   /* agents whose record of being unreachable is being written */
 	struct map unreachable, gone; /* struct lost_agent */
 	struct map offers;
+	struct list flush;   /* frameworks with fresh offers */
+	struct list refused; /* what the allocator offered too late */
+	struct loop_timer *flush_timer;
 	struct list links;
 	size_t n_links_unregistered;
 	uint64_t next_framework, next_agent, next_offer;
@@ -251,7 +267,13 @@ void alloc_suppress(struct framework *f, char **roles, size_t n);
 void alloc_revive(struct framework *f, char **roles, size_t n);
 void alloc_request(struct framework *f, struct agent *a, const resources *wanted);
 
+/* ---- constraints.c ------------------------------------------------------------ */
+int constraints_check(const Mesos__V1__Scheduler__OfferConstraints *c, const char *const *roles, size_t n_roles,
+		      struct mz_err *err);
+bool constraints_allow(const Mesos__V1__Scheduler__OfferConstraints *c, const char *role, const struct agent *a);
+
 /* ---- authz.c ---------------------------------------------------------------- */
+void authz_drop(struct master *m);
 typedef void (*authz_fn)(void *arg, const struct mz_err *err);
 /* err NULL: allowed. fn may be called from inside. */
 void authz_check(struct master *m, int action, const char *principal, const struct mz_object *o, authz_fn fn,
@@ -281,14 +303,22 @@ void framework_subscribed(struct framework *f, struct http_stream *s, enum codec
 			  bool was_known);
 void framework_disconnected(struct framework *f);
 /* Tasks are killed, history is kept; the id may not be used again. */
-void framework_remove(struct framework *f, const char *why);
+void framework_remove(struct framework *f, enum master_framework_event event, const char *why);
+void framework_put(struct master *m, const pb_framework_info *info, double registered, double completed,
+		   store_done_fn fn, void *arg);
+void framework_forget(struct master *m, const char *id);
+void framework_to_history(struct framework *f);
+void framework_trim_history(struct master *m);
 void framework_save(struct framework *f, store_done_fn fn, void *arg);
+/* A step of transitions.def; what it does not allow is our own mistake. */
+void framework_step(struct framework *f, enum master_framework_event event);
 bool framework_has(const struct framework *f, int capability);
 bool framework_has_role(const struct framework *f, const char *role);
 void framework_start_failover(struct framework *f, int64_t at_least_ns);
 void framework_broadcast_info(struct framework *f);
 void subscribe_start(struct master *m, const char *principal, pb_call *call, struct arena *arena, enum codec accept,
 		     struct http_exchange *x);
+void subscribes_drop(struct master *m);
 /* The rules that need the master's settings; the pure ones are the model's. */
 int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *info, char **suppressed,
 			   size_t n_suppressed, const Mesos__V1__Scheduler__OfferConstraints *c, struct mz_err *err);
@@ -298,11 +328,19 @@ struct agent *agent_new(struct master *m, const char *id, const pb_agent_info *i
 void agent_free(struct agent *a);
 void agent_set_info(struct agent *a, const pb_agent_info *info);
 struct agent *agent_get(struct master *m, const char *id); /* connected or disconnected; NULL */
+void agent_step(struct agent *a, enum master_agent_event event);
 bool agent_connected(const struct agent *a);
 int agent_send(struct agent *a, Mezzo__Link__ToAgent *msg); /* -ENOTCONN */
 void agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
 		     Mesos__V1__KillPolicy *policy);
 void agent_save(struct agent *a, double unreachable_time, store_done_fn fn, void *arg);
+int agent_link_send(struct agent_link *al, Mezzo__Link__ToAgent *msg);
+bool agent_link_unbusy(struct agent_link *al);
+void agent_send_pending_kills(struct agent *a);
+/* What a returning agent reports, merged with what the master knows. The
+ * reconcile list of *ret is filled in. */
+void report_merge(struct agent *a, const Mezzo__Link__Register *reg, bool is_known, Mezzo__Link__Registered *ret,
+		  struct arena *arena);
 void on_register(struct agent_link *al, const Mezzo__Link__ToMaster *msg, struct arena *arena);
 void agent_link_drop(struct agent_link *al, const char *refuse); /* closes; refuse: Shutdown first */
 void agent_start_pinging(struct agent *a);
@@ -312,6 +350,7 @@ void agent_removed(struct agent *a, const char *why); /* unregistered or replace
 void agent_drop_tasks_of(struct agent *a, struct framework *f, task_state state, task_reason reason,
 			 const char *message);
 void agents_start_gc(struct master *m);
+void marks_drop(struct master *m);
 void agents_recovery_timeout(void *arg);
 int64_t agent_reregister_ns(const struct master *m);
 
@@ -338,9 +377,11 @@ struct executor *executor_find(const struct agent *a, const char *framework_id, 
 struct executor *executor_new(struct framework *f, struct agent *a, const pb_executor_info *e,
 			      const resources *res, const char *role);
 void executor_remove(struct executor *e, bool tell_allocator);
+void executor_free(struct executor *e);
 pb_executor_info *executor_show(const struct executor *e, struct arena *a);
 
 /* ---- offers.c ------------------------------------------------------------------------------ */
+void offers_drop(struct master *m);
 void offer_make(struct master *m, mz_key framework, const char *role, mz_key agent, const resources *r);
 struct offer *offer_get(struct master *m, const char *id);
 /* Ends the offer without giving its resources back; frees it. */
@@ -362,6 +403,7 @@ struct call_ctx {
 };
 void call_teardown(struct call_ctx *c);
 void call_accept(struct call_ctx *c);
+void accepts_drop(struct master *m);
 void call_decline(struct call_ctx *c);
 void call_revive(struct call_ctx *c);
 void call_suppress(struct call_ctx *c);
@@ -394,5 +436,6 @@ void task_end(struct task *t, task_state state, task_reason reason, const char *
 
 /* ---- api/ ------------------------------------------------------------------------------------------ */
 void api_routes(struct master *m);
+void api_unroute(struct master *m);
 
 #endif

@@ -11,12 +11,9 @@
 #ifndef MZ_MASTER_MASTER_H
 #define MZ_MASTER_MASTER_H
 
-#define MZ_MODULE_ABI 1
-#include <mezzo/allocator.h>
-#include <mezzo/authorizer.h>
-
 #include "loop/loop.h"
 #include "mesos/v1/mesos.pb-c.h"
+#include "module/module.h"
 #include "store/store.h"
 #include "wire/http.h"
 #include "wire/link.h"
@@ -68,13 +65,7 @@ struct master_deps {
 	struct loop *loop;
 	struct store *store;
 	struct http_router *router; /* the master's routes are registered on it */
-	/* NULL: everything is allowed. */
-	const struct mz_authorizer_ops *authorizer;
-	void *authorizer_inst;
-	/* Makes the op that `authorized` completes: fn gets its result, once, from
-	 * the loop or from inside the call. Required with an authorizer. */
-	struct mz_op *(*op_new)(void *arg, void (*fn)(void *arg, const struct mz_err *err), void *fn_arg);
-	void *op_arg;
+	struct module *authorizer; /* NULL: everything is allowed */
 	/* More numbers for /metrics/snapshot (modules, process, system); may be NULL. */
 	void (*metrics)(void *arg, master_metric_fn add, void *add_arg);
 	void *metrics_arg;
@@ -85,7 +76,7 @@ struct master *master_new(const struct master_config *c, const struct master_dep
 void master_free(struct master *m);
 /* Services for the allocator module (host->kind); live as long as the master. */
 const struct mz_allocator_host *master_allocator_host(struct master *m);
-void master_set_allocator(struct master *m, const struct mz_allocator_ops *ops, void *inst);
+void master_set_allocator(struct master *m, struct module *allocator);
 
 /* This master leads from now on: reads what the store knows, accepts agents and
  * frameworks. `epoch` fences writes (0 without several masters). */

@@ -1,0 +1,166 @@
+/* lost.c - agents that are given up: unreachable ones may return, removed ones
+ * not under the same id's tasks. The record is durable before anyone is told.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "master/internal.h"
+
+struct mark {
+	struct master *m;
+	char *id;
+	double when;
+};
+
+static void tell_lost(struct master *m, const char *agent_id)
+{
+	mz_autoarena struct arena arena = {0};
+	Mesos__V1__Scheduler__Event__Failure failure = MESOS__V1__SCHEDULER__EVENT__FAILURE__INIT;
+	pb_event e = MESOS__V1__SCHEDULER__EVENT__INIT;
+	failure.agent_id = id_agent(&arena, agent_id);
+	e.type = MESOS__V1__SCHEDULER__EVENT__TYPE__FAILURE;
+	e.failure = &failure;
+	map_each(&m->frameworks, f)
+		event_send(f->value, &e);
+}
+
+static void task_unreachable(struct task *t, double when)
+{
+	struct framework *f = t->framework;
+	mz_autoarena struct arena arena = {0};
+	task_state state = state_for(f, TS(UNREACHABLE));
+	pb_status *s = status_new(f->m, &arena, t->id, t->agent_id, state, REASON(AGENT_REMOVED),
+				  "Agent is unreachable");
+	s->unreachable_time = time_info(&arena, when);
+	s->executor_id = t->executor_id ? id_executor(&arena, t->executor_id) : NULL;
+	bool had_ended = task_state_is_terminal((task_state)t->state);
+	task_uncharge(t, false);
+	if (had_ended) { /* its end was not acknowledged yet, and is known */
+		task_complete(t);
+		return;
+	}
+	task_add_status(t, s);
+	task_set_state(t, state);
+	task_make_unreachable(t, when);
+	status_send(f, s);
+}
+
+/* Out of the tables; its tasks and executors are gone already. */
+static void forget(struct agent *a)
+{
+	map_del(&a->m->agents, a->id);
+	map_del(&a->m->recovered, a->id);
+	if (a->link)
+		agent_link_drop(a->link, NULL);
+	agent_free(a);
+}
+
+static void on_marked(void *arg)
+{
+	struct mark *k = arg;
+	struct master *m = k->m;
+	struct agent *a = agent_get(m, k->id);
+	if (!a)
+		a = map_get(&m->recovered, k->id);
+	map_del(&m->marking, k->id);
+	if (a) {
+		agent_step(a, MASTER_AGENT_ON_MARKED_UNREACHABLE);
+		m->metrics.agent_unreachable_completed++;
+		m->metrics.agent_removals++;
+		m->metrics.agent_removals_unhealthy++;
+		offers_return_of_agent(a);
+		alloc_remove_agent(a);
+		struct lost_agent *lost = xnew(struct lost_agent);
+		*lost = (struct lost_agent){.time = k->when, .deactivated = a->deactivated};
+		map_put(&m->unreachable, a->id, lost);
+		list_each(&a->tasks, struct task, in_agent, t)
+			task_unreachable(t, k->when);
+		list_each(&a->executors, struct executor, in_agent, e)
+			executor_remove(e, false);
+		tell_lost(m, a->id);
+		forget(a);
+	}
+	free(k->id);
+	free(k);
+}
+
+void agent_mark_unreachable(struct agent *a, const char *why)
+{
+	struct master *m = a->m;
+	if (map_has(&m->marking, a->id))
+		return;
+	log_warning(AREA, "Agent %s at %s becomes unreachable: %s", a->id, a->info->hostname, why);
+	struct mark *k = xnew(struct mark);
+	*k = (struct mark){.m = m, .id = xstrdup(a->id), .when = loop_wall_secs(m->loop)};
+	m->metrics.agent_unreachable_scheduled++;
+	map_put(&m->marking, a->id, k);
+	agent_save(a, k->when, on_marked, k);
+}
+
+void marks_drop(struct master *m)
+{
+	map_each(&m->marking, e) {
+		struct mark *k = e->value;
+		store_forget(m->store, k);
+		free(k->id);
+		free(k);
+	}
+	map_done(&m->marking);
+}
+
+void agent_removed(struct agent *a, const char *why)
+{
+	struct master *m = a->m;
+	log_info(AREA, "Agent %s at %s is removed: %s", a->id, a->info->hostname, why);
+	m->metrics.agent_removals++;
+	mz_autofree char *key = xasprintf("agent/%s", a->id);
+	mz_autofree char *id = xstrdup(a->id);
+	store_delete(m->store, key, NULL, NULL);
+	agent_step(a, MASTER_AGENT_ON_REMOVE);
+	offers_return_of_agent(a);
+	alloc_remove_agent(a);
+	agent_drop_tasks_of(a, NULL, TS(LOST), REASON(AGENT_REMOVED), "Agent was removed");
+	tell_lost(m, id);
+	forget(a);
+}
+
+void agents_recovery_timeout(void *arg)
+{
+	struct master *m = arg;
+	m->recovery = NULL;
+	map_each(&m->recovered, e) {
+		m->metrics.recovery_agent_removals++;
+		agent_mark_unreachable(e->value, "it has not returned since the master started");
+	}
+}
+
+/* ---- forgetting --------------------------------------------------------------------- */
+
+static void forget_lost(struct master *m, struct map *lost, const char *id)
+{
+	mz_autofree char *key = xasprintf("agent/%s", id);
+	store_delete(m->store, key, NULL, NULL);
+	free(map_del(lost, id));
+}
+
+static void trim(struct master *m, struct map *lost)
+{
+	double oldest = loop_wall_secs(m->loop) - (double)m->cfg.registry_max_agent_age_ns / NS_PER_SEC;
+	map_each(lost, e) {
+		const struct lost_agent *l = e->value;
+		if (lost->n > m->cfg.registry_max_agents || l->time < oldest) {
+			mz_autofree char *id = xstrdup(e->key);
+			forget_lost(m, lost, id);
+		}
+	}
+}
+
+static void on_gc(void *arg)
+{
+	struct master *m = arg;
+	trim(m, &m->unreachable);
+	trim(m, &m->gone);
+	m->gc = loop_timer(m->loop, m->cfg.registry_gc_interval_ns, on_gc, m);
+}
+
+void agents_start_gc(struct master *m)
+{
+	m->gc = loop_timer(m->loop, m->cfg.registry_gc_interval_ns, on_gc, m);
+}
