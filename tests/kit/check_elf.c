@@ -87,7 +87,7 @@ static void on_dynamic(void *arg, const struct image *e, const char *name, const
 /* What compilers and start files put there by themselves. */
 static bool is_toolchain(const char *name)
 {
-	static const char *const known[] = {"completed.", "__dso_handle", "_DYNAMIC", "__TMC_END__", "__gcov", "__llvm",
+	static const char *const known[] = {"completed.", "__dso_handle", "_GLOBAL_OFFSET_TABLE_", "_DYNAMIC", "__TMC_END__", "__gcov", "__llvm",
 					    "__asan", "__odr_asan", "__ubsan", "__tsan", "__frame_dummy_init_array_entry",
 					    "__do_global_dtors_aux_fini_array_entry", ".Lubsan", "llvm_"};
 	for (size_t i = 0; i < MZ_N(known); i++)
