@@ -1,0 +1,79 @@
+/* daemon_conf.c - the settings of mezzod, one table for each role. --help, the
+ * man page and docs/configuration.md say the same; a test holds them together.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "bin/daemon.h"
+
+static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
+
+#define SEC_MAX 0
+
+/* Rows that both roles have. */
+#define COMMON_KEYS(default_listen)                                                                                  \
+	{"listen", MZ_SETTING_STRING, default_listen, 0, 0, "address and port of the HTTP API, ip:port", NULL},     \
+	{"hostname", MZ_SETTING_STRING, "", 0, 0, "name that others are told; empty: the listening address", NULL}, \
+	{"work_dir", MZ_SETTING_PATH, NULL, 0, 0, "directory of this daemon alone; made if it is missing", NULL},   \
+	{"log_level", MZ_SETTING_STRING, "info", 0, 0, "debug | info | warning | error", log_levels},               \
+	{"module_path", MZ_SETTING_LIST, "", 0, 0, "directories that hold KIND/NAME.so, before the usual one", NULL}, \
+	{"workers", MZ_SETTING_INT, "2", 1, 64, "threads for blocking work", NULL},                                 \
+	{"max_connections", MZ_SETTING_INT, "20000", 16, 1000000, "HTTP connections at once", NULL},                \
+	{"max_body", MZ_SETTING_BYTES, "16MB", 4096, 1 << 30, "largest HTTP request", NULL},                        \
+	{"max_stream_queue", MZ_SETTING_BYTES, "16MB", 65536, 1 << 30,                                              \
+	 "unsent bytes of an event stream before its reader is cut", NULL},                                         \
+	{"store", CONF_KEY_TREE, "lmdb", 0, 0, "store module", NULL},                                               \
+	{"elector", CONF_KEY_TREE, "standalone", 0, 0, "elector module", NULL},                                     \
+	{"authenticators", CONF_KEY_TREE, "[none]", 0, 0, "list of authenticator modules, asked in order", NULL},   \
+	{"authorizer", CONF_KEY_TREE, "permissive", 0, 0, "authorizer module", NULL}
+
+#define DURATION(path, def, help) {path, MZ_SETTING_DURATION, def, 0, SEC_MAX, help, NULL}
+
+const struct conf_key master_keys[] = {
+	COMMON_KEYS("127.0.0.1:5050"),
+	{"link_port", MZ_SETTING_INT, "-1", -1, 65535, "port for agents' links; -1: the next after listen", NULL},
+	{"cluster", MZ_SETTING_STRING, "", 0, 0, "name of the cluster", NULL},
+	{"roles", MZ_SETTING_LIST, "", 0, 0, "roles that frameworks may use; empty: any", NULL},
+	{"root_submissions", MZ_SETTING_BOOL, "true", 0, 0, "may frameworks run as root", NULL},
+	{"allocator", CONF_KEY_TREE, "drf", 0, 0, "allocator module", NULL},
+	DURATION("allocation_interval", "1secs", "time between batch allocations"),
+	DURATION("offer_timeout", "0ns", "offers are rescinded after that; 0: never"),
+	DURATION("agent_ping_timeout", "15secs", "how often an agent is pinged"),
+	{"max_agent_ping_timeouts", MZ_SETTING_INT, "5", 1, 1000, "missed pings before an agent is unreachable", NULL},
+	DURATION("agent_reregister_timeout", "10mins", "how long a lost agent may take to return"),
+	{"max_completed_frameworks", MZ_SETTING_INT, "50", 0, 1000000, "ended frameworks that are remembered", NULL},
+	{"max_completed_tasks_per_framework", MZ_SETTING_INT, "1000", 0, 1000000, "ended tasks that are remembered",
+	 NULL},
+	{"max_unreachable_tasks_per_framework", MZ_SETTING_INT, "1000", 0, 1000000,
+	 "tasks on unreachable agents that are remembered", NULL},
+	{0},
+};
+
+const struct conf_key agent_keys[] = {
+	COMMON_KEYS("127.0.0.1:5051"),
+	{"master", MZ_SETTING_STRING, "127.0.0.1:5050", 0, 0, "where the master is, as the elector understands it", NULL},
+	{"resources", MZ_SETTING_STRING, "", 0, 0, "what to offer; what is not named is found on the machine", NULL},
+	{"attributes", MZ_SETTING_STRING, "", 0, 0, "name:value;… that frameworks may select by", NULL},
+	{"default_role", MZ_SETTING_STRING, "*", 0, 0, "role of resources that name none", NULL},
+	{"runtime_dir", MZ_SETTING_STRING, "", 0, 0, "directory of running containers; empty: WORK_DIR/run", NULL},
+	{"containerizers", CONF_KEY_TREE, "[mesos]", 0, 0, "list of containerizer modules, tried in order", NULL},
+	{"isolation", CONF_KEY_TREE, "[posix_cpu, posix_mem]", 0, 0, "list of isolator modules, in order", NULL},
+	{"switch_user", MZ_SETTING_BOOL, "true", 0, 0, "as root: run tasks as their own user", NULL},
+	DURATION("executor_registration_timeout", "1mins", "for an executor to subscribe"),
+	DURATION("executor_reregistration_timeout", "2secs", "for executors to return after a restart"),
+	DURATION("executor_shutdown_grace_period", "5secs", "between SHUTDOWN and the end of the container"),
+	DURATION("recovery_timeout", "15mins", "how long executors wait for a lost agent"),
+	DURATION("gc_delay", "1weeks", "age at which sandboxes of ended executors are removed"),
+	DURATION("disk_watch_interval", "1mins", "how often that is looked at"),
+	{"gc_disk_headroom", MZ_SETTING_NUMBER, "0.1", 0, 1000, "share of the disk to keep free of sandboxes", NULL},
+	DURATION("registration_backoff", "1secs", "first interval between attempts to reach the master"),
+	{0},
+};
+
+const char *daemon_str(const struct daemon *d, const char *path)
+{
+	const char *s = conf_str(d->conf, d->keys, path);
+	return s && *s ? s : NULL;
+}
+
+int64_t daemon_int(const struct daemon *d, const char *path)
+{
+	return conf_int(d->conf, d->keys, path);
+}

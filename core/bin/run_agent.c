@@ -1,0 +1,223 @@
+/* run_agent.c - `mezzod agent`: puts the agent on its loop, store, modules,
+ * containers, files and HTTP server.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "agent/agent.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "bin/daemon.h"
+#include "config.h"
+#include "model/model.h"
+#include "module/containers_real.h"
+#include "os/files.h"
+#include "os/host.h"
+#include "wire/link_event.h"
+
+#define AREA "mezzod"
+
+struct agent_daemon {
+	struct daemon *d;
+	struct agent *agent;
+	struct containers *containers;
+	struct files *files;
+	struct link_dialer *dialer;
+	VEC(struct module *) isolators, containerizers;
+	struct arena arena;
+	resources *total;
+};
+
+static struct agent_daemon *self; /* one per process; the hooks of struct daemon carry no argument of ours */
+
+static void on_leader(struct daemon *d, const struct mz_master_info *leader)
+{
+	(void)d;
+	if (!self->agent)
+		return;
+	mz_autofree char *address = NULL;
+	if (leader)
+		address = xasprintf("%s:%d", leader->ip && *leader->ip ? leader->ip : leader->hostname, leader->port);
+	agent_set_master(self->agent, address);
+}
+
+static void on_fatal(void *arg, const char *why)
+{
+	daemon_stop(((struct agent_daemon *)arg)->d, EXIT_FAILURE, why);
+}
+
+static void extra_metrics(void *arg, void (*add)(void *to, const char *name, double value), void *to)
+{
+	daemon_metrics(((struct agent_daemon *)arg)->d, add, to);
+}
+
+static void add_isolator(void *arg, struct module *m)
+{
+	struct agent_daemon *a = arg;
+	vec_push(&a->isolators, m);
+}
+
+static void add_containerizer(void *arg, struct module *m)
+{
+	struct agent_daemon *a = arg;
+	vec_push(&a->containerizers, m);
+}
+
+/* Isolators, containerizers, and the containers that the agent sees. */
+static int open_containers(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	const char *runtime = daemon_str(d, "runtime_dir");
+	mz_autofree char *runtime_dir = runtime ? xstrdup(runtime) : xasprintf("%s/run", d->work_dir);
+	mz_autofree char *init = daemon_program("mezzo-init");
+	char *slash = strrchr(init, '/');
+	*slash = '\0'; /* the directory of our helper programs */
+	struct containers_real_config c = {
+		.work_dir = d->work_dir,
+		.runtime_dir = runtime_dir,
+		.libexec_dir = init,
+		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
+	};
+	int rc = containers_real_new(d->loop, d->registry, &c, &a->containers, err);
+	if (rc == 0)
+		rc = daemon_load_list(d, MZ_KIND_ISOLATOR, "isolation", add_isolator, a, err);
+	for (size_t i = 0; rc == 0 && i < a->isolators.n; i++)
+		containers_real_add_isolator(a->containers, a->isolators.v[i]);
+	if (rc == 0)
+		rc = daemon_load_list(d, MZ_KIND_CONTAINERIZER, "containerizers", add_containerizer, a, err);
+	for (size_t i = 0; rc == 0 && i < a->containerizers.n; i++)
+		containers_real_add_containerizer(a->containers, a->containerizers.v[i]);
+	return rc;
+}
+
+static const char *where(const struct daemon *d, const char *key)
+{
+	static char text[256];
+	const struct conf_node *n = conf_at(d->conf, key);
+	return n ? conf_where(n, text) : key;
+}
+
+static int parse_resources(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	mz_autofree char *text = host_resources_text(daemon_str(d, "resources"), d->work_dir);
+	a->total = res_new();
+	if (res_parse(text, daemon_str(d, "default_role"), a->total, err) < 0)
+		return mz_wrap(err, "%s: Setting 'resources'", where(d, "resources"));
+	return 0;
+}
+
+static int make_agent(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	Mesos__V1__Attribute **attributes = NULL;
+	size_t n_attributes = 0;
+	const char *text = daemon_str(d, "attributes");
+	if (text && attributes_parse(text, &a->arena, &attributes, &n_attributes, err) < 0)
+		return mz_wrap(err, "%s: Setting 'attributes'", where(d, "attributes"));
+	mz_autofree char *executor = daemon_program("mezzo-executor");
+	mz_autofree char *modules = daemon_module_dir();
+	mz_autofree char *boot_id = NULL;
+	if (host_boot_id(&boot_id, err) < 0)
+		return err->code;
+	struct agent_config c = {
+		.ip = d->ip,
+		.hostname = d->hostname,
+		.port = d->port,
+		.work_dir = d->work_dir,
+		.executor_path = executor,
+		.module_dir = modules,
+		.boot_id = boot_id,
+		.version = API_LEVEL,
+		.mezzo_version = VERSION,
+		.build_time = d->build_time,
+		.total = a->total,
+		.attributes = (const Mesos__V1__Attribute *const *)attributes,
+		.n_attributes = n_attributes,
+		.flags = (const struct agent_flag *)d->flags.v,
+		.n_flags = d->flags.n,
+		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
+		.executor_registration_timeout_ns = daemon_int(d, "executor_registration_timeout"),
+		.executor_reregistration_timeout_ns = daemon_int(d, "executor_reregistration_timeout"),
+		.executor_shutdown_grace_ns = daemon_int(d, "executor_shutdown_grace_period"),
+		.recovery_timeout_ns = daemon_int(d, "recovery_timeout"),
+		.gc_delay_ns = daemon_int(d, "gc_delay"),
+		.disk_watch_interval_ns = daemon_int(d, "disk_watch_interval"),
+		.gc_disk_headroom = (double)daemon_int(d, "gc_disk_headroom") / 1000.0,
+		.registration_backoff_ns = daemon_int(d, "registration_backoff"),
+		.update_retry_min_ns = 10 * NS_PER_SEC,
+		.update_retry_max_ns = 600 * NS_PER_SEC,
+		.max_completed_executors = 150,
+		.max_completed_frameworks = 50,
+		.max_completed_tasks = 200,
+	};
+	struct agent_deps deps = {
+		.loop = d->loop,
+		.store = d->store,
+		.containers = a->containers,
+		.dialer = a->dialer,
+		.router = &d->router,
+		.files = a->files,
+		.on_fatal = on_fatal,
+		.arg = a,
+		.extra_metrics = extra_metrics,
+	};
+	return agent_new(&c, &deps, &a->agent, err);
+}
+_Static_assert(sizeof(struct daemon_flag) == sizeof(struct agent_flag), "flags are handed on as they are");
+
+static int start(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	struct link_limits limits = LINK_LIMITS_DEFAULT;
+	int rc = daemon_listen(d, err);
+	if (rc == 0)
+		rc = link_dialer_event_new(d->loop, &limits, &a->dialer);
+	if (rc == 0)
+		rc = make_agent(a, err);
+	if (rc == 0)
+		rc = agent_recover(a->agent, err);
+	if (rc < 0)
+		return rc;
+	struct module_elector e;
+	module_as_elector(d->elector, &e);
+	rc = MODULE_CALL(&e, detect, daemon_str(d, "master"), err);
+	if (rc < 0)
+		return rc;
+	log_info(AREA, "Agent %s listens on http://%s:%d", VERSION, d->ip, d->port);
+	daemon_run(d);
+	return 0;
+}
+
+int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
+{
+	struct agent_daemon a = {.d = d};
+	self = &a;
+	d->on_leader = on_leader;
+	a.files = files_new(d->loop);
+	struct module *authorizer;
+	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &authorizer, err);
+	if (rc == 0)
+		rc = parse_resources(&a, err);
+	if (rc == 0)
+		rc = open_containers(&a, err);
+	if (rc == 0)
+		rc = module_registry_check_requires(d->registry, err);
+	if (rc == 0 && !check_only)
+		rc = start(&a, err);
+	daemon_close_server(d);
+	agent_free(a.agent);
+	a.agent = NULL;
+	if (a.dialer)
+		link_dialer_event_free(a.dialer);
+	containers_real_free(a.containers);
+	files_free(a.files);
+	res_free(a.total);
+	arena_done(&a.arena);
+	vec_done(&a.isolators);
+	vec_done(&a.containerizers);
+	return rc;
+}

@@ -1,0 +1,189 @@
+/* run_master.c - `mezzod master`: puts the master on its loop, store, modules,
+ * HTTP server and link server.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "bin/daemon.h"
+#include "config.h"
+#include "master/master.h"
+#include "wire/api.h"
+#include "wire/link_event.h"
+
+#define AREA "mezzod"
+
+struct master_daemon {
+	struct daemon *d;
+	struct master *master;
+	struct module *allocator, *authorizer;
+	struct link_server *links;
+	struct mz_err failed;
+};
+
+static struct master_daemon *self; /* one per process; the hooks of struct daemon carry no argument of ours */
+
+static void on_link(void *arg, struct link *l)
+{
+	master_link(((struct master_daemon *)arg)->master, l);
+}
+
+/* Where agents find the link port. */
+static void api_link(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	struct master_daemon *m = arg;
+	if (!master_is_leading(m->master)) {
+		http_reply_text(x, 503, "This master does not lead");
+		return;
+	}
+	struct buf mz_autobuf b = {0};
+	buf_addf(&b, "{\"port\":%d}", link_server_port(m->links));
+	api_reply_json(r, x, &b);
+}
+
+static void on_leader(struct daemon *d, const struct mz_master_info *leader)
+{
+	if (!leader || (leader->id && strcmp(leader->id, master_id(self->master)) == 0)) {
+		master_set_leader(self->master, NULL);
+		return;
+	}
+	(void)d;
+	mz_autofree char *address = xasprintf("%s:%d", leader->hostname ? leader->hostname : leader->ip, leader->port);
+	master_set_leader(self->master, address);
+}
+
+static void on_elected(struct daemon *d, uint64_t epoch)
+{
+	struct mz_err err;
+	if (master_elected(self->master, epoch, &err) < 0) {
+		mz_autofree char *why = xasprintf("The master cannot start: %s", err.msg);
+		daemon_stop(d, EXIT_FAILURE, why);
+		return;
+	}
+	log_info(AREA, "Master '%s' leads", master_id(self->master));
+}
+
+static void configure(struct daemon *d, struct master_config *c, const char ***ret_roles)
+{
+	const struct conf_node *roles = conf_at(d->conf, "roles");
+	if (roles && roles->type == CONF_LIST && roles->n) {
+		const char **v = xcalloc(roles->n + 1, sizeof(*v));
+		for (size_t i = 0; i < roles->n; i++)
+			v[i] = roles->child[i]->text;
+		c->roles = *ret_roles = v;
+	}
+	c->hostname = d->hostname;
+	c->ip = d->ip;
+	c->port = d->port;
+	c->cluster = daemon_str(d, "cluster");
+	c->version = VERSION;
+	c->build_time = d->build_time;
+	c->flags = (const struct master_flag *)d->flags.v;
+	c->n_flags = d->flags.n;
+	c->refuse_root = !daemon_int(d, "root_submissions");
+	c->agent_ping_timeout_ns = daemon_int(d, "agent_ping_timeout");
+	c->max_agent_ping_timeouts = (int)daemon_int(d, "max_agent_ping_timeouts");
+	c->agent_reregister_timeout_ns = daemon_int(d, "agent_reregister_timeout");
+	c->allocation_interval_ns = daemon_int(d, "allocation_interval");
+	c->offer_timeout_ns = daemon_int(d, "offer_timeout");
+	c->max_completed_frameworks = (size_t)daemon_int(d, "max_completed_frameworks");
+	c->max_completed_tasks = (size_t)daemon_int(d, "max_completed_tasks_per_framework");
+	c->max_unreachable_tasks = (size_t)daemon_int(d, "max_unreachable_tasks_per_framework");
+}
+_Static_assert(sizeof(struct daemon_flag) == sizeof(struct master_flag), "flags are handed on as they are");
+
+static int contend(struct daemon *d, struct mz_err *err)
+{
+	struct module_elector e;
+	module_as_elector(d->elector, &e);
+	struct buf mz_autobuf json = {0};
+	const Mesos__V1__MasterInfo *info = master_info(self->master);
+	json_encode(&info->base, &json);
+	struct mz_master_info me = {
+		.size = sizeof(me),
+		.port = (uint16_t)d->port,
+		.link_port = (uint16_t)link_server_port(self->links),
+		.id = master_id(self->master),
+		.ip = d->ip,
+		.hostname = d->hostname,
+		.version = API_LEVEL,
+		.json = buf_str(&json),
+	};
+	int rc = MODULE_CALL(&e, detect, NULL, err);
+	return rc < 0 ? rc : MODULE_CALL(&e, contend, &me, err);
+}
+
+static int listen_for_links(struct daemon *d, struct mz_err *err)
+{
+	int port = (int)daemon_int(d, "link_port");
+	if (port < 0)
+		port = d->port && daemon_str(d, "listen") && d->port < 65535 ? d->port + 1 : 0;
+	struct link_limits limits = LINK_LIMITS_DEFAULT;
+	return link_server_new(d->loop, d->ip, port, &limits, on_link, self, &self->links, err);
+}
+
+static void close_master(struct master_daemon *m)
+{
+	daemon_close_server(m->d);
+	link_server_free(m->links);
+	master_free(m->master);
+	module_free(m->allocator);
+}
+
+/* A start that asks for any port takes any for the links as well. */
+static void settle_link_port(struct daemon *d)
+{
+	if (d->port == 0 && daemon_int(d, "link_port") < 0) {
+		struct mz_err err;
+		(void)conf_set(d->conf, "link_port=0", &err); /* a valid assignment */
+	}
+}
+
+int run_master(struct daemon *d, bool check_only, struct mz_err *err)
+{
+	struct master_daemon m = {.d = d};
+	self = &m;
+	d->on_leader = on_leader;
+	d->on_elected = on_elected;
+	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &m.authorizer, err);
+	if (rc < 0)
+		return rc;
+	struct master_config c = {0};
+	const char **roles = NULL;
+	if (!check_only) {
+		settle_link_port(d);
+		rc = daemon_listen(d, err);
+		if (rc == 0)
+			rc = listen_for_links(d, err);
+		if (rc < 0)
+			return rc;
+	}
+	configure(d, &c, &roles);
+	struct master_deps deps = {
+		.loop = d->loop,
+		.store = d->store,
+		.router = &d->router,
+		.authorizer = m.authorizer,
+		.metrics = daemon_metrics,
+		.metrics_arg = d,
+	};
+	m.master = master_new(&c, &deps);
+	module_registry_set_kind(d->registry, MZ_KIND_ALLOCATOR, master_allocator_host(m.master), m.master);
+	rc = daemon_load(d, MZ_KIND_ALLOCATOR, "allocator", &m.allocator, err);
+	if (rc == 0)
+		rc = module_registry_check_requires(d->registry, err);
+	if (rc == 0 && !check_only) {
+		master_set_allocator(m.master, m.allocator);
+		http_route(&d->router, "/mezzo/link", api_link, &m);
+		rc = contend(d, err);
+	}
+	if (rc == 0 && !check_only) {
+		log_info(AREA, "Master %s listens on http://%s:%d (agents: port %d)", VERSION, d->ip, d->port,
+			 link_server_port(m.links));
+		daemon_run(d);
+	}
+	close_master(&m);
+	free(roles);
+	return rc;
+}
