@@ -47,7 +47,8 @@ struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo
 	ex->container_id = xstrdup(text);
 	ex->directory = xasprintf("%s/slaves/%s/frameworks/%s/executors/%s/runs/%s", a->cfg.work_dir, a->id, f->id,
 				  ex->id, ex->container_id);
-	ex->key = xasprintf("executor/%s/%s/%s", f->id, ex->id, ex->container_id);
+	mz_autofree char *key = record_key("executor", f->id, ex->id);
+	ex->key = xasprintf("%s/%s", key, ex->container_id);
 	if (a->cfg.switch_user) {
 		const Mesos__V1__CommandInfo *c = info->command;
 		ex->user = xstrdup(c && c->user ? c->user : f->info->user);

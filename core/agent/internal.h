@@ -201,6 +201,8 @@ void environment_free(char **env);
 /* launch.c, tasks.c */
 void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m);
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m);
+/* The key of a record about B of framework A; the caller frees. */
+char *record_key(const char *kind, const char *a, const char *b);
 struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group);
 void task_free(struct task *t);
 void task_step(struct task *t, int event);

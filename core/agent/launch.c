@@ -111,7 +111,7 @@ static void task_save(struct task *t, const Mesos__V1__TaskInfo *info)
 	r.group = t->group != 0;
 	struct buf mz_autobuf b = {0};
 	pb_encode(&r.base, &b);
-	mz_autofree char *key = xasprintf("task/%s/%s", t->framework->id, t->id);
+	mz_autofree char *key = record_key("task", t->framework->id, t->id);
 	store_put(t->framework->agent->deps.store, key, b.data, b.len, NULL, NULL);
 }
 

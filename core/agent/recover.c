@@ -234,11 +234,12 @@ static void on_reattached(void *arg, const struct mz_err *err)
 		return;
 	}
 	a->reattached = true;
-	/* Frameworks that do not checkpoint: the master counts their tasks as lost. */
+	/* Frameworks that do not checkpoint: the master counts their tasks as lost.
+	 * Without an id, everything here is left over from another life. */
 	VEC(struct executor *) lost = {0};
 	map_each(&a->containers, e) {
 		struct executor *ex = e->value;
-		if (!checkpoints(ex->framework))
+		if (!checkpoints(ex->framework) || !a->id)
 			vec_push(&lost, ex);
 	}
 	for (size_t i = 0; i < lost.n; i++) {

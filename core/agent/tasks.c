@@ -4,7 +4,17 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/internal.h"
 
-enum { MAX_STATUSES = 16 };
+enum { MAX_STATUSES = 16, MAX_PLAIN_KEY = 300 };
+
+/* "KIND/A/B", or a digest of A and B where stores would refuse the length: the
+ * record itself holds the ids. */
+char *record_key(const char *kind, const char *a, const char *b)
+{
+	if (strlen(a) + strlen(b) <= MAX_PLAIN_KEY)
+		return xasprintf("%s/%s/%s", kind, a, b);
+	uint64_t h = hash_bytes(b, strlen(b), hash_str(a)), g = hash_bytes(a, strlen(a), hash_str(b));
+	return xasprintf("%s/#%016llx%016llx", kind, (unsigned long long)h, (unsigned long long)g);
+}
 
 struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group)
 {
@@ -98,7 +108,7 @@ void task_complete(struct task *t)
 	struct agent *a = f->agent;
 	task_drop_updates(t);
 	map_del(&f->tasks, t->id);
-	mz_autofree char *key = xasprintf("task/%s/%s", f->id, t->id);
+	mz_autofree char *key = record_key("task", f->id, t->id);
 	store_delete(a->deps.store, key, NULL, NULL);
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		if (ex->tasks.v[i] == t) {

@@ -113,7 +113,8 @@ static void add(struct task *t, Mesos__V1__TaskStatus *status, bool from_executo
 	} else {
 		task_step(t, AGENT_TASK_ON_UPDATE);
 	}
-	mz_autofree char *key = xasprintf("update/%s/%s/%08u", f->id, t->id, t->n_updates_ever++);
+	mz_autofree char *stream = record_key("update", f->id, t->id);
+	mz_autofree char *key = xasprintf("%s/%08u", stream, t->n_updates_ever++);
 	struct buf mz_autobuf packed = {0};
 	pb_encode(&status->base, &packed);
 	struct update *u = append(t, key, status, &packed);

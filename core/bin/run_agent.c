@@ -76,20 +76,22 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 	char *slash = strrchr(init, '/');
 	*slash = '\0'; /* the directory of our helper programs */
 	struct containers_real_config c = {
+		.loop = d->loop,
+		.registry = d->registry,
 		.work_dir = d->work_dir,
 		.runtime_dir = runtime_dir,
 		.libexec_dir = init,
 		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
 	};
-	int rc = containers_real_new(d->loop, d->registry, &c, &a->containers, err);
+	int rc = containers_real_new(&c, &a->containers, err);
 	if (rc == 0)
 		rc = daemon_load_list(d, MZ_KIND_ISOLATOR, "isolation", add_isolator, a, err);
 	for (size_t i = 0; rc == 0 && i < a->isolators.n; i++)
-		containers_real_add_isolator(a->containers, a->isolators.v[i]);
+		containers_real_add(a->containers, a->isolators.v[i]);
 	if (rc == 0)
 		rc = daemon_load_list(d, MZ_KIND_CONTAINERIZER, "containerizers", add_containerizer, a, err);
 	for (size_t i = 0; rc == 0 && i < a->containerizers.n; i++)
-		containers_real_add_containerizer(a->containers, a->containerizers.v[i]);
+		containers_real_add(a->containers, a->containerizers.v[i]);
 	return rc;
 }
 
