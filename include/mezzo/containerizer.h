@@ -5,7 +5,7 @@
  *
  * LIFE CYCLE of a container
  *   launch -> [update, usage, status, kill]* -> host->exited -> remove (nested ones)
- *   destroy may come at any time, also while launch is under way: then launch
+ *   terminate may come at any time, also while launch is under way: then launch
  *   completes (with an error, if it had not succeeded yet), and exited follows.
  *   exited is called exactly once for each container whose launch succeeded, after
  *   all its processes are dead and its isolators have cleaned up. A launch that
@@ -145,7 +145,7 @@ struct mz_containerizer_ops {
 	int (*kill)(void *inst, const char *container_id, int signal, struct mz_err *err);
 	/* Required. Kills everything in it, and what is nested in it. -ENOENT if
 	 * it is not known; else exited follows. */
-	int (*destroy)(void *inst, const char *container_id, struct mz_err *err);
+	int (*terminate)(void *inst, const char *container_id, struct mz_err *err);
 	/* Removes what an ended nested container left behind. NULL: nothing is left. */
 	void (*remove)(void *inst, const char *container_id, struct mz_op *op);
 };
