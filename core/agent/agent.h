@@ -12,7 +12,7 @@
 #ifndef MZ_AGENT_AGENT_H
 #define MZ_AGENT_AGENT_H
 
-#include "agent/containers.h"
+#include "module/containers.h"
 #include "loop/loop.h"
 #include "model/resources.h"
 #include "store/store.h"

@@ -1,0 +1,63 @@
+/* containers.h - containers, sandboxes and files as the agent's state machine
+ * sees them. Two implementations: core/module/containers_real (containerizer modules
+ * with the configured isolators, and core/os for files) and core/sim.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_MODULE_CONTAINERS_H
+#define MZ_MODULE_CONTAINERS_H
+
+#include <mezzo/container.h>
+#include <mezzo/types.h>
+#include <stdbool.h>
+
+#include "mesos/v1/agent.pb-c.h"
+#include "mesos/v1/mesos.pb-c.h"
+
+struct containers;
+
+/* What is launched. Copied by launch; messages may be freed afterwards. */
+struct container_config {
+	const char *id; /* container id, also of the sandbox */
+	const char *framework_id, *executor_id;
+	const char *task_id; /* command tasks, else NULL */
+	const char *user;    /* NULL: the agent's own */
+	const char *directory; /* sandbox: made by launch, owned by user */
+	const char *const *argv, *const *env;
+	const struct mz_resources *resources;
+	const Mesos__V1__CommandInfo *command; /* uris are fetched into the sandbox first */
+	const Mesos__V1__ContainerInfo *container;
+	const Mesos__V1__ExecutorInfo *executor;
+	const Mesos__V1__TaskInfo *task;
+	const char *role;
+	bool checkpoint;
+	int32_t pid; /* recovery only */
+};
+
+struct containers_ops {
+	/* After a restart: re-attach or report each (on_exited). fn once. */
+	void (*recover)(struct containers *c, const struct container_config *const *v, size_t n,
+			void (*fn)(void *arg, const struct mz_err *err), void *arg);
+	/* Makes the sandbox and its "latest" link, fetches, launches. fn once; after
+	 * success on_exited follows once, in any case. */
+	void (*launch)(struct containers *c, const struct container_config *cfg,
+		       void (*fn)(void *arg, const struct mz_err *err, int32_t pid), void *arg);
+	void (*update)(struct containers *c, const char *id, const struct mz_resources *r,
+		       void (*fn)(void *arg, const struct mz_err *err), void *arg);
+	/* A Mesos__V1__ResourceStatistics in packed form; size 0: unknown. */
+	void (*usage)(struct containers *c, const char *id,
+		      void (*fn)(void *arg, struct mz_bytes statistics), void *arg);
+	/* -ENOENT if unknown. */
+	int (*terminate)(struct containers *c, const char *id, struct mz_err *err);
+	/* Removes a sandbox for good; fn once. */
+	void (*remove_sandbox)(struct containers *c, const char *directory,
+			       void (*fn)(void *arg, const struct mz_err *err), void *arg);
+	/* Fraction in use of the work dir's file system, 0 to 1. */
+	double (*disk_usage)(struct containers *c);
+};
+
+struct containers {
+	const struct containers_ops *ops;
+	void (*on_exited)(void *arg, const char *id, const struct mz_termination *t);
+	void *arg;
+};
+
+#endif
