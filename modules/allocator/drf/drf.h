@@ -145,6 +145,11 @@ struct agent {
 	struct filter *filters;
 	uint64_t *refused_by; /* bit per client: has a filter here */
 	size_t n_words;
+	/* bit per client: has refused all of `unused`. For this version of it, and
+	 * until the first of those filters lapses. */
+	uint64_t *blocked;
+	uint64_t blocked_version;
+	int64_t blocked_until_ns;
 };
 
 /* ---- the instance -------------------------------------------------------------- */
@@ -269,6 +274,14 @@ static inline bool filter_may_block(const struct client *c, const struct agent *
 {
 	size_t word = c->slot / 64;
 	return word < a->n_words && (a->refused_by[word] >> (c->slot % 64) & 1);
+}
+
+/* Without a look at the filters: all that a full round does for most pairs. */
+static inline bool filter_is_known_to_block(const struct client *c, const struct agent *a, int64_t now_ns)
+{
+	size_t word = c->slot / 64;
+	return a->blocked_version == a->version && now_ns <= a->blocked_until_ns && word < a->n_words &&
+	       (a->blocked[word] >> (c->slot % 64) & 1);
 }
 
 /* ---- drf_round.c ------------------------------------------------------------------------ */

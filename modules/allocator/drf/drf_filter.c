@@ -22,8 +22,7 @@ struct filter {
 	struct agent *agent;
 	struct mz_resources *refused;
 	int64_t until_ns;
-	uint64_t batch;		 /* number of the last batch round before it */
-	uint64_t blocked_version; /* of agent.unused: all of that was refused */
+	uint64_t batch; /* number of the last batch round before it */
 };
 
 static size_t bucket_of(const struct drf *d, const struct client *c, const struct agent *a)
@@ -55,6 +54,8 @@ static void set_bit(struct agent *a, uint32_t slot)
 	if (word >= a->n_words) {
 		a->refused_by = drf_realloc(a->refused_by, word + 1, sizeof(a->refused_by[0]));
 		memset(a->refused_by + a->n_words, 0, (word + 1 - a->n_words) * sizeof(a->refused_by[0]));
+		a->blocked = drf_realloc(a->blocked, word + 1, sizeof(a->blocked[0]));
+		memset(a->blocked + a->n_words, 0, (word + 1 - a->n_words) * sizeof(a->blocked[0]));
 		a->n_words = word + 1;
 	}
 	a->refused_by[word] |= (uint64_t)1 << slot % 64;
@@ -76,6 +77,7 @@ static void filter_remove(struct drf *d, struct filter **at)
 	set_put(d, f->refused);
 	free(f);
 	d->n_filters--;
+	a->blocked[c->slot / 64] &= ~((uint64_t)1 << c->slot % 64);
 	for (f = d->buckets[bucket_of(d, c, a)]; f; f = f->next)
 		if (f->client == c && f->agent == a)
 			return;
@@ -154,6 +156,22 @@ void filter_add(struct drf *d, struct client *c, struct agent *a, const struct m
 	d->n_filters++;
 }
 
+/* f refuses all that is unused: the next rounds need not look at it. */
+static void remember_blocked(const struct client *c, struct agent *a, const struct filter *f, int64_t now_ns)
+{
+	if (a->blocked_version != a->version || now_ns > a->blocked_until_ns) {
+		memset(a->blocked, 0, a->n_words * sizeof(a->blocked[0]));
+		a->blocked_version = a->version;
+		a->blocked_until_ns = INT64_MAX;
+	}
+	/* One that is past its time blocks this round only. */
+	if (now_ns > f->until_ns)
+		return;
+	a->blocked[c->slot / 64] |= (uint64_t)1 << c->slot % 64;
+	if (f->until_ns < a->blocked_until_ns)
+		a->blocked_until_ns = f->until_ns;
+}
+
 bool filter_blocks_slow(struct drf *d, struct client *c, struct agent *a, const struct mz_resources *offer,
 			int64_t now_ns)
 {
@@ -164,12 +182,9 @@ bool filter_blocks_slow(struct drf *d, struct client *c, struct agent *a, const 
 				filter_remove(d, at);
 				continue;
 			}
-			/* An offer is never more than what is unused. */
-			if (f->blocked_version == a->version)
-				return true;
 			if (d->res->contains(f->refused, offer)) {
 				if (offer == a->unused)
-					f->blocked_version = a->version;
+					remember_blocked(c, a, f, now_ns);
 				return true;
 			}
 		}

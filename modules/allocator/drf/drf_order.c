@@ -97,7 +97,8 @@ static void sort_again(struct drf *d, struct order *o)
 {
 	for (size_t i = 0; i < o->nodes.n; i++)
 		refresh(d, o->nodes.v[i]);
-	qsort(o->nodes.v, o->nodes.n, sizeof(o->nodes.v[0]), compare_pointers);
+	if (o->nodes.n)
+		qsort(o->nodes.v, o->nodes.n, sizeof(o->nodes.v[0]), compare_pointers);
 }
 
 void orders_update(struct drf *d)

@@ -164,6 +164,8 @@ static bool build_part(struct drf *d, struct view *v, const struct client *c)
 static inline bool can_offer(struct drf *d, struct view *v, struct client *c)
 {
 	struct agent *a = v->agent;
+	if (filter_is_known_to_block(c, a, v->now_ns))
+		return false;
 	const struct framework *f = c->framework;
 	if ((f->capabilities & v->needs) != v->needs)
 		return false;

@@ -245,6 +245,7 @@ void agent_free(struct drf *d, struct agent *a)
 	d->res->destroy(a->unused);
 	free(a->holdings.v);
 	free(a->refused_by);
+	free(a->blocked);
 	free(a->hostname);
 	free(a);
 }
