@@ -60,7 +60,7 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	list_init(&a->gc);
 	deps->containers->on_exited = on_container_exited;
 	deps->containers->arg = a;
-	api_routes(a);
+	agent_api_routes(a);
 	*ret = a;
 	return 0;
 }
@@ -87,15 +87,15 @@ void agent_free(struct agent *a)
 	if (!a)
 		return;
 	a->stopping = true;
-	api_unroute(a);
+	agent_api_unroute(a);
 	agent_set_master(a, NULL);
 	loop_timer_cancel(a->loop, a->recover_timer);
 	gc_done(a);
 	map_each(&a->frameworks, e)
-		framework_free(e->value);
+		agent_framework_free(e->value);
 	map_done(&a->frameworks);
 	for (size_t i = 0; i < a->completed_frameworks.n; i++)
-		framework_free(a->completed_frameworks.v[i]);
+		agent_framework_free(a->completed_frameworks.v[i]);
 	vec_done(&a->completed_frameworks);
 	map_done(&a->containers);
 	store_forget(a->deps.store, a);

@@ -43,7 +43,7 @@ static void put_command_environment(struct env *e, const Mesos__V1__CommandInfo 
 	}
 }
 
-char **executor_environment(const struct executor *ex)
+char **agent_executor_environment(const struct executor *ex)
 {
 	const struct agent *a = ex->agent;
 	const Mesos__V1__FrameworkInfo *f = ex->framework->info;
@@ -72,7 +72,7 @@ char **executor_environment(const struct executor *ex)
 		put(&e, "MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs");
 	}
 	if (ex->command) {
-		resources *r = executor_resources(ex);
+		resources *r = agent_executor_resources(ex);
 		const char *role = res_allocation_role(r);
 		if (role)
 			put(&e, "MESOS_ALLOCATION_ROLE", role);

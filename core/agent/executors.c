@@ -14,12 +14,12 @@
 
 #define HEARTBEAT_NS (30 * 60 * NS_PER_SEC)
 
-struct executor *executor_find(struct framework *f, const char *id)
+struct executor *agent_executor_find(struct framework *f, const char *id)
 {
 	return map_get(&f->executors, id);
 }
 
-void executor_step(struct executor *ex, int event)
+void agent_executor_step(struct executor *ex, int event)
 {
 	struct mz_err err;
 	int next = fsm_step(&agent_executor_fsm, ex->id, ex->fsm, event, &err);
@@ -29,7 +29,7 @@ void executor_step(struct executor *ex, int event)
 		ex->fsm = next;
 }
 
-struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command)
+struct executor *agent_executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command)
 {
 	struct agent *a = f->agent;
 	struct executor *ex = xnew(struct executor);
@@ -47,7 +47,7 @@ struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo
 	ex->container_id = xstrdup(text);
 	ex->directory = xasprintf("%s/slaves/%s/frameworks/%s/executors/%s/runs/%s", a->cfg.work_dir, a->id, f->id,
 				  ex->id, ex->container_id);
-	mz_autofree char *key = record_key("executor", f->id, ex->id);
+	mz_autofree char *key = agent_record_key("executor", f->id, ex->id);
 	ex->key = xasprintf("%s/%s", key, ex->container_id);
 	if (a->cfg.switch_user) {
 		const Mesos__V1__CommandInfo *c = info->command;
@@ -58,7 +58,7 @@ struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo
 	return ex;
 }
 
-void executor_save(struct executor *ex, store_done_fn fn, void *arg)
+void agent_executor_save(struct executor *ex, store_done_fn fn, void *arg)
 {
 	Mezzo__Records__AgentExecutor r = MEZZO__RECORDS__AGENT_EXECUTOR__INIT;
 	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
@@ -82,7 +82,7 @@ void executor_save(struct executor *ex, store_done_fn fn, void *arg)
 	store_put(ex->agent->deps.store, ex->key, b.data, b.len, fn, arg);
 }
 
-resources *executor_resources(const struct executor *ex)
+resources *agent_executor_resources(const struct executor *ex)
 {
 	resources *r = res_new();
 	(void)res_from_pb(ex->info->resources, ex->info->n_resources, r, NULL); /* checked by the master */
@@ -94,7 +94,7 @@ resources *executor_resources(const struct executor *ex)
 
 /* ---- events to it ------------------------------------------------------------ */
 
-void executor_send(struct executor *ex, Mesos__V1__Executor__Event *e)
+void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e)
 {
 	if (!ex->stream)
 		return;
@@ -111,7 +111,7 @@ static void send_plain(struct executor *ex, Mesos__V1__Executor__Event__Type typ
 	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 	e.has_type = 1;
 	e.type = type;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
 static void on_heartbeat(void *arg)
@@ -121,20 +121,20 @@ static void on_heartbeat(void *arg)
 	send_plain(ex, MESOS__V1__EXECUTOR__EVENT__TYPE__HEARTBEAT);
 }
 
-void executor_stream_gone(void *arg)
+void agent_executor_stream_gone(void *arg)
 {
 	struct executor *ex = arg;
 	log_debug(AREA, "Executor '%s' has closed its stream", ex->id);
 	ex->stream = NULL;
 }
 
-void executor_attach(struct executor *ex, struct http_stream *s, enum codec codec)
+void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec)
 {
 	if (ex->stream)
 		http_close(ex->stream); /* the newest subscription wins */
 	ex->stream = s;
 	ex->codec = codec;
-	s->on_gone = executor_stream_gone;
+	s->on_gone = agent_executor_stream_gone;
 	s->arg = ex;
 	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
 	ex->heartbeat = loop_timer(ex->agent->loop, HEARTBEAT_NS, on_heartbeat, ex);
@@ -153,10 +153,10 @@ static void send_subscribed(struct executor *ex)
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SUBSCRIBED;
 	e.subscribed = &s;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
-void executor_on_updated(void *arg, const struct mz_err *err)
+void agent_executor_on_updated(void *arg, const struct mz_err *err)
 {
 	(void)arg;
 	if (err)
@@ -164,7 +164,7 @@ void executor_on_updated(void *arg, const struct mz_err *err)
 }
 
 /* It is there (again): it gets SUBSCRIBED and what was queued for it. */
-void executor_subscribed(struct executor *ex)
+void agent_executor_subscribed(struct executor *ex)
 {
 	struct agent *a = ex->agent;
 	loop_timer_cancel(a->loop, ex->timer);
@@ -172,11 +172,11 @@ void executor_subscribed(struct executor *ex)
 	bool first = !ex->subscribed_once;
 	ex->subscribed_once = true;
 	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
-		executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
+		agent_executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
 	send_subscribed(ex);
 	if (!ex->command) {
-		resources *r = executor_resources(ex);
-		a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, executor_on_updated, NULL);
+		resources *r = agent_executor_resources(ex);
+		a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, agent_executor_on_updated, NULL);
 		res_free(r);
 	}
 	bool any = false;
@@ -185,15 +185,15 @@ void executor_subscribed(struct executor *ex)
 			any = true;
 	if (!any && first && !ex->recovered) {
 		/* Its tasks were killed while it started. */
-		executor_shutdown(ex);
+		agent_executor_shutdown(ex);
 		return;
 	}
 	for (size_t i = 0; i < ex->tasks.n; i++) {
 		struct task *t = ex->tasks.v[i];
-		if (task_is_queued(t))
-			executor_deliver(ex, t);
+		if (agent_task_is_queued(t))
+			agent_executor_deliver(ex, t);
 		else if (t->kill_pending)
-			executor_kill(ex, t, NULL);
+			agent_executor_kill(ex, t, NULL);
 		t->kill_pending = false;
 	}
 }
@@ -204,7 +204,7 @@ static void on_registration_timeout(void *arg)
 {
 	struct executor *ex = arg;
 	ex->timer = NULL;
-	executor_destroy(ex, MESOS__V1__TASK_STATE__TASK_FAILED,
+	agent_executor_destroy(ex, MESOS__V1__TASK_STATE__TASK_FAILED,
 			 MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REGISTRATION_TIMEOUT,
 			 "Executor did not subscribe within the registration timeout");
 }
@@ -234,11 +234,11 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 	ex->launched = true;
 	ex->pid = pid;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATING)
-		executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+		agent_executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
 }
 
 /* Shows the sandbox under its own path, and as runs/latest. */
-void executor_attach_files(struct executor *ex)
+void agent_executor_attach_files(struct executor *ex)
 {
 	struct files *f = ex->agent->deps.files;
 	const char *slash = strrchr(ex->directory, '/');
@@ -248,13 +248,13 @@ void executor_attach_files(struct executor *ex)
 }
 
 /* The task (and executor) records are durable: the container may start. */
-void executor_launch(struct executor *ex)
+void agent_executor_launch(struct executor *ex)
 {
 	struct agent *a = ex->agent;
 	struct arena mz_autoarena m = {0};
 	const Mesos__V1__CommandInfo *c = ex->info->command;
-	char **env = executor_environment(ex);
-	resources *r = executor_resources(ex);
+	char **env = agent_executor_environment(ex);
+	resources *r = agent_executor_resources(ex);
 	size_t n = 0;
 	const char **argv = arena_alloc(&m, sizeof(*argv) * (5 + (c ? c->n_arguments : 0)));
 	if (c && (!c->has_shell || c->shell)) {
@@ -267,7 +267,7 @@ void executor_launch(struct executor *ex)
 			argv[n++] = c->arguments[i];
 	}
 	argv[n] = NULL;
-	executor_attach_files(ex);
+	agent_executor_attach_files(ex);
 	struct container_config cfg = {
 		.id = ex->container_id,
 		.framework_id = ex->framework->id,
@@ -302,19 +302,19 @@ static void on_shutdown_timeout(void *arg)
 	struct executor *ex = arg;
 	ex->timer = NULL;
 	log_info(AREA, "Executor '%s' did not end within its grace period", ex->id);
-	executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+	agent_executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
 }
 
-void executor_shutdown(struct executor *ex)
+void agent_executor_shutdown(struct executor *ex)
 {
 	struct agent *a = ex->agent;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
-	executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
+	agent_executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	if (!ex->stream) {
-		executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+		agent_executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
 		return;
 	}
 	send_plain(ex, MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN);
@@ -324,13 +324,13 @@ void executor_shutdown(struct executor *ex)
 	ex->timer = loop_timer(a->loop, grace, on_shutdown_timeout, ex);
 }
 
-void executor_destroy(struct executor *ex, int state, int reason, const char *message)
+void agent_executor_destroy(struct executor *ex, int state, int reason, const char *message)
 {
 	struct agent *a = ex->agent;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
 	if (ex->fsm != AGENT_EXECUTOR_TERMINATING)
-		executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
+		agent_executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	ex->end_state = state;
@@ -357,7 +357,7 @@ static void end_task(struct executor *ex, struct task *t, const struct mz_termin
 		message = why->message;
 	}
 	if (state < 0)
-		state = task_is_queued(t) ? MESOS__V1__TASK_STATE__TASK_DROPPED : MESOS__V1__TASK_STATE__TASK_FAILED;
+		state = agent_task_is_queued(t) ? MESOS__V1__TASK_STATE__TASK_DROPPED : MESOS__V1__TASK_STATE__TASK_FAILED;
 	if (reason < 0)
 		reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
 	update_make(t->framework, t->id, t, (Mesos__V1__TaskState)state, reason,
@@ -377,7 +377,7 @@ static void send_exited(struct executor *ex)
 	x.status = ex->wait_status;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXITED_EXECUTOR;
 	to.exited_executor = &x;
-	agent_send(ex->agent, &to);
+	agent_tell_master(ex->agent, &to);
 }
 
 static void close_stream(struct executor *ex)
@@ -416,17 +416,17 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 		send_exited(ex);
 	gc_schedule(a, ex->directory, loop_wall(a->loop), true);
 	if (f->shutting_down) {
-		executor_forget_tasks(ex);
+		agent_executor_forget_tasks(ex);
 	} else {
 		if (ex->tasks.n)
-			executor_save(ex, NULL, NULL);
-		executor_maybe_complete(ex);
+			agent_executor_save(ex, NULL, NULL);
+		agent_executor_maybe_complete(ex);
 	}
 	agent_maybe_recovered(a);
 }
 
 /* Of a framework that is gone: nobody will acknowledge anything. */
-void executor_forget_tasks(struct executor *ex)
+void agent_executor_forget_tasks(struct executor *ex)
 {
 	size_t n = ex->tasks.n;
 	while (n-- > 0) {
@@ -434,15 +434,15 @@ void executor_forget_tasks(struct executor *ex)
 		if (!task_state_is_terminal(t->state))
 			t->state = MESOS__V1__TASK_STATE__TASK_KILLED;
 		bool last = n == 0;
-		task_complete(t); /* with the last one the executor may be gone, too */
+		agent_task_complete(t); /* with the last one the executor may be gone, too */
 		if (last)
 			return;
 	}
-	executor_maybe_complete(ex);
+	agent_executor_maybe_complete(ex);
 }
 
 /* Ended, and all its updates acknowledged: it becomes history. */
-void executor_maybe_complete(struct executor *ex)
+void agent_executor_maybe_complete(struct executor *ex)
 {
 	struct framework *f = ex->framework;
 	struct agent *a = ex->agent;
@@ -456,22 +456,22 @@ void executor_maybe_complete(struct executor *ex)
 		}
 	store_delete(a->deps.store, ex->key, NULL, NULL);
 	if (f->completed_executors.n > a->cfg.max_completed_executors) {
-		executor_free(f->completed_executors.v[0]);
+		agent_executor_free(f->completed_executors.v[0]);
 		vec_remove(&f->completed_executors, 0);
 	}
-	framework_maybe_complete(f);
+	agent_framework_maybe_complete(f);
 }
 
-void executor_free(struct executor *ex)
+void agent_executor_free(struct executor *ex)
 {
 	if (!ex)
 		return;
 	close_stream(ex);
 	for (size_t i = 0; i < ex->tasks.n; i++)
-		task_free(ex->tasks.v[i]);
+		agent_task_free(ex->tasks.v[i]);
 	vec_done(&ex->tasks);
 	for (size_t i = 0; i < ex->completed_tasks.n; i++)
-		task_free(ex->completed_tasks.v[i]);
+		agent_task_free(ex->completed_tasks.v[i]);
 	vec_done(&ex->completed_tasks);
 	arena_done(&ex->arena);
 	free(ex->id);

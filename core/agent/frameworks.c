@@ -3,12 +3,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/internal.h"
 
-struct framework *framework_find(struct agent *a, const char *id)
+struct framework *agent_framework_find(struct agent *a, const char *id)
 {
 	return map_get(&a->frameworks, id);
 }
 
-bool framework_partition_aware(const struct framework *f)
+bool agent_framework_partition_aware(const struct framework *f)
 {
 	return f->capabilities & (1u << MESOS__V1__FRAMEWORK_INFO__CAPABILITY__TYPE__PARTITION_AWARE);
 }
@@ -32,7 +32,7 @@ static void set_info(struct framework *f, const Mesos__V1__FrameworkInfo *info)
 	f->arena = fresh;
 }
 
-struct framework *framework_add(struct agent *a, const Mesos__V1__FrameworkInfo *info)
+struct framework *agent_framework_add(struct agent *a, const Mesos__V1__FrameworkInfo *info)
 {
 	struct framework *f = xnew(struct framework);
 	f->agent = a;
@@ -44,14 +44,14 @@ struct framework *framework_add(struct agent *a, const Mesos__V1__FrameworkInfo 
 	return f;
 }
 
-void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info)
+void agent_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info)
 {
 	set_info(f, info);
 	save(f);
 }
 
 /* Executors end; what they still report is dropped, because nobody waits for it. */
-void framework_shutdown(struct framework *f)
+void agent_framework_shutdown(struct framework *f)
 {
 	log_info(AREA, "Shutting down framework '%s'", f->id);
 	f->shutting_down = true;
@@ -59,14 +59,14 @@ void framework_shutdown(struct framework *f)
 	struct agent *a = f->agent;
 	mz_autofree char *id = xstrdup(f->id);
 	map_each(&f->executors, e)
-		executor_shutdown(e->value);
-	while (framework_find(a, id) == f && f->ended_executors.n)
-		executor_forget_tasks(f->ended_executors.v[f->ended_executors.n - 1]);
-	if (framework_find(a, id) == f)
-		framework_maybe_complete(f);
+		agent_executor_shutdown(e->value);
+	while (agent_framework_find(a, id) == f && f->ended_executors.n)
+		agent_executor_forget_tasks(f->ended_executors.v[f->ended_executors.n - 1]);
+	if (agent_framework_find(a, id) == f)
+		agent_framework_maybe_complete(f);
 }
 
-void framework_maybe_complete(struct framework *f)
+void agent_framework_maybe_complete(struct framework *f)
 {
 	struct agent *a = f->agent;
 	if (f->executors.n || f->ended_executors.n || f->tasks.n || a->phase != AGENT_RECOVERED)
@@ -82,35 +82,35 @@ void framework_maybe_complete(struct framework *f)
 		for (size_t k = 0; k < old->completed_executors.n; k++)
 			vec_insert(&f->completed_executors, k, old->completed_executors.v[k]);
 		vec_clear(&old->completed_executors);
-		framework_free(old);
+		agent_framework_free(old);
 		vec_remove(&a->completed_frameworks, i);
 		break;
 	}
 	for (size_t i = 0; i < f->completed_executors.n; i++)
 		f->completed_executors.v[i]->framework = f;
 	while (f->completed_executors.n > a->cfg.max_completed_executors) {
-		executor_free(f->completed_executors.v[0]);
+		agent_executor_free(f->completed_executors.v[0]);
 		vec_remove(&f->completed_executors, 0);
 	}
 	vec_push(&a->completed_frameworks, f);
 	if (a->completed_frameworks.n > a->cfg.max_completed_frameworks) {
-		framework_free(a->completed_frameworks.v[0]);
+		agent_framework_free(a->completed_frameworks.v[0]);
 		vec_remove(&a->completed_frameworks, 0);
 	}
 }
 
-void framework_free(struct framework *f)
+void agent_framework_free(struct framework *f)
 {
 	if (!f)
 		return;
 	map_each(&f->executors, e)
-		executor_free(e->value);
+		agent_executor_free(e->value);
 	map_done(&f->executors);
 	for (size_t i = 0; i < f->ended_executors.n; i++)
-		executor_free(f->ended_executors.v[i]);
+		agent_executor_free(f->ended_executors.v[i]);
 	vec_done(&f->ended_executors);
 	for (size_t i = 0; i < f->completed_executors.n; i++)
-		executor_free(f->completed_executors.v[i]);
+		agent_executor_free(f->completed_executors.v[i]);
 	vec_done(&f->completed_executors);
 	map_done(&f->tasks);
 	arena_done(&f->arena);

@@ -159,60 +159,60 @@ void agent_fatal(struct agent *a, const char *fmt, ...) MZ_PRINTF(2, 3);
 /* link.c: the connection to the master */
 void agent_dial(struct agent *a);
 void agent_drop_link(struct agent *a);
-void agent_send(struct agent *a, Mezzo__Link__ToMaster *m); /* dropped if there is no link */
+void agent_tell_master(struct agent *a, Mezzo__Link__ToMaster *m); /* dropped if there is no link */
 
 /* frameworks.c */
-struct framework *framework_find(struct agent *a, const char *id);
-struct framework *framework_add(struct agent *a, const Mesos__V1__FrameworkInfo *info);
-void framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info);
-void framework_shutdown(struct framework *f);
+struct framework *agent_framework_find(struct agent *a, const char *id);
+struct framework *agent_framework_add(struct agent *a, const Mesos__V1__FrameworkInfo *info);
+void agent_framework_update(struct framework *f, const Mesos__V1__FrameworkInfo *info);
+void agent_framework_shutdown(struct framework *f);
 /* Moves it to the history when nothing of it is left. */
-void framework_maybe_complete(struct framework *f);
-void framework_free(struct framework *f);
-bool framework_partition_aware(const struct framework *f);
+void agent_framework_maybe_complete(struct framework *f);
+void agent_framework_free(struct framework *f);
+bool agent_framework_partition_aware(const struct framework *f);
 
 /* executors.c */
-struct executor *executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command);
-struct executor *executor_find(struct framework *f, const char *id);
-void executor_launch(struct executor *ex);
-void executor_attach_files(struct executor *ex);
-void executor_save(struct executor *ex, store_done_fn fn, void *arg);
+struct executor *agent_executor_new(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command);
+struct executor *agent_executor_find(struct framework *f, const char *id);
+void agent_executor_launch(struct executor *ex);
+void agent_executor_attach_files(struct executor *ex);
+void agent_executor_save(struct executor *ex, store_done_fn fn, void *arg);
 /* Asks it to end; destroyed after its grace period. */
-void executor_shutdown(struct executor *ex);
+void agent_executor_shutdown(struct executor *ex);
 /* Destroys its container; its live tasks get this state and reason (-1: by default). */
-void executor_destroy(struct executor *ex, int state, int reason, const char *message);
-void executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
-void executor_subscribed(struct executor *ex);
-void executor_on_updated(void *arg, const struct mz_err *err);
-void executor_stream_gone(void *arg);
-void executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
+void agent_executor_destroy(struct executor *ex, int state, int reason, const char *message);
+void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
+void agent_executor_subscribed(struct executor *ex);
+void agent_executor_on_updated(void *arg, const struct mz_err *err);
+void agent_executor_stream_gone(void *arg);
+void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
 /* Its container's resources: its own and those of its live tasks. The caller frees. */
-resources *executor_resources(const struct executor *ex);
-void executor_maybe_complete(struct executor *ex);
-void executor_forget_tasks(struct executor *ex);
-void executor_free(struct executor *ex);
-void executor_step(struct executor *ex, int event);
+resources *agent_executor_resources(const struct executor *ex);
+void agent_executor_maybe_complete(struct executor *ex);
+void agent_executor_forget_tasks(struct executor *ex);
+void agent_executor_free(struct executor *ex);
+void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
 
 /* environment.c: what an executor finds in its environment */
-char **executor_environment(const struct executor *ex);
+char **agent_executor_environment(const struct executor *ex);
 void environment_free(char **env);
 
 /* launch.c, tasks.c */
 void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m);
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m);
 /* The key of a record about B of framework A; the caller frees. */
-char *record_key(const char *kind, const char *a, const char *b);
-struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group);
-void task_free(struct task *t);
-void task_step(struct task *t, int event);
-const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a);
-void executor_deliver(struct executor *ex, struct task *t);
-void executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy);
-void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status);
-bool task_is_queued(const struct task *t);
+char *agent_record_key(const char *kind, const char *a, const char *b);
+struct task *agent_task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group);
+void agent_task_free(struct task *t);
+void agent_task_step(struct task *t, int event);
+const Mesos__V1__TaskInfo *agent_task_info(const struct task *t, struct arena *a);
+void agent_executor_deliver(struct executor *ex, struct task *t);
+void agent_executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy);
+void agent_task_set_status(struct task *t, const Mesos__V1__TaskStatus *status);
+bool agent_task_is_queued(const struct task *t);
 /* Moves a task whose terminal update is acknowledged to its executor's history. */
-void task_complete(struct task *t);
+void agent_task_complete(struct task *t);
 
 /* updates.c: the status update manager */
 /* An update of the agent's own making for a task it knows or not. message may be NULL. */
@@ -226,7 +226,7 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
 void updates_resume(struct agent *a); /* a link is there again */
 void updates_pause(struct agent *a);
 void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus *status);
-void task_drop_updates(struct task *t);
+void agent_task_drop_updates(struct task *t);
 
 /* recover.c */
 void agent_recovered(struct agent *a);
@@ -244,7 +244,7 @@ int64_t gc_max_age_ns(struct agent *a);
 /* api/ */
 /* What all containers hold, with allocation roles. The caller frees. */
 resources *agent_used(struct agent *a);
-void api_routes(struct agent *a);
-void api_unroute(struct agent *a);
+void agent_api_routes(struct agent *a);
+void agent_api_unroute(struct agent *a);
 
 #endif

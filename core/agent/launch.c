@@ -94,7 +94,7 @@ static Mesos__V1__ExecutorInfo *command_executor(struct agent *a, const Mesos__V
 
 /* ---- records ------------------------------------------------------------------- */
 
-static void task_save(struct task *t, const Mesos__V1__TaskInfo *info)
+static void agent_task_save(struct task *t, const Mesos__V1__TaskInfo *info)
 {
 	Mezzo__Records__AgentTask r = MEZZO__RECORDS__AGENT_TASK__INIT;
 	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
@@ -111,7 +111,7 @@ static void task_save(struct task *t, const Mesos__V1__TaskInfo *info)
 	r.group = t->group != 0;
 	struct buf mz_autobuf b = {0};
 	pb_encode(&r.base, &b);
-	mz_autofree char *key = record_key("task", t->framework->id, t->id);
+	mz_autofree char *key = agent_record_key("task", t->framework->id, t->id);
 	store_put(t->framework->agent->deps.store, key, b.data, b.len, NULL, NULL);
 }
 
@@ -126,20 +126,20 @@ static void deliver_group(struct executor *ex, uint32_t group)
 	g.tasks = (Mesos__V1__TaskInfo **)pb_array(&m, ex->tasks.n);
 	for (size_t i = 0; i < ex->tasks.n; i++) {
 		struct task *t = ex->tasks.v[i];
-		if (t->group != group || !task_is_queued(t))
+		if (t->group != group || !agent_task_is_queued(t))
 			continue;
-		g.tasks[g.n_tasks++] = (Mesos__V1__TaskInfo *)task_info(t, &m);
-		task_step(t, AGENT_TASK_ON_SEND);
+		g.tasks[g.n_tasks++] = (Mesos__V1__TaskInfo *)agent_task_info(t, &m);
+		agent_task_step(t, AGENT_TASK_ON_SEND);
 	}
 	lg.task_group = &g;
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH_GROUP;
 	e.launch_group = &lg;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
 /* Sends a queued task (with the rest of its group) to its running executor. */
-void executor_deliver(struct executor *ex, struct task *t)
+void agent_executor_deliver(struct executor *ex, struct task *t)
 {
 	if (!ex->stream || !t->durable)
 		return;
@@ -150,12 +150,12 @@ void executor_deliver(struct executor *ex, struct task *t)
 	struct arena mz_autoarena m = {0};
 	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 	Mesos__V1__Executor__Event__Launch l = MESOS__V1__EXECUTOR__EVENT__LAUNCH__INIT;
-	l.task = (Mesos__V1__TaskInfo *)task_info(t, &m);
+	l.task = (Mesos__V1__TaskInfo *)agent_task_info(t, &m);
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH;
 	e.launch = &l;
-	executor_send(ex, &e);
-	task_step(t, AGENT_TASK_ON_SEND);
+	agent_executor_send(ex, &e);
+	agent_task_step(t, AGENT_TASK_ON_SEND);
 }
 
 static void launch_free(struct launch *l)
@@ -172,32 +172,32 @@ static void launch_free(struct launch *l)
 static void on_records_durable(void *arg)
 {
 	struct launch *l = arg;
-	struct framework *f = framework_find(l->agent, l->framework_id);
-	struct executor *ex = f ? executor_find(f, l->executor_id) : NULL;
+	struct framework *f = agent_framework_find(l->agent, l->framework_id);
+	struct executor *ex = f ? agent_executor_find(f, l->executor_id) : NULL;
 	bool any = false;
 	for (size_t i = 0; f && i < l->task_ids.n; i++) {
 		struct task *t = map_get(&f->tasks, l->task_ids.v[i]);
 		if (!t || t->executor != ex)
 			continue;
 		t->durable = true;
-		if (task_is_queued(t))
+		if (agent_task_is_queued(t))
 			any = true;
 	}
 	if (ex && l->new_executor && ex->fsm == AGENT_EXECUTOR_REGISTERING) {
 		if (any) {
-			executor_launch(ex);
+			agent_executor_launch(ex);
 		} else {
-			executor_destroy(ex, -1, -1, NULL); /* every task was killed meanwhile */
+			agent_executor_destroy(ex, -1, -1, NULL); /* every task was killed meanwhile */
 		}
 	} else if (ex && ex->fsm == AGENT_EXECUTOR_RUNNING) {
-		resources *r = executor_resources(ex);
+		resources *r = agent_executor_resources(ex);
 		l->agent->deps.containers->ops->update(l->agent->deps.containers, ex->container_id, r,
-						       executor_on_updated, NULL);
+						       agent_executor_on_updated, NULL);
 		res_free(r);
 		for (size_t i = 0; i < l->task_ids.n; i++) {
 			struct task *t = map_get(&f->tasks, l->task_ids.v[i]);
-			if (t && t->executor == ex && task_is_queued(t))
-				executor_deliver(ex, t);
+			if (t && t->executor == ex && agent_task_is_queued(t))
+				agent_executor_deliver(ex, t);
 		}
 	}
 	launch_free(l);
@@ -216,7 +216,7 @@ static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *inf
 			 Mesos__V1__TaskInfo *const *tasks, size_t n, uint32_t group)
 {
 	struct agent *a = f->agent;
-	struct executor *ex = executor_find(f, info->executor_id->value);
+	struct executor *ex = agent_executor_find(f, info->executor_id->value);
 	if (ex && (ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED)) {
 		for (size_t i = 0; i < n; i++)
 			drop(f, tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
@@ -228,18 +228,18 @@ static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *inf
 	l->framework_id = xstrdup(f->id);
 	l->executor_id = xstrdup(info->executor_id->value);
 	if (!ex) {
-		ex = executor_new(f, info, command);
+		ex = agent_executor_new(f, info, command);
 		if (command)
 			ex->command_task = (Mesos__V1__TaskInfo *)pb_copy(&tasks[0]->base, &ex->arena);
-		executor_save(ex, NULL, NULL);
+		agent_executor_save(ex, NULL, NULL);
 		l->new_executor = true;
 	}
 	for (size_t i = 0; i < n; i++) {
-		struct task *t = task_new(f, tasks[i], group);
+		struct task *t = agent_task_new(f, tasks[i], group);
 		t->executor = ex;
 		vec_push(&ex->tasks, t);
 		vec_push(&l->task_ids, xstrdup(t->id));
-		task_save(t, tasks[i]);
+		agent_task_save(t, tasks[i]);
 	}
 	store_barrier(a->deps.store, on_records_durable, l);
 }
@@ -248,9 +248,9 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 {
 	if (!m->framework->id || !a->registered)
 		return;
-	struct framework *f = framework_find(a, m->framework->id->value);
+	struct framework *f = agent_framework_find(a, m->framework->id->value);
 	if (!f)
-		f = framework_add(a, m->framework);
+		f = agent_framework_add(a, m->framework);
 	if (f->shutting_down) {
 		for (size_t i = 0; i < m->n_tasks; i++)
 			drop(f, m->tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
@@ -282,12 +282,12 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 		}
 	}
 	vec_done(&fresh);
-	framework_maybe_complete(f);
+	agent_framework_maybe_complete(f);
 }
 
 /* ---- KillTask -------------------------------------------------------------------- */
 
-void executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy)
+void agent_executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *policy)
 {
 	Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 	Mesos__V1__Executor__Event__Kill k = MESOS__V1__EXECUTOR__EVENT__KILL__INIT;
@@ -298,7 +298,7 @@ void executor_kill(struct executor *ex, struct task *t, Mesos__V1__KillPolicy *p
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__KILL;
 	e.kill = &k;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
 /* It was never delivered: it ends here, and its executor too if that has nothing else. */
@@ -307,7 +307,7 @@ static void kill_queued(struct executor *ex, struct task *t)
 	uint32_t group = t->group;
 	for (size_t i = ex->tasks.n; i-- > 0;) {
 		struct task *x = ex->tasks.v[i];
-		if (x != t && !(group && x->group == group && task_is_queued(x)))
+		if (x != t && !(group && x->group == group && agent_task_is_queued(x)))
 			continue;
 		update_make(t->framework, x->id, x, MESOS__V1__TASK_STATE__TASK_KILLED,
 			    MESOS__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH,
@@ -317,12 +317,12 @@ static void kill_queued(struct executor *ex, struct task *t)
 		if (!task_state_is_terminal(ex->tasks.v[i]->state))
 			return;
 	if (!ex->subscribed_once)
-		executor_destroy(ex, -1, -1, NULL);
+		agent_executor_destroy(ex, -1, -1, NULL);
 }
 
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
 	struct task *t = f ? map_get(&f->tasks, m->task_id->value) : NULL;
 	if (!t) {
 		log_warning(AREA, "Asked to kill task '%s' of framework '%s', which is not here", m->task_id->value,
@@ -334,10 +334,10 @@ void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m)
 	}
 	if (task_state_is_terminal(t->state))
 		return; /* its update is on the way */
-	if (task_is_queued(t))
+	if (agent_task_is_queued(t))
 		kill_queued(t->executor, t);
 	else if (t->executor->stream)
-		executor_kill(t->executor, t, m->kill_policy);
+		agent_executor_kill(t->executor, t, m->kill_policy);
 	else
 		t->kill_pending = true; /* sent when its executor is back */
 }

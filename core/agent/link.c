@@ -12,7 +12,7 @@ static void on_ping_timeout(void *arg);
 
 /* ---- sending --------------------------------------------------------------- */
 
-void agent_send(struct agent *a, Mezzo__Link__ToMaster *m)
+void agent_tell_master(struct agent *a, Mezzo__Link__ToMaster *m)
 {
 	if (!a->link)
 		return;
@@ -28,7 +28,7 @@ static Mezzo__Link__TaskReport *report_task(struct task *t, struct arena *m)
 	Mezzo__Link__TaskReport *r = PB_NEW(m, Mezzo__Link__TaskReport, mezzo__link__task_report);
 	r->framework_id = PB_NEW(m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
 	r->framework_id->value = t->framework->id;
-	r->task = (Mesos__V1__TaskInfo *)task_info(t, m);
+	r->task = (Mesos__V1__TaskInfo *)agent_task_info(t, m);
 	if (!t->executor->command) {
 		r->executor_id = PB_NEW(m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
 		r->executor_id->value = t->executor->id;
@@ -102,7 +102,7 @@ static void send_register(struct agent *a)
 	report_frameworks(a, r, &m);
 	to->message_case = MEZZO__LINK__TO_MASTER__MESSAGE_REGISTER;
 	to->register_ = r;
-	agent_send(a, to);
+	agent_tell_master(a, to);
 }
 
 /* ---- what the master says ---------------------------------------------------- */
@@ -144,7 +144,7 @@ static void handle_registered(struct agent *a, const Mezzo__Link__Registered *m)
 	log_info(AREA, "Registered with master '%s' as agent '%s'", m->master_info->id, a->id);
 	for (size_t i = 0; i < m->n_reconcile; i++) {
 		const Mezzo__Link__KillTask *k = m->reconcile[i];
-		struct framework *f = framework_find(a, k->framework_id->value);
+		struct framework *f = agent_framework_find(a, k->framework_id->value);
 		if (f && map_get(&f->tasks, k->task_id->value))
 			continue; /* it has been reported after all */
 		struct framework none = {.agent = a, .id = k->framework_id->value};
@@ -160,7 +160,7 @@ static void handle_shutdown(struct agent *a, const Mezzo__Link__Shutdown *m)
 {
 	log_error(AREA, "The master shuts this agent down: %s", m->message);
 	map_each(&a->frameworks, e)
-		framework_shutdown(e->value);
+		agent_framework_shutdown(e->value);
 	/* A new life needs a new id: the old record must not come back. */
 	store_delete(a->deps.store, "agent", NULL, NULL);
 	agent_fatal(a, "Shut down by the master: %s", m->message);
@@ -173,7 +173,7 @@ static void handle_ping(struct agent *a, const Mezzo__Link__Ping *m)
 	Mezzo__Link__Pong pong = MEZZO__LINK__PONG__INIT;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_PONG;
 	to.pong = &pong;
-	agent_send(a, &to);
+	agent_tell_master(a, &to);
 	if (!m->connected && a->registered) {
 		log_warning(AREA, "The master counts this agent as gone, registering again");
 		a->registered = false;
@@ -184,10 +184,10 @@ static void handle_ping(struct agent *a, const Mezzo__Link__Ping *m)
 
 static void handle_shutdown_executor(struct agent *a, const Mezzo__Link__ShutdownExecutor *m)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
-	struct executor *ex = f ? executor_find(f, m->executor_id->value) : NULL;
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
+	struct executor *ex = f ? agent_executor_find(f, m->executor_id->value) : NULL;
 	if (ex)
-		executor_shutdown(ex);
+		agent_executor_shutdown(ex);
 	else
 		log_warning(AREA, "Asked to shut down executor '%s' of framework '%s', which is not here",
 			    m->executor_id->value, m->framework_id->value);
@@ -195,22 +195,22 @@ static void handle_shutdown_executor(struct agent *a, const Mezzo__Link__Shutdow
 
 static void handle_shutdown_framework(struct agent *a, const Mezzo__Link__ShutdownFramework *m)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
 	if (f)
-		framework_shutdown(f);
+		agent_framework_shutdown(f);
 }
 
 static void handle_update_framework(struct agent *a, const Mezzo__Link__UpdateFramework *m)
 {
-	struct framework *f = m->framework->id ? framework_find(a, m->framework->id->value) : NULL;
+	struct framework *f = m->framework->id ? agent_framework_find(a, m->framework->id->value) : NULL;
 	if (f)
-		framework_update(f, m->framework);
+		agent_framework_update(f, m->framework);
 }
 
 static void handle_framework_message(struct agent *a, const Mezzo__Link__FrameworkMessage *m)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
-	struct executor *ex = f ? executor_find(f, m->executor_id->value) : NULL;
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
+	struct executor *ex = f ? agent_executor_find(f, m->executor_id->value) : NULL;
 	if (!ex || !ex->stream) {
 		a->metrics.invalid_framework_messages++;
 		log_warning(AREA, "Message for executor '%s' of framework '%s' was dropped: not connected",
@@ -224,7 +224,7 @@ static void handle_framework_message(struct agent *a, const Mezzo__Link__Framewo
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__MESSAGE;
 	e.message = &msg;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
 static void dispatch(struct agent *a, const Mezzo__Link__ToAgent *m)

@@ -48,7 +48,7 @@ static int on_framework(void *arg, const char *key, const void *data, size_t siz
 		&mezzo__records__agent_framework__descriptor, &m, data, size, &err);
 	if (!r || !r->info->id)
 		return bad_record(a, key, r ? "No id" : err.msg);
-	framework_add(a, r->info);
+	agent_framework_add(a, r->info);
 	return 0;
 }
 
@@ -61,12 +61,12 @@ static int on_executor(void *arg, const char *key, const void *data, size_t size
 		&mezzo__records__agent_executor__descriptor, &m, data, size, &err);
 	if (!r)
 		return bad_record(a, key, err.msg);
-	struct framework *f = framework_find(a, r->framework_id->value);
+	struct framework *f = agent_framework_find(a, r->framework_id->value);
 	if (!f)
 		return bad_record(a, key, "Its framework is unknown");
-	if (executor_find(f, r->info->executor_id->value))
+	if (agent_executor_find(f, r->info->executor_id->value))
 		return bad_record(a, key, "There are two executors of that id");
-	struct executor *ex = executor_new(f, r->info, r->command_executor);
+	struct executor *ex = agent_executor_new(f, r->info, r->command_executor);
 	map_del(&a->containers, ex->container_id);
 	xset(&ex->container_id, r->container_id->value);
 	xset(&ex->directory, r->directory);
@@ -77,7 +77,7 @@ static int on_executor(void *arg, const char *key, const void *data, size_t size
 	ex->subscribed_once = true;
 	ex->ended = r->ended;
 	ex->wait_status = r->wait_status;
-	executor_attach_files(ex);
+	agent_executor_attach_files(ex);
 	if (ex->ended) {
 		map_del(&f->executors, ex->id);
 		vec_push(&f->ended_executors, ex);
@@ -106,14 +106,14 @@ static int on_task(void *arg, const char *key, const void *data, size_t size)
 		&mezzo__records__agent_task__descriptor, &m, data, size, &err);
 	if (!r)
 		return bad_record(a, key, err.msg);
-	struct framework *f = framework_find(a, r->framework_id->value);
+	struct framework *f = agent_framework_find(a, r->framework_id->value);
 	struct executor *ex = f ? executor_of_container(f, r->container_id->value) : NULL;
 	if (!ex)
 		return bad_record(a, key, "Its executor is unknown");
-	struct task *t = task_new(f, r->task, 0);
+	struct task *t = agent_task_new(f, r->task, 0);
 	t->executor = ex;
 	t->durable = true;
-	task_step(t, AGENT_TASK_ON_SEND); /* perhaps: the executor tells */
+	agent_task_step(t, AGENT_TASK_ON_SEND); /* perhaps: the executor tells */
 	if (ex->command && !ex->command_task)
 		ex->command_task = (Mesos__V1__TaskInfo *)pb_copy(&r->task->base, &ex->arena);
 	vec_push(&ex->tasks, t);
@@ -129,7 +129,7 @@ static int on_update(void *arg, const char *key, const void *data, size_t size)
 		&mezzo__records__agent_update__descriptor, &m, data, size, &err);
 	if (!r || r->status->uuid.len != UUID_BYTES)
 		return bad_record(a, key, r ? "No uuid" : err.msg);
-	struct framework *f = framework_find(a, r->framework_id->value);
+	struct framework *f = agent_framework_find(a, r->framework_id->value);
 	struct task *t = f ? map_get(&f->tasks, r->status->task_id->value) : NULL;
 	if (!t) {
 		/* Acknowledged to the end, and the rest of its records is gone. */
@@ -172,7 +172,7 @@ static void on_reregistration_timeout(void *arg)
 	}
 	for (size_t i = 0; i < silent.n; i++) {
 		log_warning(AREA, "Executor '%s' did not return after the restart", silent.v[i]->id);
-		executor_destroy(silent.v[i], MESOS__V1__TASK_STATE__TASK_FAILED,
+		agent_executor_destroy(silent.v[i], MESOS__V1__TASK_STATE__TASK_FAILED,
 				 MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_REREGISTRATION_TIMEOUT,
 				 "Executor did not subscribe again after the agent's restart");
 	}
@@ -215,10 +215,10 @@ void agent_recovered(struct agent *a)
 		size_t n_before = ended.n;
 		for (size_t k = 0; k < n_before; k++)
 			if (!ended.v[k]->tasks.n)
-				executor_maybe_complete(ended.v[k]);
+				agent_executor_maybe_complete(ended.v[k]);
 		vec_done(&ended);
 		if (n_before == 0)
-			framework_maybe_complete(f);
+			agent_framework_maybe_complete(f);
 	}
 	vec_done(&all);
 	gc_start(a);
@@ -244,7 +244,7 @@ static void on_reattached(void *arg, const struct mz_err *err)
 	}
 	for (size_t i = 0; i < lost.n; i++) {
 		lost.v[i]->framework->shutting_down = true;
-		executor_destroy(lost.v[i], -1, -1, NULL);
+		agent_executor_destroy(lost.v[i], -1, -1, NULL);
 	}
 	vec_done(&lost);
 	if (all_returned(a))
@@ -263,7 +263,7 @@ static void reattach(struct agent *a)
 	VEC(resources *) sets = {0};
 	map_each(&a->containers, e) {
 		struct executor *ex = e->value;
-		resources *r = executor_resources(ex);
+		resources *r = agent_executor_resources(ex);
 		vec_push(&sets, r);
 		v[n] = (struct container_config){
 			.id = ex->container_id,

@@ -8,7 +8,7 @@ enum { MAX_STATUSES = 16, MAX_PLAIN_KEY = 300 };
 
 /* "KIND/A/B", or a digest of A and B where stores would refuse the length: the
  * record itself holds the ids. */
-char *record_key(const char *kind, const char *a, const char *b)
+char *agent_record_key(const char *kind, const char *a, const char *b)
 {
 	if (strlen(a) + strlen(b) <= MAX_PLAIN_KEY)
 		return xasprintf("%s/%s/%s", kind, a, b);
@@ -16,7 +16,7 @@ char *record_key(const char *kind, const char *a, const char *b)
 	return xasprintf("%s/#%016llx%016llx", kind, (unsigned long long)h, (unsigned long long)g);
 }
 
-struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group)
+struct task *agent_task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group)
 {
 	struct task *t = xnew(struct task);
 	t->framework = f;
@@ -38,11 +38,11 @@ struct task *task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint
 	return t;
 }
 
-void task_free(struct task *t)
+void agent_task_free(struct task *t)
 {
 	if (!t)
 		return;
-	task_drop_updates(t);
+	agent_task_drop_updates(t);
 	for (size_t i = 0; i < t->statuses.n; i++)
 		free((void *)t->statuses.v[i].data);
 	vec_done(&t->statuses);
@@ -54,7 +54,7 @@ void task_free(struct task *t)
 	free(t);
 }
 
-void task_step(struct task *t, int event)
+void agent_task_step(struct task *t, int event)
 {
 	struct mz_err err;
 	int next = fsm_step(&agent_task_fsm, t->id, t->fsm, event, &err);
@@ -64,12 +64,12 @@ void task_step(struct task *t, int event)
 		t->fsm = next;
 }
 
-bool task_is_queued(const struct task *t)
+bool agent_task_is_queued(const struct task *t)
 {
 	return t->fsm == AGENT_TASK_QUEUED;
 }
 
-const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a)
+const Mesos__V1__TaskInfo *agent_task_info(const struct task *t, struct arena *a)
 {
 	return (const Mesos__V1__TaskInfo *)pb_decode(&mesos__v1__task_info__descriptor, a, t->info, t->info_size,
 						      NULL);
@@ -77,7 +77,7 @@ const Mesos__V1__TaskInfo *task_info(const struct task *t, struct arena *a)
 
 /* The last status of each state in a row is kept, as the tools show it. `data`
  * is left out: it may be large and is of no use to them. */
-void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status)
+void agent_task_set_status(struct task *t, const Mesos__V1__TaskStatus *status)
 {
 	t->state = status->state;
 	Mesos__V1__TaskStatus shown = *status;
@@ -101,14 +101,14 @@ void task_set_status(struct task *t, const Mesos__V1__TaskStatus *status)
 }
 
 /* Done with: it moves to its executor's bounded history. */
-void task_complete(struct task *t)
+void agent_task_complete(struct task *t)
 {
 	struct framework *f = t->framework;
 	struct executor *ex = t->executor;
 	struct agent *a = f->agent;
-	task_drop_updates(t);
+	agent_task_drop_updates(t);
 	map_del(&f->tasks, t->id);
-	mz_autofree char *key = record_key("task", f->id, t->id);
+	mz_autofree char *key = agent_record_key("task", f->id, t->id);
 	store_delete(a->deps.store, key, NULL, NULL);
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		if (ex->tasks.v[i] == t) {
@@ -117,8 +117,8 @@ void task_complete(struct task *t)
 		}
 	vec_push(&ex->completed_tasks, t);
 	if (ex->completed_tasks.n > a->cfg.max_completed_tasks) {
-		task_free(ex->completed_tasks.v[0]);
+		agent_task_free(ex->completed_tasks.v[0]);
 		vec_remove(&ex->completed_tasks, 0);
 	}
-	executor_maybe_complete(ex);
+	agent_executor_maybe_complete(ex);
 }

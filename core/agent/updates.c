@@ -28,7 +28,7 @@ static void send_head(struct task *t)
 	s.latest_state = t->state;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_STATUS_UPDATE;
 	to.status_update = &s;
-	agent_send(a, &to);
+	agent_tell_master(a, &to);
 	t->sent = true;
 	loop_timer_cancel(a->loop, t->retry);
 	t->retry = loop_timer(a->loop, t->retry_ns, on_retry, t);
@@ -69,7 +69,7 @@ void update_acknowledge(struct executor *ex, const char *task_id, const unsigned
 	e.has_type = 1;
 	e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__ACKNOWLEDGED;
 	e.acknowledged = &ack;
-	executor_send(ex, &e);
+	agent_executor_send(ex, &e);
 }
 
 static void on_update_durable(void *arg)
@@ -106,14 +106,14 @@ static void add(struct task *t, Mesos__V1__TaskStatus *status, bool from_executo
 {
 	struct framework *f = t->framework;
 	struct agent *a = f->agent;
-	task_set_status(t, status);
+	agent_task_set_status(t, status);
 	if (task_state_is_terminal(status->state)) {
 		a->metrics.tasks[status->state]++;
-		task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
+		agent_task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
 	} else {
-		task_step(t, AGENT_TASK_ON_UPDATE);
+		agent_task_step(t, AGENT_TASK_ON_UPDATE);
 	}
-	mz_autofree char *stream = record_key("update", f->id, t->id);
+	mz_autofree char *stream = agent_record_key("update", f->id, t->id);
 	mz_autofree char *key = xasprintf("%s/%08u", stream, t->n_updates_ever++);
 	struct buf mz_autobuf packed = {0};
 	pb_encode(&status->base, &packed);
@@ -138,11 +138,11 @@ void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus
 	u->durable = true;
 	const char *number = strrchr(key, '/');
 	t->n_updates_ever = (uint32_t)strtoul(number + 1, NULL, 10) + 1;
-	task_set_status(t, status);
+	agent_task_set_status(t, status);
 	if (task_state_is_terminal(status->state))
-		task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
+		agent_task_step(t, AGENT_TASK_ON_TERMINAL_UPDATE);
 	else
-		task_step(t, AGENT_TASK_ON_UPDATE);
+		agent_task_step(t, AGENT_TASK_ON_UPDATE);
 }
 
 /* What the agent itself adds to every status. */
@@ -207,7 +207,7 @@ static void send_unkept(struct framework *f, Mesos__V1__TaskStatus *status)
 	s.status = status;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_STATUS_UPDATE;
 	to.status_update = &s;
-	agent_send(f->agent, &to);
+	agent_tell_master(f->agent, &to);
 }
 
 void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
@@ -217,7 +217,7 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 	Mesos__V1__TaskStatus *s = PB_NEW(&m, Mesos__V1__TaskStatus, mesos__v1__task_status);
 	s->task_id = PB_NEW(&m, Mesos__V1__TaskID, mesos__v1__task_id);
 	s->task_id->value = (char *)task_id;
-	if (state == MESOS__V1__TASK_STATE__TASK_DROPPED && !framework_partition_aware(f))
+	if (state == MESOS__V1__TASK_STATE__TASK_DROPPED && !agent_framework_partition_aware(f))
 		state = MESOS__V1__TASK_STATE__TASK_LOST;
 	s->state = state;
 	s->has_source = 1;
@@ -241,7 +241,7 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
 	struct task *t = f ? map_get(&f->tasks, m->task_id->value) : NULL;
 	struct update *u = t ? t->updates : NULL;
 	if (!u || m->uuid.len != UUID_BYTES || memcmp(u->uuid, m->uuid.data, UUID_BYTES) != 0) {
@@ -260,14 +260,14 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 	t->retry = NULL;
 	if (terminal) {
 		t->terminal_acked = true;
-		task_step(t, AGENT_TASK_ON_ACKNOWLEDGED);
-		task_complete(t);
+		agent_task_step(t, AGENT_TASK_ON_ACKNOWLEDGED);
+		agent_task_complete(t);
 		return;
 	}
 	start_head(t);
 }
 
-void task_drop_updates(struct task *t)
+void agent_task_drop_updates(struct task *t)
 {
 	struct agent *a = t->framework->agent;
 	loop_timer_cancel(a->loop, t->retry);

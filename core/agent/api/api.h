@@ -6,21 +6,21 @@
 #include "agent/internal.h"
 #include "wire/http.h"
 
-void api_executor(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_operator(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_state(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_containers(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_statistics(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_health(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_version(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_flags(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_files_browse(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_files_read(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_files_download(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x);
-void api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_executor(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_operator(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_state(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_containers(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_statistics(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_health(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_version(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_flags(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_files_browse(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_files_read(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_files_download(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x);
+void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
 
 /* Every metric, in no order. */
-void metrics_each(struct agent *a, void (*add)(void *to, const char *name, double value), void *to);
+void agent_metrics_each(struct agent *a, void (*add)(void *to, const char *name, double value), void *to);
 
 #endif

@@ -140,12 +140,12 @@ static void view(struct agent *a, const struct http_request *r, struct http_exch
 	usage_gather(a, reply_view, q);
 }
 
-void api_containers(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_containers(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	view(arg, r, x, true);
 }
 
-void api_statistics(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_statistics(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	view(arg, r, x, false);
 }

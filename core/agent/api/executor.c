@@ -77,12 +77,12 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 		return;
 	bool terminating = ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED ||
 			   ex->framework->shutting_down || a->stopping;
-	executor_attach(ex, stream, out);
+	agent_executor_attach(ex, stream, out);
 	if (terminating) {
 		Mesos__V1__Executor__Event e = MESOS__V1__EXECUTOR__EVENT__INIT;
 		e.has_type = 1;
 		e.type = MESOS__V1__EXECUTOR__EVENT__TYPE__SHUTDOWN;
-		executor_send(ex, &e);
+		agent_executor_send(ex, &e);
 		http_close(ex->stream);
 		ex->stream = NULL;
 		return;
@@ -100,14 +100,14 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 		/* What was on its way when the stream broke has not arrived. */
 		for (size_t i = ex->tasks.n; i-- > 0;) {
 			struct task *t = ex->tasks.v[i];
-			if (t->state == MESOS__V1__TASK_STATE__TASK_STAGING && !task_is_queued(t) &&
+			if (t->state == MESOS__V1__TASK_STATE__TASK_STAGING && !agent_task_is_queued(t) &&
 			    !lists_task(s, t->id))
 				update_make(ex->framework, t->id, t, MESOS__V1__TASK_STATE__TASK_DROPPED,
 					    MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
 					    "Task did not reach its executor");
 		}
 	}
-	executor_subscribed(ex);
+	agent_executor_subscribed(ex);
 	agent_maybe_recovered(a);
 }
 
@@ -135,7 +135,7 @@ static void message(struct executor *ex, call_msg *m, struct http_exchange *x)
 	msg.data = m->message->data;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXECUTOR_MESSAGE;
 	to.executor_message = &msg;
-	agent_send(ex->agent, &to);
+	agent_tell_master(ex->agent, &to);
 	http_reply(x, 202, NULL, NULL, 0);
 }
 
@@ -158,18 +158,18 @@ static int check_call(const call_msg *m, struct mz_err *err)
 
 static struct executor *find(struct agent *a, const call_msg *m, struct http_exchange *x)
 {
-	struct framework *f = framework_find(a, m->framework_id->value);
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
 	if (!f) {
 		http_reply_text(x, 400, "Framework '%s' cannot be found", m->framework_id->value);
 		return NULL;
 	}
-	struct executor *ex = executor_find(f, m->executor_id->value);
+	struct executor *ex = agent_executor_find(f, m->executor_id->value);
 	if (!ex)
 		http_reply_text(x, 400, "Executor '%s' of framework '%s' cannot be found", m->executor_id->value, f->id);
 	return ex;
 }
 
-void api_executor(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_executor(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct arena mz_autoarena arena = {0};

@@ -104,7 +104,7 @@ static void on_browsed(void *arg, const struct mz_err *err, const struct file_en
 	reply_json(q, &b);
 }
 
-void api_files_browse(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_files_browse(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct file_request *q = request_new(a, r, x);
@@ -139,7 +139,7 @@ static bool query_number(const struct http_request *r, const char *name, int64_t
 	return str_empty(text) || str_to_i64(text, ret) == 0;
 }
 
-void api_files_read(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_files_read(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	int64_t offset, length;
@@ -215,14 +215,14 @@ static void on_piece(void *arg, const struct mz_err *err, int64_t offset, struct
 	request_free(q);
 }
 
-void api_files_download(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_files_download(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct file_request *q = request_new(arg, r, x);
 	if (q)
 		next_piece(q);
 }
 
-void api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct buf mz_autobuf b = {0};

@@ -75,7 +75,7 @@ static void add_executors(struct agent *a, add_fn add, void *to)
 	add(to, "slave/container_launch_errors", (double)a->metrics.container_launch_errors);
 }
 
-void metrics_each(struct agent *a, add_fn add, void *to)
+void agent_metrics_each(struct agent *a, add_fn add, void *to)
 {
 	const struct agent_metrics *m = &a->metrics;
 	add_resources(a, add, to);

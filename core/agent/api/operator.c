@@ -68,7 +68,7 @@ static int by_metric_name(const void *a, const void *b)
 static void get_metrics(struct agent *a, response *r, struct arena *m)
 {
 	struct metrics_list l = {.m = m};
-	metrics_each(a, on_metric, &l);
+	agent_metrics_each(a, on_metric, &l);
 	qsort(l.v.v, l.v.n, sizeof(*l.v.v), by_metric_name);
 	r->get_metrics = NEW(m, GetMetrics, get_metrics);
 	r->get_metrics->n_metrics = l.v.n;
@@ -176,7 +176,7 @@ struct task_list {
 
 static Mesos__V1__Task *make_task(const struct task *t, struct arena *m)
 {
-	const Mesos__V1__TaskInfo *info = task_info(t, m);
+	const Mesos__V1__TaskInfo *info = agent_task_info(t, m);
 	Mesos__V1__Task *x = PB_NEW(m, Mesos__V1__Task, mesos__v1__task);
 	x->name = t->name;
 	x->task_id = info->task_id;
@@ -219,7 +219,7 @@ static void on_executor_tasks(void *arg, struct executor *ex, bool completed)
 	for (size_t i = 0; i < ex->tasks.n; i++) {
 		struct task *t = ex->tasks.v[i];
 		Mesos__V1__Task *x = make_task(t, l->m);
-		if (task_is_queued(t))
+		if (agent_task_is_queued(t))
 			vec_push(&l->queued, x);
 		else if (task_state_is_terminal(t->state))
 			vec_push(&l->terminated, x);
@@ -321,7 +321,7 @@ static void reply_containers(void *arg, struct usage_entry *v, size_t n)
 	free(q);
 }
 
-void api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
+void agent_api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct arena mz_autoarena m = {0};

@@ -11,19 +11,19 @@ static const struct {
 	http_handler_fn fn;
 	bool json; /* also as PATH.json */
 } routes[] = {
-	{"/api/v1", api_operator, false},
-	{"/api/v1/executor", api_executor, false},
-	{"/state", api_state, true},
-	{"/containers", api_containers, false},
-	{"/monitor/statistics", api_statistics, true},
-	{"/health", api_health, false},
-	{"/version", api_version, false},
-	{"/flags", api_flags, false},
-	{"/metrics/snapshot", api_metrics, false},
-	{"/files/browse", api_files_browse, true},
-	{"/files/read", api_files_read, true},
-	{"/files/download", api_files_download, true},
-	{"/files/debug", api_files_debug, true},
+	{"/api/v1", agent_api_operator, false},
+	{"/api/v1/executor", agent_api_executor, false},
+	{"/state", agent_api_state, true},
+	{"/containers", agent_api_containers, false},
+	{"/monitor/statistics", agent_api_statistics, true},
+	{"/health", agent_api_health, false},
+	{"/version", agent_api_version, false},
+	{"/flags", agent_api_flags, false},
+	{"/metrics/snapshot", agent_api_metrics, false},
+	{"/files/browse", agent_api_files_browse, true},
+	{"/files/read", agent_api_files_read, true},
+	{"/files/download", agent_api_files_download, true},
+	{"/files/debug", agent_api_files_debug, true},
 };
 
 static const char *const prefixes[] = {"", "/slave(1)"};
@@ -53,12 +53,12 @@ static void del(struct agent *a, const char *path, http_handler_fn fn)
 	http_unroute(a->deps.router, path);
 }
 
-void api_routes(struct agent *a)
+void agent_api_routes(struct agent *a)
 {
 	each(add, a);
 }
 
-void api_unroute(struct agent *a)
+void agent_api_unroute(struct agent *a)
 {
 	each(del, a);
 }

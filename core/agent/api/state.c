@@ -18,7 +18,7 @@ static void write_task(struct jsonw *w, const struct task *t)
 		.agent_id = t->framework->agent->id,
 		.state = t->state,
 		.resources = t->resources,
-		.info = task_info(t, &m),
+		.info = agent_task_info(t, &m),
 		.statuses = t->statuses.v,
 		.n_statuses = t->statuses.n,
 	};
@@ -27,7 +27,7 @@ static void write_task(struct jsonw *w, const struct task *t)
 
 static void write_executor(struct jsonw *w, const struct executor *ex)
 {
-	resources *r = executor_resources(ex);
+	resources *r = agent_executor_resources(ex);
 	jsonw_object(w);
 	jsonw_kstring(w, "id", ex->id);
 	jsonw_kstring(w, "name", ex->info->name ? ex->info->name : "");
@@ -48,13 +48,13 @@ static void write_executor(struct jsonw *w, const struct executor *ex)
 	jsonw_key(w, "tasks");
 	jsonw_array(w);
 	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (!task_is_queued(ex->tasks.v[i]))
+		if (!agent_task_is_queued(ex->tasks.v[i]))
 			write_task(w, ex->tasks.v[i]);
 	jsonw_end(w);
 	jsonw_key(w, "queued_tasks");
 	jsonw_array(w);
 	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (task_is_queued(ex->tasks.v[i]))
+		if (agent_task_is_queued(ex->tasks.v[i]))
 			write_task(w, ex->tasks.v[i]);
 	jsonw_end(w);
 	jsonw_key(w, "completed_tasks");
@@ -127,7 +127,7 @@ resources *agent_used(struct agent *a)
 {
 	resources *used = res_new();
 	map_each(&a->containers, e) {
-		resources *r = executor_resources(e->value);
+		resources *r = agent_executor_resources(e->value);
 		res_add(used, r);
 		res_free(r);
 	}
@@ -169,7 +169,7 @@ static void write_version(struct jsonw *w, const struct agent *a)
 	jsonw_kstring(w, "mezzo_version", a->cfg.mezzo_version ? a->cfg.mezzo_version : "");
 }
 
-void api_state(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_state(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct buf mz_autobuf b = {0};
@@ -206,14 +206,14 @@ void api_state(void *arg, const struct http_request *r, struct http_exchange *x)
 	api_reply_json(r, x, &b);
 }
 
-void api_health(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_health(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	(void)arg;
 	(void)r;
 	http_reply(x, 200, NULL, NULL, 0);
 }
 
-void api_version(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_version(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct buf mz_autobuf b = {0};
 	struct jsonw w = {.out = &b};
@@ -223,7 +223,7 @@ void api_version(void *arg, const struct http_request *r, struct http_exchange *
 	api_reply_json(r, x, &b);
 }
 
-void api_flags(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_flags(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct buf mz_autobuf b = {0};
 	struct jsonw w = {.out = &b};
@@ -251,10 +251,10 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b); /* name is the first member */
 }
 
-void api_metrics(void *arg, const struct http_request *r, struct http_exchange *x)
+void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct sorted s = {0};
-	metrics_each(arg, on_metric, &s);
+	agent_metrics_each(arg, on_metric, &s);
 	qsort(s.v.v, s.v.n, sizeof(s.v.v[0]), by_name);
 	struct buf mz_autobuf b = {0};
 	struct jsonw w = {.out = &b};
