@@ -1,0 +1,90 @@
+/* containers_impl.h - between the files of containers_real. Nobody else includes it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_MODULE_CONTAINERS_IMPL_H
+#define MZ_MODULE_CONTAINERS_IMPL_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "module/containers_real.h"
+#include "module/reflect.h"
+
+#define AREA "containers"
+
+enum box_state {
+	BOX_SANDBOX,   /* its directory is made and filled */
+	BOX_LAUNCHING, /* containerizer `owner` was asked */
+	BOX_RUNNING,
+	BOX_RECOVERING,
+	BOX_ENDED,
+};
+
+typedef void (*launch_fn)(void *arg, const struct mz_err *err, int32_t pid);
+
+/* One container as modules see it. */
+struct box {
+	struct containers_real *real;
+	struct arena arena; /* all that `c` points to */
+	struct mz_container c;
+	struct mz_resources *res;
+	enum box_state state;
+	size_t owner; /* index of its containerizer */
+	int n_refs;   /* the table's, and one for each answer that modules owe */
+	bool terminated;
+	launch_fn fn;
+	void *arg;
+	/* Its end, until it is told. */
+	bool exited, posted;
+	size_t n_denied; /* recovery: containerizers that say that it has ended */
+	struct mz_termination t;
+	struct mz_limitation limitation;
+	char *t_message, *l_message;
+};
+
+struct containers_real {
+	struct containers base;
+	struct loop *loop;
+	struct module_registry *registry;
+	char *work_dir, *runtime_dir, *libexec_dir;
+	bool is_root, switch_user, closing;
+	int64_t deadline_ns;
+	struct map boxes; /* id -> struct box */
+	VEC(struct module_containerizer) containerizers;
+	VEC(struct module_isolator) isolators;
+	struct mz_isolator_host isolator_host;
+	struct mz_containerizer_host containerizer_host;
+	struct {
+		void (*fn)(void *inst, const char *id, const struct mz_limitation *l);
+		void *inst;
+	} on_limitation[8]; /* by containerizer, in order of loading */
+	size_t n_on_limitation;
+	int n_pending; /* posts and worker jobs that will come back */
+};
+
+static inline struct containers_real *real_of(struct containers *c)
+{
+	return mz_container_of(c, struct containers_real, base);
+}
+
+/* ---- containers_real.c ------------------------------------------------------ */
+struct box *box_find(struct containers_real *r, const char *id);
+void box_unref(struct box *b);
+void real_exited(struct containers_real *r, size_t owner, const char *id, const struct mz_termination *t);
+void real_pending_end(struct containers_real *r); /* may free it */
+
+/* ---- containers_host.c ------------------------------------------------------ */
+void containers_host_init(struct containers_real *r);
+
+/* ---- containers_sandbox.c ----------------------------------------------------- */
+/* Makes and fills a sandbox on a worker thread; fn once, on the loop, unless
+ * `r` is closed meanwhile. The messages are copied. */
+void sandbox_make(struct containers_real *r, const struct container_config *cfg,
+		  void (*fn)(void *arg, const struct mz_err *err), void *arg);
+void sandbox_remove(struct containers_real *r, const char *directory,
+		    void (*fn)(void *arg, const struct mz_err *err), void *arg);
+
+#endif

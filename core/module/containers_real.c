@@ -1,0 +1,551 @@
+/* containers_real.c - the agent's containers on this machine: a table of what
+ * modules are shown of each, and the calls of struct containers_ops passed on to the
+ * containerizer that took it. Sandboxes are containers_sandbox.c's, services of
+ * modules containers_host.c's.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/str.h"
+#include "loop/loop.h"
+#include "model/resources.h"
+#include "module/containers_impl.h"
+#include "os/host.h"
+#include "os/tree.h"
+#include "wire/pb.h"
+
+static const int64_t USAGE_DEADLINE_NS = 10 * NS_PER_SEC;
+static const int64_t ISOLATOR_DEADLINE_NS = 300 * NS_PER_SEC;
+
+/* ---- boxes -------------------------------------------------------------------------- */
+
+struct box *box_find(struct containers_real *r, const char *id)
+{
+	return map_get(&r->boxes, id);
+}
+
+void box_unref(struct box *b)
+{
+	if (--b->n_refs)
+		return;
+	free(b->t_message);
+	free(b->l_message);
+	res_free(b->res);
+	arena_done(&b->arena);
+	free(b);
+}
+
+static void box_drop(struct box *b)
+{
+	if (map_get(&b->real->boxes, b->c.id) == b)
+		map_del(&b->real->boxes, b->c.id);
+	b->state = BOX_ENDED;
+	box_unref(b);
+}
+
+static const char *const *copy_list(struct arena *a, const char *const *v)
+{
+	static const char *const none[] = {NULL};
+	if (!v)
+		return none;
+	size_t n = 0;
+	while (v[n])
+		n++;
+	const char **own = arena_calloc(a, (n + 1) * sizeof(own[0]));
+	for (size_t i = 0; i < n; i++)
+		own[i] = arena_strdup(a, v[i]);
+	return own;
+}
+
+static const struct mz_info *copy_message(struct arena *a, const void *m)
+{
+	return m ? info_of(pb_copy(m, a)) : NULL;
+}
+
+static const char *copy_text(struct arena *a, const char *s)
+{
+	return s ? arena_strdup(a, s) : NULL;
+}
+
+/* TaskInfo.limits: "cpus" and "mem"; infinity is unlimited. */
+static void read_limits(struct mz_container *c)
+{
+	const struct mz_info_api *info = c->info;
+	size_t n = c->task ? info->count(c->task, "limits") : 0;
+	for (size_t i = 0; i < n; i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "limits.%zu.key", i);
+		const char *name = info->str(c->task, path);
+		snprintf(path, sizeof(path), "limits.%zu.value.value", i);
+		double value = info->number(c->task, path, 0);
+		int64_t amount = value > 1e15 ? -1 : (int64_t)(value * 1000 + 0.5);
+		if (str_eq(name, "cpus"))
+			c->limit_cpus = amount;
+		else if (str_eq(name, "mem"))
+			c->limit_mem = amount;
+	}
+}
+
+static struct box *box_new(struct containers_real *r, const struct container_config *cfg)
+{
+	struct box *b = xnew(struct box);
+	struct arena *a = &b->arena;
+	b->real = r;
+	b->n_refs = 1;
+	b->res = cfg->resources ? res_copy(cfg->resources) : res_new();
+	b->c = (struct mz_container){
+		.size = sizeof(b->c),
+		.id = arena_strdup(a, cfg->id),
+		.framework_id = copy_text(a, cfg->framework_id),
+		.executor_id = copy_text(a, cfg->executor_id),
+		.task_id = copy_text(a, cfg->task_id),
+		.role = copy_text(a, cfg->role),
+		.user = copy_text(a, cfg->user),
+		.sandbox = copy_text(a, cfg->directory),
+		.work_dir = r->work_dir,
+		.argv = copy_list(a, cfg->argv),
+		.env = copy_list(a, cfg->env),
+		.resources = b->res,
+		.command = copy_message(a, cfg->command),
+		.container = copy_message(a, cfg->container),
+		.executor = copy_message(a, cfg->executor),
+		.task = copy_message(a, cfg->task),
+		.info = info_api(),
+		.checkpoint = cfg->checkpoint,
+		.pid = cfg->pid,
+	};
+	read_limits(&b->c);
+	map_put(&r->boxes, b->c.id, b);
+	return b;
+}
+
+/* ---- the end -------------------------------------------------------------------------- */
+
+void real_pending_end(struct containers_real *r)
+{
+	if (--r->n_pending == 0 && r->closing) {
+		free(r->work_dir);
+		free(r->runtime_dir);
+		free(r->libexec_dir);
+		free(r);
+	}
+}
+
+static void deliver(void *arg)
+{
+	struct box *b = arg;
+	struct containers_real *r = b->real;
+	if (!r->closing) {
+		struct mz_termination t = b->t;
+		b->n_refs++; /* on_exited may launch the next one of this id */
+		mz_autofree char *id = xstrdup(b->c.id);
+		box_drop(b);
+		r->base.on_exited(r->base.arg, id, &t);
+	}
+	box_unref(b);
+	real_pending_end(r);
+}
+
+/* From the loop, never from inside a call of the agent's. */
+static void post_exit(struct box *b)
+{
+	if (b->posted)
+		return;
+	b->posted = true;
+	b->real->n_pending++;
+	loop_post(b->real->loop, deliver, b);
+}
+
+static void keep_termination(struct box *b, const struct mz_termination *t)
+{
+	xset(&b->t_message, t->message);
+	b->t = (struct mz_termination){.size = sizeof(b->t),
+				       .wait_status = t->wait_status,
+				       .state = t->state,
+				       .reason = t->reason,
+				       .message = b->t_message};
+	if (!t->limitation)
+		return;
+	xset(&b->l_message, t->limitation->message);
+	b->limitation = (struct mz_limitation){
+		.size = sizeof(b->limitation), .reason = t->limitation->reason, .message = b->l_message};
+	b->t.limitation = &b->limitation;
+}
+
+void real_exited(struct containers_real *r, size_t owner, const char *id, const struct mz_termination *t)
+{
+	struct box *b = box_find(r, id);
+	if (!b || b->exited || (b->state != BOX_RECOVERING && b->owner != owner)) {
+		log_warning(AREA, "A containerizer reports the end of container '%s', which it does not have", id);
+		return;
+	}
+	if (b->state == BOX_RECOVERING) {
+		/* Of several, all but one say that it is not there. */
+		b->n_denied++;
+		if (b->n_denied == 1 || t->wait_status != -1)
+			keep_termination(b, t);
+		return;
+	}
+	keep_termination(b, t);
+	b->exited = true;
+	if (b->state == BOX_RUNNING)
+		post_exit(b); /* else: once the launch is answered */
+}
+
+/* ---- launch --------------------------------------------------------------------------- */
+
+static void launch_failed(struct box *b, const struct mz_err *err)
+{
+	launch_fn fn = b->fn;
+	void *arg = b->arg;
+	box_drop(b);
+	fn(arg, err, 0);
+}
+
+static void offer_next(struct box *b);
+
+static void on_launched(void *arg, const struct mz_err *err, const void *result)
+{
+	struct box *b = arg;
+	const struct mz_launch_result *r = result;
+	if (err) {
+		launch_failed(b, err);
+		return;
+	}
+	if (!r || !r->mine) {
+		b->owner++;
+		offer_next(b);
+		return;
+	}
+	b->c.pid = r->pid;
+	b->state = BOX_RUNNING;
+	b->n_refs++;
+	b->fn(b->arg, NULL, r->pid);
+	if (b->exited && b->state == BOX_RUNNING)
+		post_exit(b);
+	box_unref(b);
+}
+
+static void offer_next(struct box *b)
+{
+	struct containers_real *r = b->real;
+	struct mz_err err;
+	if (b->terminated) {
+		mz_fail(&err, -ECANCELED, "The container was destroyed while it was launched");
+		launch_failed(b, &err);
+		return;
+	}
+	if (b->owner >= r->containerizers.n) {
+		mz_fail(&err, -EOPNOTSUPP, "None of the %zu containerizers takes the container", r->containerizers.n);
+		launch_failed(b, &err);
+		return;
+	}
+	struct module_containerizer *m = &r->containerizers.v[b->owner];
+	b->state = BOX_LAUNCHING;
+	MODULE_CALL(m, launch, &b->c,
+		    module_op_new(m->m, "launch", 0, sizeof(struct mz_launch_result), on_launched, b));
+}
+
+static void on_sandbox(void *arg, const struct mz_err *err)
+{
+	struct box *b = arg;
+	if (err)
+		launch_failed(b, err);
+	else
+		offer_next(b);
+}
+
+struct refused {
+	struct containers_real *r;
+	launch_fn fn;
+	void *arg;
+	struct mz_err err;
+};
+
+static void on_refused(void *arg)
+{
+	struct refused *x = arg;
+	if (!x->r->closing)
+		x->fn(x->arg, &x->err, 0);
+	real_pending_end(x->r);
+	free(x);
+}
+
+static void real_launch(struct containers *c, const struct container_config *cfg, launch_fn fn, void *arg)
+{
+	struct containers_real *r = real_of(c);
+	if (box_find(r, cfg->id)) {
+		struct refused *x = xnew(struct refused);
+		*x = (struct refused){.r = r, .fn = fn, .arg = arg};
+		mz_fail(&x->err, -EEXIST, "There is a container '%s' already", cfg->id);
+		r->n_pending++;
+		loop_post(r->loop, on_refused, x);
+		return;
+	}
+	struct box *b = box_new(r, cfg);
+	b->state = BOX_SANDBOX;
+	b->fn = fn;
+	b->arg = arg;
+	sandbox_make(r, cfg, on_sandbox, b);
+}
+
+static int real_terminate(struct containers *c, const char *id, struct mz_err *err)
+{
+	struct containers_real *r = real_of(c);
+	struct box *b = box_find(r, id);
+	if (!b)
+		return mz_fail(err, -ENOENT, "There is no container '%s'", id);
+	b->terminated = true;
+	if (b->exited || b->state == BOX_SANDBOX || b->state == BOX_RECOVERING)
+		return 0; /* seen at the next step */
+	struct module_containerizer *m = &r->containerizers.v[b->owner];
+	int rc = MODULE_CALL(m, terminate, id, err);
+	/* It has ended, and we shall be told. */
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* ---- update, usage --------------------------------------------------------------------- */
+
+struct asked {
+	struct box *b;
+	struct mz_usage *u;
+	void (*on_update)(void *arg, const struct mz_err *err);
+	void (*on_usage)(void *arg, struct mz_bytes statistics);
+	void *arg;
+};
+
+static void on_updated(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct asked *q = arg;
+	q->on_update(q->arg, err);
+	box_unref(q->b);
+	free(q);
+}
+
+static void real_update(struct containers *c, const char *id, const struct mz_resources *res,
+			void (*fn)(void *arg, const struct mz_err *err), void *arg)
+{
+	struct containers_real *r = real_of(c);
+	struct box *b = box_find(r, id);
+	struct mz_err err;
+	if (!b || b->exited) {
+		mz_fail(&err, -ENOENT, "There is no container '%s'", id);
+		fn(arg, &err);
+		return;
+	}
+	res_free(b->res);
+	b->res = res_copy(res);
+	b->c.resources = b->res;
+	if (b->state != BOX_RUNNING) {
+		fn(arg, NULL); /* the launch that is under way takes them */
+		return;
+	}
+	struct module_containerizer *m = &r->containerizers.v[b->owner];
+	struct asked *q = xnew(struct asked);
+	*q = (struct asked){.b = b, .on_update = fn, .arg = arg};
+	b->n_refs++;
+	struct mz_op *op = module_op_new(m->m, "update", 0, 0, on_updated, q);
+	if (MODULE_HAS(m, update))
+		MODULE_CALL(m, update, &b->c, op);
+	else
+		module_op_done(op, NULL, NULL);
+}
+
+static void on_measured(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct asked *q = arg;
+	struct mz_bytes none = {NULL, 0};
+	q->on_usage(q->arg, err ? none : usage_pack(q->u));
+	if (err && err->code == -ETIMEDOUT)
+		return; /* it may still be written to: it stays for ever */
+	usage_free(q->u);
+	box_unref(q->b);
+	free(q);
+}
+
+static void real_usage(struct containers *c, const char *id, void (*fn)(void *arg, struct mz_bytes statistics),
+		       void *arg)
+{
+	struct containers_real *r = real_of(c);
+	struct box *b = box_find(r, id);
+	struct module_containerizer *m = b && b->owner < r->containerizers.n ? &r->containerizers.v[b->owner] : NULL;
+	if (!b || b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, usage)) {
+		fn(arg, (struct mz_bytes){NULL, 0});
+		return;
+	}
+	struct asked *q = xnew(struct asked);
+	*q = (struct asked){.b = b, .on_usage = fn, .arg = arg};
+	b->n_refs++;
+	q->u = usage_new(&mesos__v1__resource_statistics__descriptor);
+	(void)usage_api()->set_number(q->u, "timestamp", loop_wall_secs(r->loop));
+	MODULE_CALL(m, usage, b->c.id, q->u, module_op_new(m->m, "usage", USAGE_DEADLINE_NS, 0, on_measured, q));
+}
+
+/* ---- recovery --------------------------------------------------------------------------- */
+
+struct recovering {
+	struct containers_real *r;
+	VEC(struct box *) boxes;
+	const struct mz_container **v;
+	size_t n_open; /* containerizers that have not answered */
+	struct mz_err err;
+	void (*fn)(void *arg, const struct mz_err *err);
+	void *arg;
+	size_t next; /* containerizer that answers now */
+};
+
+/* Who did not report it as ended has it. */
+static void settle(struct recovering *q)
+{
+	struct containers_real *r = q->r;
+	for (size_t i = 0; i < q->boxes.n; i++) {
+		struct box *b = q->boxes.v[i];
+		if (b->n_denied >= r->containerizers.n) {
+			b->exited = true;
+			if (!b->t.size)
+				b->t = (struct mz_termination){
+					.size = sizeof(b->t), .wait_status = -1, .state = -1, .reason = -1};
+		}
+		b->state = BOX_RUNNING;
+		if (b->exited)
+			post_exit(b);
+		else if (b->terminated)
+			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
+	}
+	q->fn(q->arg, q->err.code ? &q->err : NULL);
+	vec_done(&q->boxes);
+	free(q->v);
+	free(q);
+}
+
+static void recover_next(struct recovering *q);
+
+static void on_recovered(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct recovering *q = arg;
+	struct containers_real *r = q->r;
+	if (err && !q->err.code) {
+		q->err = *err;
+		mz_wrap(&q->err, "Cannot recover containers with '%s'", module_name(r->containerizers.v[q->next].m));
+	}
+	for (size_t i = 0; i < q->boxes.n; i++)
+		if (q->boxes.v[i]->n_denied <= q->next && q->boxes.v[i]->owner == SIZE_MAX)
+			q->boxes.v[i]->owner = q->next;
+	q->next++;
+	recover_next(q);
+}
+
+static void recover_next(struct recovering *q)
+{
+	struct containers_real *r = q->r;
+	if (q->next >= r->containerizers.n) {
+		settle(q);
+		return;
+	}
+	struct module_containerizer *m = &r->containerizers.v[q->next];
+	MODULE_CALL(m, recover, q->v, q->boxes.n, module_op_new(m->m, "recover", 0, 0, on_recovered, q));
+}
+
+static void real_recover(struct containers *c, const struct container_config *const *v, size_t n,
+			 void (*fn)(void *arg, const struct mz_err *err), void *arg)
+{
+	struct containers_real *r = real_of(c);
+	struct recovering *q = xnew(struct recovering);
+	*q = (struct recovering){.r = r, .fn = fn, .arg = arg};
+	q->v = xcalloc(n + 1, sizeof(q->v[0]));
+	for (size_t i = 0; i < n; i++) {
+		if (box_find(r, v[i]->id))
+			continue;
+		struct box *b = box_new(r, v[i]);
+		b->state = BOX_RECOVERING;
+		b->owner = SIZE_MAX;
+		q->v[q->boxes.n] = &b->c;
+		vec_push(&q->boxes, b);
+	}
+	recover_next(q);
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static void real_remove_sandbox(struct containers *c, const char *directory,
+				void (*fn)(void *arg, const struct mz_err *err), void *arg)
+{
+	sandbox_remove(real_of(c), directory, fn, arg);
+}
+
+static double real_disk_usage(struct containers *c)
+{
+	return host_disk_usage(real_of(c)->work_dir);
+}
+
+int containers_real_new(const struct containers_real_config *cfg, struct containers **ret, struct mz_err *err)
+{
+	static const struct containers_ops ops = {
+		.recover = real_recover,
+		.launch = real_launch,
+		.update = real_update,
+		.usage = real_usage,
+		.terminate = real_terminate,
+		.remove_sandbox = real_remove_sandbox,
+		.disk_usage = real_disk_usage,
+	};
+	int rc = tree_make(cfg->runtime_dir, 0755, err);
+	if (rc < 0)
+		return rc;
+	struct containers_real *r = xnew(struct containers_real);
+	r->base.ops = &ops;
+	r->loop = cfg->loop;
+	r->registry = cfg->registry;
+	r->work_dir = xstrdup(cfg->work_dir);
+	r->runtime_dir = xstrdup(cfg->runtime_dir);
+	r->libexec_dir = xstrdup(cfg->libexec_dir);
+	r->is_root = geteuid() == 0;
+	r->switch_user = cfg->switch_user && r->is_root;
+	r->deadline_ns = cfg->isolator_deadline_ns ? cfg->isolator_deadline_ns : ISOLATOR_DEADLINE_NS;
+	r->n_pending = 1; /* ours, until free */
+	containers_host_init(r);
+	*ret = &r->base;
+	return 0;
+}
+
+void containers_real_add(struct containers *c, struct module *m)
+{
+	struct containers_real *r = real_of(c);
+	if (module_kind(m) == MZ_KIND_ISOLATOR) {
+		struct module_isolator i;
+		module_as_isolator(m, &i);
+		vec_push(&r->isolators, i);
+	} else {
+		struct module_containerizer k;
+		module_as_containerizer(m, &k);
+		vec_push(&r->containerizers, k);
+	}
+}
+
+void containers_real_free(struct containers *c)
+{
+	if (!c)
+		return;
+	struct containers_real *r = real_of(c);
+	r->closing = true;
+	/* Modules may still hold what they were given: they go first. */
+	for (size_t i = r->containerizers.n; i-- > 0;)
+		module_free(r->containerizers.v[i].m);
+	for (size_t i = r->isolators.n; i-- > 0;)
+		module_free(r->isolators.v[i].m);
+	vec_done(&r->containerizers);
+	vec_done(&r->isolators);
+	map_each(&r->boxes, e)
+	{
+		struct box *b = e->value;
+		if (!b->posted)
+			box_unref(b);
+	}
+	map_done(&r->boxes);
+	real_pending_end(r);
+}

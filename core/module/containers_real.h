@@ -1,0 +1,33 @@
+/* containers_real.h - struct containers (agent/containers.h) of this machine: makes
+ * and fills sandboxes, and runs containers through containerizer and isolator modules.
+ *
+ *	containers_real_new()            gives both kinds their services
+ *	module_load() of each isolator, then of each containerizer, and
+ *	containers_real_add() for each, in the configured order
+ *	… use …
+ *	containers_real_free()           before the registry; running containers stay
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_MODULE_CONTAINERS_REAL_H
+#define MZ_MODULE_CONTAINERS_REAL_H
+
+#include <stdbool.h>
+
+#include "agent/containers.h"
+#include "module/module.h"
+
+struct containers_real_config {
+	struct loop *loop;
+	struct module_registry *registry;
+	const char *work_dir;	 /* absolute; exists */
+	const char *runtime_dir; /* is made; its parent exists */
+	const char *libexec_dir; /* of mezzo-init and mezzo-executor */
+	bool switch_user;	 /* only root can */
+	int64_t isolator_deadline_ns; /* of one call; 0: 5 minutes */
+};
+
+int containers_real_new(const struct containers_real_config *cfg, struct containers **ret, struct mz_err *err);
+/* A loaded isolator or containerizer; it stays the registry's. */
+void containers_real_add(struct containers *c, struct module *m);
+void containers_real_free(struct containers *c);
+
+#endif

@@ -1,0 +1,199 @@
+/* launch.c - executor/command: what is run, from a TaskInfo; and signalling what
+ * has become of it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#define MZ_MODULE_ABI 1
+#include "command.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { MAX_TREE = 4096 };
+
+static int fail(struct mz_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int fail(struct mz_err *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	err->code = code;
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+void launch_done(struct launch *l)
+{
+	for (char **p = l->argv; p && *p; p++)
+		free(*p);
+	for (char **p = l->env; p && *p; p++)
+		free(*p);
+	free(l->argv);
+	free(l->env);
+	*l = (struct launch){0};
+}
+
+static size_t count(const char *const *v)
+{
+	size_t n = 0;
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+/* NAME=value replaces what has the same name. */
+static int put(char **env, size_t *n, char *variable)
+{
+	if (!variable)
+		return -ENOMEM;
+	size_t len = strcspn(variable, "=") + 1;
+	for (size_t i = 0; i < *n; i++) {
+		if (strncmp(env[i], variable, len))
+			continue;
+		free(env[i]);
+		env[i] = variable;
+		return 0;
+	}
+	env[(*n)++] = variable;
+	return 0;
+}
+
+static int make_env(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h,
+		    const struct mz_info *task)
+{
+	const char *const *base = k->environment(h);
+	size_t n_own = k->info->count(task, "command.environment.variables"), n = 0;
+	l->env = calloc(count(base) + n_own + 1, sizeof(l->env[0]));
+	if (!l->env)
+		return -ENOMEM;
+	for (size_t i = 0; base && base[i]; i++)
+		if (put(l->env, &n, strdup(base[i])) < 0)
+			return -ENOMEM;
+	for (size_t i = 0; i < n_own; i++) {
+		char path[80], *variable;
+		snprintf(path, sizeof(path), "command.environment.variables.%zu.name", i);
+		const char *name = k->info->str(task, path);
+		snprintf(path, sizeof(path), "command.environment.variables.%zu.value", i);
+		const char *value = k->info->str(task, path);
+		if (!name || !value)
+			continue; /* a secret, which is not ours to resolve */
+		if (asprintf(&variable, "%s=%s", name, value) < 0)
+			variable = NULL;
+		if (put(l->env, &n, variable) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int is_program(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+/* The file of a command without a slash, by the PATH that the task will have. */
+static char *find_program(const struct launch *l, const char *name, const char *dir)
+{
+	char *found = NULL;
+	if (name[0] == '/')
+		return strdup(name);
+	if (strchr(name, '/'))
+		return asprintf(&found, "%s/%s", dir, name) < 0 ? NULL : found;
+	const char *path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+	for (char **e = l->env; *e; e++)
+		if (!strncmp(*e, "PATH=", 5))
+			path = *e + 5;
+	while (*path) {
+		size_t len = strcspn(path, ":");
+		if (asprintf(&found, "%.*s/%s", (int)len, path, name) < 0)
+			return NULL;
+		if (len && is_program(found))
+			return found;
+		free(found);
+		path += len + (path[len] == ':');
+	}
+	return strdup(name); /* not there: starting it says so */
+}
+
+static int make_argv(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h,
+		     const struct mz_info *task, struct mz_err *err)
+{
+	const struct mz_info_api *info = k->info;
+	const char *value = info->str(task, "command.value");
+	int shell = (int)info->integer(task, "command.shell", 1);
+	size_t n = info->count(task, "command.arguments");
+	if (!info->has(task, "command"))
+		return fail(err, -EINVAL, "The task has no command");
+	if (!value)
+		return fail(err, -EINVAL, "The command of the task has no value");
+	l->argv = calloc((shell ? 3 : n ? n : 1) + 1, sizeof(l->argv[0]));
+	if (!l->argv)
+		return fail(err, -ENOMEM, "Out of memory");
+	if (shell) {
+		l->argv[0] = strdup("/bin/sh");
+		l->argv[1] = strdup("-c");
+		l->argv[2] = strdup(value);
+		return 0;
+	}
+	l->argv[0] = find_program(l, value, k->sandbox(h));
+	/* arguments[0] is the name that the program is given: the file's stands. */
+	for (size_t i = 1; i < n && l->argv[0]; i++) {
+		char path[48];
+		snprintf(path, sizeof(path), "command.arguments.%zu", i);
+		const char *argument = info->str(task, path);
+		l->argv[i] = strdup(argument ? argument : "");
+	}
+	return l->argv[0] ? 0 : fail(err, -ENOMEM, "Out of memory");
+}
+
+int launch_make(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h, const struct mz_info *task,
+		struct mz_err *err)
+{
+	if (make_env(l, k, h, task) < 0)
+		return fail(err, -ENOMEM, "Out of memory");
+	return make_argv(l, k, h, task, err);
+}
+
+/* ---- signalling -------------------------------------------------------------------- */
+
+static void add_children(int32_t pid, int32_t *v, size_t *n)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *d = opendir(path);
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		char file[384];
+		snprintf(file, sizeof(file), "/proc/%d/task/%s/children", pid, e->d_name);
+		FILE *f = e->d_name[0] == '.' ? NULL : fopen(file, "re");
+		while (f && *n < MAX_TREE && fscanf(f, "%d", &v[*n]) == 1)
+			(*n)++;
+		if (f)
+			fclose(f);
+	}
+	if (d)
+		closedir(d);
+}
+
+void kill_tree(int32_t pid, int signal)
+{
+	int32_t *v = calloc(MAX_TREE, sizeof(v[0]));
+	size_t n = 0;
+	if (v) {
+		v[n++] = pid;
+		for (size_t i = 0; i < n; i++)
+			add_children(v[i], v, &n);
+	}
+	/* The group first, at one stroke: a shell and what it waits for. */
+	kill(-pid, signal);
+	for (size_t i = 1; i < n; i++)
+		if (getpgid(v[i]) != pid)
+			kill(v[i], signal);
+	free(v);
+}

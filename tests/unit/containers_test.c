@@ -1,0 +1,637 @@
+/* containers_test.c - real containers: the real loop, the real modules, the real
+ * mezzo-init. Runs from the build tree; takes no port and no privilege (but tests
+ * the change of user only as root).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "loop/loop_event.h"
+#include "model/resources.h"
+#include "module/containers_real.h"
+#include "os/tree.h"
+#include "wire/pb.h"
+
+enum { MAX_RUNS = 512 };
+
+/* One life of an agent. */
+struct life {
+	struct loop *loop;
+	struct module_registry *registry;
+	struct containers *c;
+};
+
+struct run {
+	char id[64];
+	bool launched, exited;
+	int code, wait_status, reason;
+	int32_t pid;
+	char message[256];
+};
+
+static char root[64], build[512];
+static struct run runs[MAX_RUNS];
+static size_t n_runs;
+
+static struct run *run_of(const char *id)
+{
+	for (size_t i = 0; i < n_runs; i++)
+		if (!strcmp(runs[i].id, id))
+			return &runs[i];
+	return NULL;
+}
+
+static void on_exited(void *arg, const char *id, const struct mz_termination *t)
+{
+	(void)arg;
+	struct run *r = run_of(id);
+	assert_non_null(r);
+	assert_false(r->exited);
+	r->exited = true;
+	r->wait_status = t->wait_status;
+	r->reason = t->reason;
+	if (t->message)
+		snprintf(r->message, sizeof(r->message), "%s", t->message);
+}
+
+static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
+{
+	struct run *r = arg;
+	assert_false(r->launched);
+	r->launched = true;
+	r->code = err ? err->code : 0;
+	r->pid = pid;
+	if (err)
+		snprintf(r->message, sizeof(r->message), "%s", err->msg);
+}
+
+static char *at(const char *fmt, const char *a)
+{
+	static char path[4][600];
+	static int i;
+	char rest[400];
+	i = (i + 1) % 4;
+	snprintf(rest, sizeof(rest), fmt, a);
+	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
+	return path[i];
+}
+
+static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
+{
+	struct mz_err err = {0};
+	struct module *m = NULL;
+	struct conf_node *settings = NULL;
+	if (yaml)
+		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
+	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
+		fail_msg("%s", err.msg);
+	conf_free(settings);
+	containers_real_add(l->c, m);
+}
+
+static void life_begin(struct life *l)
+{
+	struct mz_err err = {0};
+	char path[600], yaml[700];
+	assert_int_equal(loop_event_new(2, &l->loop, &err), 0);
+	l->registry = module_registry_new(l->loop);
+	snprintf(path, sizeof(path), "%s/modules", build);
+	module_registry_add_path(l->registry, path);
+	snprintf(path, sizeof(path), "%s/core/bin", build);
+	char runtime[128];
+	snprintf(runtime, sizeof(runtime), "%s/run", root);
+	const struct containers_real_config cfg = {.loop = l->loop,
+						   .registry = l->registry,
+						   .work_dir = root,
+						   .runtime_dir = runtime,
+						   .libexec_dir = path,
+						   .switch_user = true};
+	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
+	l->c->on_exited = on_exited;
+	add_module(l, MZ_KIND_ISOLATOR, "posix_cpu", NULL);
+	add_module(l, MZ_KIND_ISOLATOR, "posix_mem", NULL);
+	add_module(l, MZ_KIND_ISOLATOR, "disk_du", "{interval: 10ms, enforce: true}");
+	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init}", path);
+	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
+}
+
+static void life_end(struct life *l)
+{
+	containers_real_free(l->c);
+	module_registry_free(l->registry);
+	loop_event_free(l->loop);
+}
+
+static struct run *run_new(const char *id)
+{
+	assert_true(n_runs < MAX_RUNS);
+	struct run *r = &runs[n_runs++];
+	*r = (struct run){.wait_status = -2};
+	snprintf(r->id, sizeof(r->id), "%s", id);
+	return r;
+}
+
+static struct run *launch_as(struct life *l, const char *id, const char *const *argv, const char *user,
+			     const Mesos__V1__CommandInfo *cmd)
+{
+	static const char *const env[] = {"PATH=/usr/bin:/bin", "GREETING=hello", NULL};
+	struct run *r = run_new(id);
+	resources *res = res_new();
+	struct mz_err err;
+	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
+	struct container_config cfg = {.id = id,
+				       .framework_id = "f",
+				       .executor_id = "e",
+				       .user = user,
+				       .directory = at("runs/%s", id),
+				       .argv = argv,
+				       .env = env,
+				       .resources = res,
+				       .command = cmd};
+	l->c->ops->launch(l->c, &cfg, on_launched, r);
+	res_free(res);
+	assert_false(r->launched); /* always later */
+	return r;
+}
+
+static struct run *launch(struct life *l, const char *id, const char *script)
+{
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	return launch_as(l, id, argv, NULL, NULL);
+}
+
+static void until(struct life *l, const bool *what)
+{
+	for (int i = 0; i < 60000 && !*what; i++)
+		loop_event_turn(l->loop, NS_PER_SEC);
+	assert_true(*what);
+}
+
+static void until_end(struct life *l, struct run *r)
+{
+	until(l, &r->launched);
+	if (r->code == 0)
+		until(l, &r->exited);
+}
+
+static const char *read_text(const char *path)
+{
+	static char text[512];
+	int fd = open(path, O_RDONLY);
+	if (fd < 0)
+		return "(none)";
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return text;
+}
+
+static int set_up(void **state)
+{
+	static struct life l;
+	n_runs = 0;
+	/* Others than root have to be able to pass. */
+	strcpy(root, "/tmp/mezzo-containers-test-XXXXXX");
+	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+		return -1;
+	life_begin(&l);
+	*state = &l;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	life_end(*state);
+	return tree_remove(root, NULL);
+}
+
+/* ---- tests ----------------------------------------------------------------------- */
+
+static void tells_how_it_ended(void **state)
+{
+	struct life *l = *state;
+	struct run *ok = launch(l, "ok", "exit 0"), *seven = launch(l, "seven", "exit 7"),
+		   *killed = launch(l, "killed", "kill -9 $$");
+	until_end(l, ok);
+	until_end(l, seven);
+	until_end(l, killed);
+	assert_int_equal(ok->code, 0);
+	assert_true(ok->pid > 0);
+	assert_int_equal(ok->wait_status, 0);
+	assert_true(WIFEXITED(seven->wait_status));
+	assert_int_equal(WEXITSTATUS(seven->wait_status), 7);
+	assert_true(WIFSIGNALED(killed->wait_status));
+	assert_int_equal(WTERMSIG(killed->wait_status), SIGKILL);
+}
+
+static void captures_output(void **state)
+{
+	struct life *l = *state;
+	struct run *r = launch(l, "out", "echo $GREETING; pwd; echo oops >&2; ls /proc/self/fd | wc -w; umask");
+	until_end(l, r);
+	assert_int_equal(r->wait_status, 0);
+	mz_autofree char *want = xasprintf("hello\n%s\n4\n0022\n", at("runs/%s", "out"));
+	assert_string_equal(read_text(at("runs/%s/stdout", "out")), want);
+	assert_string_equal(read_text(at("runs/%s/stderr", "out")), "oops\n");
+	char target[256] = "";
+	assert_true(readlink(at("runs/%s", "latest"), target, sizeof(target) - 1) > 0);
+	assert_string_equal(target, "out");
+	struct stat st;
+	assert_int_equal(stat(at("runs/%s", "out"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0750);
+}
+
+static void reports_what_cannot_run(void **state)
+{
+	struct life *l = *state;
+	const char *const nothing[] = {"/no/such/program", NULL};
+	struct run *r = launch_as(l, "none", nothing, NULL, NULL);
+	until_end(l, r);
+	assert_int_equal(r->code, -ENOENT);
+	assert_non_null(strstr(r->message, "/no/such/program"));
+	assert_non_null(strstr(r->message, "No such file"));
+	assert_false(r->exited);
+	const char *const true_argv[] = {"/bin/true", NULL};
+	r = launch_as(l, "user", true_argv, "no-such-user", NULL);
+	until_end(l, r);
+	if (geteuid() == 0) {
+		assert_int_equal(r->code, -ENOENT);
+		assert_non_null(strstr(r->message, "no-such-user"));
+	}
+	/* Its id is free again. */
+	r->id[0] = '\0';
+	r = launch_as(l, "user", true_argv, NULL, NULL);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+}
+
+static void fetches_local_files(void **state)
+{
+	struct life *l = *state;
+	Mesos__V1__CommandInfo__URI uri = MESOS__V1__COMMAND_INFO__URI__INIT, *uris[] = {&uri};
+	Mesos__V1__CommandInfo cmd = MESOS__V1__COMMAND_INFO__INIT;
+	mz_autofree char *script = xstrdup(at("%s", "script"));
+	FILE *f = fopen(script, "w");
+	fputs("#!/bin/sh\necho fetched\n", f);
+	fclose(f);
+	chmod(script, 0644);
+	cmd.n_uris = 1;
+	cmd.uris = uris;
+	uri.value = script;
+	uri.has_executable = uri.executable = 1;
+	uri.output_file = (char *)(uintptr_t)"sub/tool";
+	const char *const argv[] = {"./sub/tool", NULL};
+	struct run *r = launch_as(l, "fetch", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	assert_string_equal(read_text(at("runs/%s/stdout", "fetch")), "fetched\n");
+
+	static const char *const bad[] = {"http://example.com/x", "/etc/x.tar.gz", "/no/such", "relative"};
+	for (size_t i = 0; i < MZ_N(bad); i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "bad%zu", i);
+		uri.value = (char *)(uintptr_t)bad[i];
+		uri.has_executable = 0;
+		uri.output_file = NULL;
+		r = launch_as(l, id, argv, NULL, &cmd);
+		until_end(l, r);
+		assert_true(r->code < 0);
+		assert_non_null(strstr(r->message, bad[i]));
+	}
+	uri.value = script;
+	uri.output_file = (char *)(uintptr_t)"../out";
+	r = launch_as(l, "outside", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, -EINVAL);
+}
+
+static void runs_as_another_user(void **state)
+{
+	struct life *l = *state;
+	struct passwd *pw = getpwnam("nobody");
+	if (geteuid() != 0 || !pw)
+		skip();
+	const char *const argv[] = {"/bin/sh", "-c", "id -u; id -g; touch mine", NULL};
+	struct run *r = launch_as(l, "nobody", argv, "nobody", NULL);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	assert_int_equal(r->wait_status, 0);
+	char want[64];
+	snprintf(want, sizeof(want), "%u\n%u\n", pw->pw_uid, pw->pw_gid);
+	assert_string_equal(read_text(at("runs/%s/stdout", "nobody")), want);
+	struct stat st;
+	assert_int_equal(stat(at("runs/%s", "nobody"), &st), 0);
+	assert_int_equal(st.st_uid, pw->pw_uid);
+	assert_int_equal(stat(at("runs/%s/stdout", "nobody"), &st), 0);
+	assert_int_equal(st.st_uid, pw->pw_uid);
+	/* It cannot fetch what it may not read. */
+	Mesos__V1__CommandInfo__URI uri = MESOS__V1__COMMAND_INFO__URI__INIT, *uris[] = {&uri};
+	Mesos__V1__CommandInfo cmd = MESOS__V1__COMMAND_INFO__INIT;
+	cmd.n_uris = 1;
+	cmd.uris = uris;
+	mz_autofree char *secret = xstrdup(at("%s", "secret"));
+	fclose(fopen(secret, "w"));
+	chmod(secret, 0600);
+	uri.value = secret;
+	r = launch_as(l, "thief", argv, "nobody", &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, -EACCES);
+	/* And the agent has its rights back. */
+	assert_int_equal(access(secret, R_OK), 0);
+	r = launch(l, "after", "id -u");
+	until_end(l, r);
+	assert_string_equal(read_text(at("runs/%s/stdout", "after")), "0\n");
+}
+
+/* Waits until a file of the sandbox has text. */
+static void until_text(struct life *l, const char *path)
+{
+	for (int i = 0; i < 60000 && !strchr(read_text(path), '\n'); i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_non_null(strchr(read_text(path), '\n'));
+}
+
+static bool lives(int pid)
+{
+	return kill(pid, 0) == 0;
+}
+
+static void destroys_everything(void **state)
+{
+	struct life *l = *state;
+	/* Children that ignore signals, in sessions of their own, and orphaned. */
+	struct run *r = launch(l, "tree",
+			       "trap '' TERM; (setsid sh -c 'trap \"\" TERM HUP; sleep 1000 & echo $! > orphan; "
+			       "wait' &) ; sleep 1000 & echo $! > child; wait");
+	until(l, &r->launched);
+	until_text(l, at("runs/%s/orphan", "tree"));
+	until_text(l, at("runs/%s/child", "tree"));
+	int orphan = atoi(read_text(at("runs/%s/orphan", "tree"))), child = atoi(read_text(at("runs/%s/child", "tree")));
+	assert_true(lives(orphan) && lives(child));
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "none", &err), -ENOENT);
+	assert_int_equal(l->c->ops->terminate(l->c, "tree", &err), 0);
+	assert_int_equal(l->c->ops->terminate(l->c, "tree", &err), 0);
+	until(l, &r->exited);
+	assert_true(WIFSIGNALED(r->wait_status));
+	assert_false(lives(orphan));
+	assert_false(lives(child));
+	/* What a payload leaves behind goes with it. */
+	r = launch(l, "leaves", "setsid sleep 1000 & echo $! > child; exit 3");
+	until_end(l, r);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 3);
+	assert_false(lives(atoi(read_text(at("runs/%s/child", "leaves")))));
+}
+
+static void destroys_what_is_launching(void **state)
+{
+	struct life *l = *state;
+	struct mz_err err;
+	for (int turns = 0; turns < 12; turns++) {
+		char id[16];
+		snprintf(id, sizeof(id), "early%d", turns);
+		struct run *r = launch(l, id, "sleep 1000");
+		for (int i = 0; i < turns && !r->launched; i++)
+			loop_event_turn(l->loop, NS_PER_SEC);
+		assert_int_equal(l->c->ops->terminate(l->c, id, &err), 0);
+		until_end(l, r);
+		assert_true(r->code == -ECANCELED || (r->code == 0 && r->exited));
+	}
+}
+
+static void measures(void *arg, struct mz_bytes statistics)
+{
+	Mesos__V1__ResourceStatistics **ret = arg;
+	assert_true(statistics.size > 0);
+	*ret = mesos__v1__resource_statistics__unpack(NULL, statistics.size, statistics.data);
+}
+
+static void on_nothing(void *arg, struct mz_bytes statistics)
+{
+	*(bool *)arg = true;
+	assert_int_equal(statistics.size, 0);
+}
+
+static void reports_usage(void **state)
+{
+	struct life *l = *state;
+	bool told = false;
+	l->c->ops->usage(l->c, "none", on_nothing, &told);
+	assert_true(told);
+	struct run *r = launch(l, "usage", "echo x > ready; sleep 1000");
+	until(l, &r->launched);
+	until_text(l, at("runs/%s/ready", "usage"));
+	Mesos__V1__ResourceStatistics *s = NULL;
+	l->c->ops->usage(l->c, "usage", measures, &s);
+	while (!s)
+		loop_event_turn(l->loop, NS_PER_SEC);
+	assert_true(s->timestamp > 0);
+	assert_true(s->has_cpus_user_time_secs && s->has_cpus_system_time_secs);
+	assert_true(s->has_mem_rss_bytes && s->mem_rss_bytes > 100000);
+	assert_true(s->cpus_soft_limit == 1.0);
+	assert_int_equal(s->mem_limit_bytes, 32 << 20);
+	assert_int_equal(s->disk_limit_bytes, 1 << 20);
+	assert_true(s->processes >= 2);
+	mesos__v1__resource_statistics__free_unpacked(s, NULL);
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "usage", &err), 0);
+	until(l, &r->exited);
+}
+
+static void enforces_limits(void **state)
+{
+	struct life *l = *state;
+	struct run *r = launch(l, "full", "dd if=/dev/zero of=big bs=1M count=4 2>/dev/null; sleep 1000");
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	assert_int_equal(r->reason, 20);
+	assert_non_null(strstr(r->message, "Disk"));
+}
+
+static void runs_many(void **state)
+{
+	struct life *l = *state;
+	enum { N = 100 };
+	struct run *r[N];
+	for (int i = 0; i < N; i++) {
+		char id[16], script[32];
+		snprintf(id, sizeof(id), "many%d", i);
+		snprintf(script, sizeof(script), "exit %d", i % 64);
+		r[i] = launch(l, id, script);
+	}
+	for (int i = 0; i < N; i++) {
+		until_end(l, r[i]);
+		assert_int_equal(r[i]->code, 0);
+		assert_int_equal(WEXITSTATUS(r[i]->wait_status), i % 64);
+	}
+}
+
+static void on_recovered(void *arg, const struct mz_err *err)
+{
+	assert_null(err);
+	*(bool *)arg = true;
+}
+
+static void recover(struct life *l, const char *const *ids, size_t n)
+{
+	struct container_config cfg[8] = {0};
+	const struct container_config *v[8];
+	char dirs[8][600];
+	bool done = false;
+	for (size_t i = 0; i < n; i++) {
+		snprintf(dirs[i], sizeof(dirs[i]), "%s/runs/%s", root, ids[i]);
+		cfg[i] = (struct container_config){.id = ids[i], .directory = dirs[i]};
+		v[i] = &cfg[i];
+	}
+	l->c->ops->recover(l->c, v, n, on_recovered, &done);
+	until(l, &done);
+}
+
+static int n_records(void)
+{
+	int n = 0;
+	DIR *d = opendir(at("run/%s", "containers"));
+	assert_non_null(d);
+	struct dirent *e;
+	while ((e = readdir(d)))
+		n += e->d_name[0] != '.';
+	closedir(d);
+	return n;
+}
+
+/* Until the process is gone, which is not our child any more. */
+static void until_dead(struct life *l, int pid)
+{
+	for (int i = 0; i < 60000 && lives(pid); i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_false(lives(pid));
+}
+
+static void survives_the_agent(void **state)
+{
+	struct life *l = *state;
+	/* Each waits for its file to appear, so that the order is ours. */
+	static const char wait_then[] = "echo $$ > pid; while ! test -e go; do sleep 0.02; done; exit $(cat go)";
+	struct run *stays = launch(l, "stays", wait_then), *ends = launch(l, "ends", wait_then),
+		   *orphan = launch(l, "orphan", wait_then), *lost = launch(l, "lost", wait_then);
+	struct run *all[] = {stays, ends, orphan, lost};
+	int pid[4];
+	for (int i = 0; i < 4; i++) {
+		until(l, &all[i]->launched);
+		assert_int_equal(all[i]->code, 0);
+		until_text(l, at("runs/%s/pid", all[i]->id));
+		pid[i] = atoi(read_text(at("runs/%s/pid", all[i]->id)));
+	}
+	life_end(l);
+
+	/* While the agent is away. */
+	FILE *f = fopen(at("runs/%s/go.tmp", "ends"), "w");
+	fputs("9\n", f);
+	fclose(f);
+	mz_autofree char *from = xstrdup(at("runs/%s/go.tmp", "ends"));
+	assert_int_equal(rename(from, at("runs/%s/go", "ends")), 0);
+	kill(lost->pid, SIGKILL); /* its shim */
+	/* The shims were our children (an agent's go to pid 1). */
+	assert_int_equal(waitpid(ends->pid, NULL, 0), ends->pid);
+	assert_int_equal(waitpid(lost->pid, NULL, 0), lost->pid);
+
+	life_begin(l);
+	static const char *const named[] = {"stays", "ends", "lost", "never"};
+	struct run *never = run_new("never");
+	recover(l, named, 4);
+	until(l, &ends->exited);
+	until(l, &lost->exited);
+	until(l, &never->exited);
+	assert_true(WIFEXITED(ends->wait_status));
+	assert_int_equal(WEXITSTATUS(ends->wait_status), 9);
+	assert_int_equal(lost->wait_status, -1);
+	assert_int_equal(never->wait_status, -1);
+	until_dead(l, pid[3]); /* the payload went with its shim */
+	assert_int_equal(waitpid(orphan->pid, NULL, 0), orphan->pid);
+	assert_false(lives(pid[2]));
+	assert_false(orphan->exited);
+
+	assert_false(stays->exited);
+	assert_true(lives(pid[0]));
+	Mesos__V1__ResourceStatistics *s = NULL;
+	l->c->ops->usage(l->c, "stays", measures, &s);
+	while (!s)
+		loop_event_turn(l->loop, NS_PER_SEC);
+	assert_true(s->mem_rss_bytes > 0);
+	mesos__v1__resource_statistics__free_unpacked(s, NULL);
+	f = fopen(at("runs/%s/go.tmp", "stays"), "w");
+	fputs("5\n", f);
+	fclose(f);
+	free(from);
+	from = xstrdup(at("runs/%s/go.tmp", "stays"));
+	assert_int_equal(rename(from, at("runs/%s/go", "stays")), 0);
+	until(l, &stays->exited);
+	assert_true(WIFEXITED(stays->wait_status));
+	assert_int_equal(WEXITSTATUS(stays->wait_status), 5);
+	life_end(l);
+
+	/* An agent that names nothing any more finds nothing to keep. */
+	life_begin(l);
+	recover(l, NULL, 0);
+	for (int i = 0; i < 60000 && n_records(); i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_int_equal(n_records(), 0);
+}
+
+static void removes_sandboxes(void **state)
+{
+	struct life *l = *state;
+	struct run *r = launch(l, "gone", "mkdir -p a/b; echo x > a/b/c; chmod 0 a/b");
+	until_end(l, r);
+	bool done = false;
+	l->c->ops->remove_sandbox(l->c, at("runs/%s", "gone"), on_recovered, &done);
+	assert_false(done);
+	until(l, &done);
+	assert_int_equal(access(at("runs/%s", "gone"), F_OK), -1);
+	assert_true(l->c->ops->disk_usage(l->c) > 0);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(tells_how_it_ended, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(captures_output, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reports_what_cannot_run, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fetches_local_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(runs_as_another_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(destroys_everything, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(destroys_what_is_launching, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reports_usage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(enforces_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(removes_sandboxes, set_up, tear_down),
+	};
+	(void)argc;
+	/* The build tree, from where the program is: tests/unit/containers_test. */
+	if (!realpath(argv[0], build))
+		return 1;
+	for (int i = 0; i < 3; i++)
+		*strrchr(build, '/') = '\0';
+	log_set_level(MZ_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
