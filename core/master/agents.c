@@ -289,7 +289,7 @@ static void on_frame(void *arg, const void *frame, size_t size)
 	if (!msg) {
 		log_warning(AREA, "Agent at %s sent what cannot be read, dropped: %s", al->link->peer, err.msg);
 		al->m->metrics.dropped_messages++;
-	} else if (msg->message_case == MESSAGE(REGISTER_)) {
+	} else if (msg->message_case == MESSAGE(REGISTER)) {
 		on_register(al, msg, &arena);
 	} else if (!al->agent || !agent_connected(al->agent)) {
 		al->m->metrics.dropped_messages++;

@@ -3,6 +3,9 @@
 #ifndef MZ_MASTER_INTERNAL_H
 #define MZ_MASTER_INTERNAL_H
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -92,6 +95,7 @@ struct offer {
 	const char *role;
 	resources *res; /* without allocation */
 	struct list in_framework, in_agent, in_fresh;
+	unsigned mark; /* of the last walk that met it */
 	struct loop_timer *timeout;
 };
 
@@ -403,6 +407,7 @@ struct call_ctx {
 };
 void call_teardown(struct call_ctx *c);
 void call_accept(struct call_ctx *c);
+int accept_check(const Mesos__V1__Scheduler__Call__Accept *accept, struct mz_err *err);
 void accepts_drop(struct master *m);
 void call_decline(struct call_ctx *c);
 void call_revive(struct call_ctx *c);
@@ -417,6 +422,9 @@ void call_request(struct call_ctx *c);
 /* Answers by itself: 200 or 400. */
 void call_update_framework(struct call_ctx *c, const char *principal, struct http_exchange *x);
 
+void operation_status_send(struct framework *f, Mesos__V1__OperationID *id, Mesos__V1__AgentID *agent_id,
+			   Mesos__V1__ResourceProviderID *provider_id, Mesos__V1__OperationState state,
+			   const char *message);
 void reconcile_task(struct framework *f, const char *task_id, const char *agent_id);
 
 /* ---- messages of agents -------------------------------------------------------------------------- */

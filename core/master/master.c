@@ -93,7 +93,7 @@ static void make_info(struct master *m)
 	buf_addf(&b, "master@%s:%d", m->cfg.ip, m->cfg.port);
 	i->pid = arena_strdup(a, buf_str(&b));
 	i->hostname = (char *)m->cfg.hostname;
-	i->version = MASTER_API_VERSION;
+	i->version = (char *)MASTER_API_VERSION;
 	i->address = PB_NEW(a, Mesos__V1__Address, mesos__v1__address);
 	i->address->hostname = (char *)m->cfg.hostname;
 	i->address->ip = (char *)m->cfg.ip;

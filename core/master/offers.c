@@ -32,7 +32,7 @@ struct offer *offer_get(struct master *m, const char *id)
 static Mesos__V1__URL *agent_url(const struct agent *a, struct arena *arena)
 {
 	Mesos__V1__URL *u = PB_NEW(arena, Mesos__V1__URL, mesos__v1__url);
-	u->scheme = "http";
+	u->scheme = (char *)"http";
 	u->address = PB_NEW(arena, Mesos__V1__Address, mesos__v1__address);
 	u->address->hostname = a->info->hostname;
 	u->address->ip = a->ip;

@@ -1,0 +1,66 @@
+/* accept.h - one ACCEPT on its way, shared by the files of this folder.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_MASTER_ACCEPT_H
+#define MZ_MASTER_ACCEPT_H
+
+#include "master/internal.h"
+
+struct accept {
+	struct list in_master;
+	struct master *m;
+	struct arena arena; /* owns call */
+	pb_call *call;
+	mz_key framework, agent;
+	const char *agent_id; /* interned */
+	const char *role;     /* of all the offers; interned */
+	resources *offered;   /* all of them, without allocation */
+	resources *remaining; /* what the operations so far have left */
+	resources *launched;  /* what tasks took */
+	int64_t refuse;
+	size_t n_waiting;
+	struct map denied; /* task id -> reason of the authorizer, in the arena */
+};
+
+/* A row for each type of operation. */
+struct operation_type {
+	Mesos__V1__Offer__Operation__Type type;
+	/* The message that belongs to the type; NULL: not set. */
+	const void *(*payload)(const pb_operation *op);
+	void (*apply)(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+};
+const struct operation_type *operation_type_of(const pb_operation *op); /* NULL: none */
+
+/* launch.c, launch_group.c, refuse.c */
+void apply_launch(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+void apply_launch_group(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+void apply_unsupported(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+
+/* All tasks of a LAUNCH or LAUNCH_GROUP; 0 for others. */
+size_t operation_tasks(const pb_operation *op, pb_task_info ***ret);
+/* The operation cannot be tried at all: each task gets `state`, another operation
+ * OPERATION_ERROR or DROPPED if it has an id. */
+void drop_operation(struct framework *f, const pb_operation *op, task_state state, task_reason reason,
+		    const char *agent_id, const char *message);
+/* One task that is not launched. */
+void refuse_task(struct framework *f, const pb_task_info *t, const char *agent_id, task_state state,
+		 task_reason reason, const char *message);
+
+/* ---- placing one task (task.c) ------------------------------------------------ */
+
+/* What is needed to launch one task that has passed every check. */
+struct placement {
+	resources *task, *executor; /* without allocation; executor NULL: none, or it runs already */
+	bool launch_executor;
+};
+void placement_done(struct placement *p);
+/* Everything that LAUNCH and LAUNCH_GROUP have in common; the TaskInfo is put in
+ * the form that agents get. `available` is what is still there. */
+int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
+	       pb_executor_info *executor, const resources *available, struct placement *ret, struct mz_err *err);
+/* Makes the master's task and executor of it and takes the resources. */
+void task_launch(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
+		 pb_executor_info *executor, struct placement *p);
+void send_run(struct framework *f, struct agent *agent, pb_task_info **tasks, size_t n,
+	      pb_executor_info *group_executor, bool launch_executor);
+
+#endif

@@ -1,0 +1,174 @@
+/* router.c - the master's routes: each under /NAME and /master/NAME, the read
+ * endpoints also as NAME.json; and what all of them have in common.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "master/api/api.h"
+
+static const struct endpoint {
+	const char *name;
+	void (*fn)(const struct api_request *q);
+	bool needs_leader;
+} endpoints[] = {
+	{"state", api_state, true},	      {"state-summary", api_summary, true},
+	{"slaves", api_slaves, true},	      {"frameworks", api_frameworks, true},
+	{"tasks", api_tasks, true},	      {"roles", api_roles, true},
+	{"health", api_health, false},	      {"version", api_version, false},
+	{"flags", api_flags, false},	      {"metrics/snapshot", api_metrics, false},
+};
+
+struct route {
+	struct master *m;
+	const struct endpoint *e;
+};
+
+/* Every path that a name is served at; fn gets each. */
+static void each_path(const char *name, bool with_json, void (*fn)(void *arg, const char *path), void *arg)
+{
+	static const char *const prefixes[] = {"", "/master"}, *const suffixes[] = {"", ".json"};
+	for (size_t i = 0; i < MZ_N(prefixes); i++) {
+		for (size_t j = 0; j < (with_json ? 2u : 1u); j++) {
+			mz_autofree char *path = xasprintf("%s/%s%s", prefixes[i], name, suffixes[j]);
+			fn(arg, path);
+		}
+	}
+}
+
+void api_reply_json(const struct api_request *q, struct buf *json)
+{
+	mz_autofree char *jsonp = http_query(q->r, "jsonp");
+	if (str_empty(jsonp)) {
+		http_reply(q->x, 200, "application/json", buf_str(json), json->len);
+	} else {
+		struct buf b = {0};
+		buf_addf(&b, "%s(", jsonp);
+		buf_add(&b, json->data, json->len);
+		buf_adds(&b, ");");
+		http_reply(q->x, 200, "text/javascript", b.data, b.len);
+		buf_done(&b);
+	}
+	buf_done(json);
+}
+
+static void redirect(struct http_exchange *x, const char *location)
+{
+	struct http_header h = {"Location", location};
+	http_reply_headers(x, 307, &h, 1, NULL, 0);
+}
+
+bool api_not_leading(struct master *m, const struct http_request *r, struct http_exchange *x)
+{
+	if (m->leading)
+		return false;
+	if (!m->leader) {
+		http_reply_text(x, 503, "No leader elected");
+		return true;
+	}
+	const char *target = r->target ? r->target : r->path;
+	mz_autofree char *to = xasprintf("//%s%s%s", m->leader, str_starts(target, "/master") ? "" : "/master", target);
+	redirect(x, to);
+	return true;
+}
+
+int api_accept(const struct http_request *r, struct http_exchange *x)
+{
+	int c = codec_from_accept(http_header(r, "Accept"));
+	if (!c)
+		http_reply_text(x, 406, "Expecting 'Accept' to allow application/json or application/x-protobuf");
+	return c;
+}
+
+pb_msg *api_decode(const struct http_request *r, struct http_exchange *x, const pb_desc *desc, struct arena *arena)
+{
+	const char *type = http_header(r, "Content-Type");
+	struct mz_err err = {0};
+	if (!str_eq(r->method, "POST")) {
+		struct http_header h[] = {{"Allow", "POST"}, {"Content-Type", "text/plain; charset=utf-8"}};
+		static const char text[] = "Expecting POST";
+		http_reply_headers(x, 405, h, MZ_N(h), text, strlen(text));
+		return NULL;
+	}
+	if (!type) {
+		http_reply_text(x, 400, "Expecting 'Content-Type' to be present");
+		return NULL;
+	}
+	int c = codec_from_content_type(type);
+	if (!c) {
+		http_reply_text(x, 415, "Expecting 'Content-Type' of application/json or application/x-protobuf");
+		return NULL;
+	}
+	pb_msg *m = codec_decode((enum codec)c, desc, arena, r->body, r->body_size, &err);
+	if (!m)
+		http_reply_text(x, 400, "Failed to parse the body: %s", err.msg);
+	return m;
+}
+
+static void serve(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	const struct route *route = arg;
+	struct api_request q = {route->m, r, x};
+	if (!route->e->needs_leader || !api_not_leading(route->m, r, x))
+		route->e->fn(&q);
+}
+
+static void serve_redirect(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	struct master *m = arg;
+	(void)r;
+	mz_autofree char *to = m->leading ? xasprintf("//%s:%d", m->cfg.hostname, m->cfg.port)
+				: m->leader ? xasprintf("//%s", m->leader)
+					    : NULL;
+	if (to)
+		redirect(x, to);
+	else
+		http_reply_text(x, 503, "No leader elected");
+}
+
+static void add_endpoint(void *arg, const char *path)
+{
+	struct route *route = arg;
+	http_route(route->m->router, path, serve, route);
+}
+
+static void add_redirect(void *arg, const char *path)
+{
+	struct master *m = arg;
+	http_route_exact(m->router, path, serve_redirect, m);
+}
+
+static void add_scheduler(void *arg, const char *path)
+{
+	struct master *m = arg;
+	http_route(m->router, path, api_scheduler, m);
+}
+
+static void add_operator(void *arg, const char *path)
+{
+	struct master *m = arg;
+	http_route(m->router, path, api_operator, m);
+}
+
+static void remove_path(void *arg, const char *path)
+{
+	struct master *m = arg;
+	http_unroute(m->router, path);
+}
+
+void api_routes(struct master *m)
+{
+	for (size_t i = 0; i < MZ_N(endpoints); i++) {
+		struct route *route = arena_alloc(&m->cfg_arena, sizeof(*route));
+		*route = (struct route){m, &endpoints[i]};
+		each_path(endpoints[i].name, true, add_endpoint, route);
+	}
+	each_path("redirect", false, add_redirect, m);
+	each_path("api/v1/scheduler", false, add_scheduler, m);
+	each_path("api/v1", false, add_operator, m);
+}
+
+void api_unroute(struct master *m)
+{
+	for (size_t i = 0; i < MZ_N(endpoints); i++)
+		each_path(endpoints[i].name, true, remove_path, m);
+	each_path("redirect", false, remove_path, m);
+	each_path("api/v1/scheduler", false, remove_path, m);
+	each_path("api/v1", false, remove_path, m);
+}
