@@ -1,4 +1,5 @@
 /* <mezzo/module.h> - the contract between Mezzo and a loadable module.
+ * SPDX-License-Identifier: Apache-2.0
  *
  * A module is a shared object that exports one constant symbol, `mz_module`,
  * and nothing else. It reaches Mezzo only through the `struct mz_host` that it
@@ -44,9 +45,7 @@
  *     min(its size, the module's size) into zeroed memory; a module tests
  *     MZ_HAS(host, member) before it uses anything newer than ABI 1.0.
  *   - A NULL callback means the default that its comment documents.
- *   - 64-bit times are nanoseconds, `_ms` are milliseconds; sizes are bytes.
- *
- * SPDX-License-Identifier: Apache-2.0 */
+ *   - 64-bit times are nanoseconds, `_ms` are milliseconds; sizes are bytes. */
 #ifndef MEZZO_MODULE_H
 #define MEZZO_MODULE_H
 
@@ -281,7 +280,6 @@ struct mz_module {
 #else
 #define MZ_EXPORT
 #endif
-
 /* Use: MZ_MODULE = { MZ_MODULE_HEAD(ISOLATOR), .name = …, .ops = … }; */
 #ifdef __cplusplus
 #define MZ_MODULE                                      \
