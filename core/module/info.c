@@ -16,7 +16,7 @@ const char *path_segment(const char *path, char *out, size_t size)
 	return path + n;
 }
 
-int field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
+int reflect_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f)
 {
 	const char *base = (const char *)m;
 	if (f->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
@@ -106,7 +106,7 @@ static int find(const struct mz_info *info, const char *path, struct found *r)
 		} else {
 			r->value = (const char *)m + r->field->offset;
 			r->count = 0;
-			r->set = field_is_set(m, r->field);
+			r->set = reflect_is_set(m, r->field);
 		}
 		if (*path == '\0')
 			return 0;

@@ -19,7 +19,7 @@
 /* One segment of "a.b.0.c": its end is returned, or NULL if it is empty. */
 const char *path_segment(const char *path, char *out, size_t size);
 /* Is the (singular) field set? `m` must be of the field's message. */
-int field_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
+int reflect_is_set(const ProtobufCMessage *m, const ProtobufCFieldDescriptor *f);
 
 const struct mz_info_api *info_api(void);
 static inline const struct mz_info *info_of(const void *pb_message)

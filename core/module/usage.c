@@ -94,7 +94,7 @@ static int reach(struct mz_usage *u, const char *path, ProtobufCMessage **ret_m,
 			m = element(u, m, f, &path);
 		} else {
 			ProtobufCMessage **at = (ProtobufCMessage **)((char *)m + f->offset);
-			if (!field_is_set(m, f)) {
+			if (!reflect_is_set(m, f)) {
 				*at = new_message(u, f);
 				mark_set(m, f);
 			}
@@ -192,7 +192,7 @@ static void drop_incomplete(ProtobufCMessage *m)
 	for (unsigned i = 0; i < m->descriptor->n_fields; i++) {
 		const ProtobufCFieldDescriptor *f = &m->descriptor->fields[i];
 		char *at = (char *)m + f->offset;
-		if (f->type != PROTOBUF_C_TYPE_MESSAGE || !field_is_set(m, f))
+		if (f->type != PROTOBUF_C_TYPE_MESSAGE || !reflect_is_set(m, f))
 			continue;
 		if (f->label != PROTOBUF_C_LABEL_REPEATED) {
 			ProtobufCMessage **sub = (ProtobufCMessage **)at;

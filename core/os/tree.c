@@ -142,7 +142,7 @@ int tree_link(const char *target, const char *path, struct mz_err *err)
 {
 	if (symlink(target, path) == 0)
 		return 0;
-	mz_autofree char *tmp = xasprintf("%s.new", path);
+	mz_autofree char *tmp = xasprintf("%s.new-%d", path, gettid()); /* others may do the same */
 	(void)unlink(tmp); /* left by a crash */
 	if (symlink(target, tmp) < 0 || rename(tmp, path) < 0)
 		return mz_fail(err, -errno, "Cannot make the link '%s': %s", path, strerror(errno));
