@@ -113,6 +113,7 @@ int cli_get(const char *where, const char *target, json_t **ret, struct mz_err *
 	for (char *s = strtok_r(copy, ",", &save); s && rc < 0; s = strtok_r(NULL, ",", &save))
 		rc = get_from(&g, str_trim(s), target, ret, err);
 	get_clear(&g);
+	loop_event_turn(g.loop, 0); /* what was closed is freed by posted work */
 	loop_event_free(g.loop);
 	return rc;
 }

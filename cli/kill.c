@@ -24,7 +24,8 @@ struct kill {
 	struct mzf_framework *fw;
 	const char *task_id, *agent_id;
 	const char *state; /* of the end */
-	bool over, sent;
+	struct loop_timer *timer;
+	bool over;
 	int status;
 };
 
@@ -82,6 +83,8 @@ static void on_refused(void *arg, const char *call, int status, const char *why)
 static void on_timeout(void *arg)
 {
 	struct kill *k = arg;
+
+	k->timer = NULL;
 	end(k, cli_fail(EXIT_TIMEOUT, "kill: task '%s' has not ended in time", k->task_id));
 }
 
@@ -143,13 +146,13 @@ static int run_as(struct kill *k, const json_t *f, int64_t timeout_ns, struct mz
 	o.loop = k->loop;
 	rc = mzf_framework_new(&o, &cb, k, &k->fw, err);
 	if (rc == 0) {
-		struct loop_timer *t = loop_timer(k->loop, timeout_ns, on_timeout, k);
+		k->timer = loop_timer(k->loop, timeout_ns, on_timeout, k);
 		mzf_start(k->fw);
 		while (!k->over)
 			loop_event_turn(k->loop, NS_PER_SEC);
-		if (k->status != EXIT_TIMEOUT)
-			loop_timer_cancel(k->loop, t);
+		loop_timer_cancel(k->loop, k->timer);
 		mzf_framework_free(k->fw);
+		loop_event_turn(k->loop, 0); /* what was closed is freed by posted work */
 	}
 	loop_event_free(k->loop);
 	return rc;

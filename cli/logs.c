@@ -123,6 +123,7 @@ static int follow(struct cli *c, const json_t *task, const struct address *at, s
 	}
 	tail_free(l.tail);
 	output_end(&l.out);
+	loop_event_turn(l.loop, 0); /* what was closed is freed by posted work */
 	loop_event_free(l.loop);
 	return l.status;
 }

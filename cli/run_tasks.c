@@ -436,6 +436,7 @@ static void run_done(struct run *r)
 	loop_timer_cancel(r->loop, r->timeout);
 	loop_timer_cancel(r->loop, r->leave);
 	loop_timer_cancel(r->loop, r->goodbye);
+	loop_event_turn(r->loop, 0); /* what was closed is freed by posted work */
 	loop_event_free(r->loop);
 }
 

@@ -182,8 +182,10 @@ void mzf_framework_free(struct mzf_framework *f)
 		mzf_disconnect(f);
 		loop_timer_cancel(f->loop, f->flush_timer);
 	}
-	if (f->own_loop)
+	if (f->own_loop) {
+		loop_event_turn(f->loop, 0); /* what was closed is freed by posted work */
 		loop_event_free(f->loop);
+	}
 	for (size_t i = 0; i < f->masters.n; i++)
 		address_done(&f->masters.v[i]);
 	vec_done(&f->masters);

@@ -195,6 +195,7 @@ static int teardown(void **state)
 	mzf_framework_free(t.f);
 	http_server_free(t.server);
 	http_router_done(&t.router);
+	loop_event_turn(t.l, 0); /* what was closed is freed by posted work */
 	loop_event_free(t.l);
 	buf_done(&t.last);
 	return 0;
