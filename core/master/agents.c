@@ -30,7 +30,7 @@ int64_t agent_reregister_ns(const struct master *m)
 	return m->cfg.agent_reregister_timeout_ns;
 }
 
-struct agent *agent_new(struct master *m, const char *id, const pb_agent_info *info)
+struct agent *agent_add(struct master *m, const char *id, const pb_agent_info *info)
 {
 	struct agent *a = xnew(struct agent);
 	a->m = m;
@@ -73,7 +73,7 @@ static void free_kills(struct agent *a)
 	vec_done(&a->kills);
 }
 
-void agent_free(struct agent *a)
+void agent_forget(struct agent *a)
 {
 	if (!a)
 		return;

@@ -328,8 +328,8 @@ int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *inf
 			   size_t n_suppressed, const Mesos__V1__Scheduler__OfferConstraints *c, struct mz_err *err);
 
 /* ---- agents: agents.c, register.c, reregister.c, lost.c ------------------------------ */
-struct agent *agent_new(struct master *m, const char *id, const pb_agent_info *info);
-void agent_free(struct agent *a);
+struct agent *agent_add(struct master *m, const char *id, const pb_agent_info *info);
+void agent_forget(struct agent *a);
 void agent_set_info(struct agent *a, const pb_agent_info *info);
 struct agent *agent_get(struct master *m, const char *id); /* connected or disconnected; NULL */
 void agent_step(struct agent *a, enum master_agent_event event);

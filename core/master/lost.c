@@ -49,7 +49,7 @@ static void forget(struct agent *a)
 	map_del(&a->m->recovered, a->id);
 	if (a->link)
 		agent_link_drop(a->link, NULL);
-	agent_free(a);
+	agent_forget(a);
 }
 
 static void on_marked(void *arg)

@@ -210,7 +210,7 @@ static int load_agent(void *arg, const char *key, const void *data, size_t size)
 		l->deactivated = r->deactivated;
 		map_put(r->has_gone_time ? &m->gone : &m->unreachable, r->info->id->value, l);
 	} else {
-		struct agent *a = agent_new(m, r->info->id->value, r->info);
+		struct agent *a = agent_add(m, r->info->id->value, r->info);
 		a->state = MASTER_AGENT_RECOVERED;
 		a->registered_time = r->registered_time;
 		a->deactivated = r->deactivated;
@@ -350,10 +350,10 @@ void master_free(struct master *m)
 		framework_free(f);
 	map_done(&m->completed_index);
 	map_each(&m->agents, e)
-		agent_free(e->value);
+		agent_forget(e->value);
 	map_done(&m->agents);
 	map_each(&m->recovered, e)
-		agent_free(e->value);
+		agent_forget(e->value);
 	map_done(&m->recovered);
 	free_map(&m->unreachable, free);
 	free_map(&m->gone, free);

@@ -156,7 +156,7 @@ static struct agent *find_or_make(struct agent_link *al, bool *ret_is_known)
 	a = map_del(&m->recovered, id);
 	if (!a) {
 		struct lost_agent *lost = map_del(&m->unreachable, id);
-		a = agent_new(m, id, al->reg->agent_info);
+		a = agent_add(m, id, al->reg->agent_info);
 		a->deactivated = lost && lost->deactivated;
 		a->registered_time = loop_wall_secs(m->loop);
 		free(lost);

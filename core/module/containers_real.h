@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-#include "agent/containers.h"
+#include "module/containers.h"
 #include "module/module.h"
 
 struct containers_real_config {

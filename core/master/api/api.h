@@ -6,6 +6,7 @@
 #include "master/internal.h"
 #include "mesos/v1/master.pb-c.h"
 #include "model/views.h"
+#include "wire/api.h"
 
 /* One request for a read endpoint. */
 struct api_request {
@@ -14,13 +15,8 @@ struct api_request {
 	struct http_exchange *x;
 };
 
-/* Answers with JSON, or with `f(…);` if the query asks for jsonp. */
-void api_reply_json(const struct api_request *q, struct buf *json);
-/* A body is a call: checks method, Content-Type, body and Accept in the order
- * that all v1 endpoints have. NULL: answered with an error. */
-pb_msg *api_decode(const struct http_request *r, struct http_exchange *x, const pb_desc *desc, struct arena *arena);
-/* 0: answered with 406. */
-int api_accept(const struct http_request *r, struct http_exchange *x);
+/* Answers with the JSON and frees it. */
+void api_answer(const struct api_request *q, struct buf *json);
 /* Not leading: 307 to the leader or 503, and true. */
 bool api_not_leading(struct master *m, const struct http_request *r, struct http_exchange *x);
 

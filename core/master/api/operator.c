@@ -354,17 +354,17 @@ void api_operator(void *arg, const struct http_request *r, struct http_exchange 
 {
 	struct master *m = arg;
 	struct arena arena = {0};
+	enum codec in, accept;
 	if (api_not_leading(m, r, x))
 		return;
-	Mesos__V1__Master__Call *c =
-		(Mesos__V1__Master__Call *)api_decode(r, x, &mesos__v1__master__call__descriptor, &arena);
+	Mesos__V1__Master__Call *c = (Mesos__V1__Master__Call *)api_decode_call(
+		r, x, &mesos__v1__master__call__descriptor, &arena, &in);
 	if (c && !c->has_type) {
 		http_reply_text(x, 400, "Expecting 'type' to be present");
 	} else if (c) {
-		int accept = api_accept(r, x);
 		struct ask q = {m, r->principal, &arena};
-		if (accept)
-			answer(&q, (int)c->type, (enum codec)accept, x);
+		if (api_accept(r, x, &accept))
+			answer(&q, (int)c->type, accept, x);
 	}
 	arena_done(&arena);
 }

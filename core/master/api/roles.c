@@ -157,5 +157,5 @@ void api_roles(const struct api_request *q)
 	jsonw_end(&w);
 	jsonw_end(&w);
 	role_list_done(&l);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }

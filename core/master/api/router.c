@@ -32,19 +32,9 @@ static void each_path(const char *name, bool with_json, void (*fn)(void *arg, co
 	}
 }
 
-void api_reply_json(const struct api_request *q, struct buf *json)
+void api_answer(const struct api_request *q, struct buf *json)
 {
-	mz_autofree char *jsonp = http_query(q->r, "jsonp");
-	if (str_empty(jsonp)) {
-		http_reply(q->x, 200, "application/json", buf_str(json), json->len);
-	} else {
-		struct buf b = {0};
-		buf_addf(&b, "%s(", jsonp);
-		buf_add(&b, json->data, json->len);
-		buf_adds(&b, ");");
-		http_reply(q->x, 200, "text/javascript", b.data, b.len);
-		buf_done(&b);
-	}
+	api_reply_json(q->r, q->x, json);
 	buf_done(json);
 }
 
@@ -66,39 +56,6 @@ bool api_not_leading(struct master *m, const struct http_request *r, struct http
 	mz_autofree char *to = xasprintf("//%s%s%s", m->leader, str_starts(target, "/master") ? "" : "/master", target);
 	redirect(x, to);
 	return true;
-}
-
-int api_accept(const struct http_request *r, struct http_exchange *x)
-{
-	int c = codec_from_accept(http_header(r, "Accept"));
-	if (!c)
-		http_reply_text(x, 406, "Expecting 'Accept' to allow application/json or application/x-protobuf");
-	return c;
-}
-
-pb_msg *api_decode(const struct http_request *r, struct http_exchange *x, const pb_desc *desc, struct arena *arena)
-{
-	const char *type = http_header(r, "Content-Type");
-	struct mz_err err = {0};
-	if (!str_eq(r->method, "POST")) {
-		struct http_header h[] = {{"Allow", "POST"}, {"Content-Type", "text/plain; charset=utf-8"}};
-		static const char text[] = "Expecting POST";
-		http_reply_headers(x, 405, h, MZ_N(h), text, strlen(text));
-		return NULL;
-	}
-	if (!type) {
-		http_reply_text(x, 400, "Expecting 'Content-Type' to be present");
-		return NULL;
-	}
-	int c = codec_from_content_type(type);
-	if (!c) {
-		http_reply_text(x, 415, "Expecting 'Content-Type' of application/json or application/x-protobuf");
-		return NULL;
-	}
-	pb_msg *m = codec_decode((enum codec)c, desc, arena, r->body, r->body_size, &err);
-	if (!m)
-		http_reply_text(x, 400, "Failed to parse the body: %s", err.msg);
-	return m;
 }
 
 static void serve(void *arg, const struct http_request *r, struct http_exchange *x)

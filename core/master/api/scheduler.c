@@ -167,9 +167,10 @@ void api_scheduler(void *arg, const struct http_request *r, struct http_exchange
 	struct master *m = arg;
 	struct arena arena = {0};
 	struct mz_err err;
+	enum codec in, accept;
 	if (api_not_leading(m, r, x))
 		return;
-	pb_call *c = (pb_call *)api_decode(r, x, &mesos__v1__scheduler__call__descriptor, &arena);
+	pb_call *c = (pb_call *)api_decode_call(r, x, &mesos__v1__scheduler__call__descriptor, &arena, &in);
 	if (!c)
 		goto out;
 	if (!c->has_type) {
@@ -181,13 +182,12 @@ void api_scheduler(void *arg, const struct http_request *r, struct http_exchange
 		http_reply_text(x, 400, "Call is not valid: %s", err.msg);
 		goto out;
 	}
-	int accept = api_accept(r, x);
-	if (!accept)
+	if (!api_accept(r, x, &accept))
 		goto out;
 	if (!t)
 		http_reply_text(x, 501, "The call type is not supported");
 	else if (c->type == TYPE(SUBSCRIBE))
-		subscribe(m, c, &arena, (enum codec)accept, r, x);
+		subscribe(m, c, &arena, accept, r, x);
 	else
 		carry_out(m, c, t, &arena, r, x);
 out:

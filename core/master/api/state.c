@@ -147,7 +147,7 @@ void api_state(const struct api_request *q)
 	show_empty(&w, "orphan_tasks");
 	show_empty(&w, "unregistered_frameworks");
 	jsonw_end(&w);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
 
 void api_slaves(const struct api_request *q)
@@ -158,7 +158,7 @@ void api_slaves(const struct api_request *q)
 	jsonw_object(&w);
 	show_agents(&w, q->m, true, only);
 	jsonw_end(&w);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
 
 void api_frameworks(const struct api_request *q)
@@ -170,7 +170,7 @@ void api_frameworks(const struct api_request *q)
 	show_frameworks(&w, q, only);
 	show_empty(&w, "unregistered_frameworks");
 	jsonw_end(&w);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
 
 /* ---- small ones ---------------------------------------------------------------------- */
@@ -187,7 +187,7 @@ void api_version(const struct api_request *q)
 	jsonw_object(&w);
 	show_version(&w, q->m);
 	jsonw_end(&w);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
 
 void api_flags(const struct api_request *q)
@@ -202,7 +202,7 @@ void api_flags(const struct api_request *q)
 	jsonw_object(&w);
 	show_flags(&w, q->m);
 	jsonw_end(&w);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
 
 void api_metrics(const struct api_request *q)
@@ -216,5 +216,5 @@ void api_metrics(const struct api_request *q)
 		jsonw_kdouble(&w, l.v.v[i].name, l.v.v[i].value);
 	jsonw_end(&w);
 	metric_list_done(&l);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }

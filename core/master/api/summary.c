@@ -108,5 +108,5 @@ void api_summary(const struct api_request *q)
 	jsonw_end(&w);
 	drop(&s.agents);
 	drop(&s.frameworks);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }

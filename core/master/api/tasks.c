@@ -59,5 +59,5 @@ void api_tasks(const struct api_request *q)
 	jsonw_end(&w);
 	jsonw_end(&w);
 	vec_done(&s.found);
-	api_reply_json(q, &out);
+	api_answer(q, &out);
 }
