@@ -1,43 +1,62 @@
 #!/usr/bin/env bash
-# A scheduler library of the field, npm's mesos-framework, unmodified: it subscribes,
-# launches, gets its updates, kills. Installed into the build tree.
+# A scheduler on the npm library mesos-framework, unmodified: it subscribes,
+# launches tasks, hears of them, reconciles, kills and tears down. The library is
+# installed into the build tree, in the versions of node/package-lock.json.
 # timeout: 300
+#
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
-needs node npm curl jq
-version=0.5.3
-dir=$MEZZO_BUILD/clients/node
+needs node npm jq curl
 
-mkdir -p "$dir"
-if [ ! -f "$dir/node_modules/mesos-framework/package.json" ]; then
-	timeout 200 npm install --prefix "$dir" --silent --no-audit --no-fund "mesos-framework@$version" >"$T/npm.log" 2>&1 ||
-		skip_all "npm could not install mesos-framework: $(tail -n 1 "$T/npm.log")"
+dir=$MEZZO_BUILD/clients/node
+source=$MEZZO_SRC/tests/integ/node
+if ! cmp -s "$source/package-lock.json" "$dir/installed"; then
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	cp "$source/package.json" "$source/package-lock.json" "$dir/"
+	(cd "$dir" && timeout 150 npm ci --ignore-scripts --no-audit --no-fund) >"$T/npm.log" 2>&1 ||
+		skip_all "npm cannot install mesos-framework: $(grep -v warn "$T/npm.log" | head -n 1)"
+	cp "$source/package-lock.json" "$dir/installed"
 fi
+
+start_cluster --resources 'cpus:2;mem:1024;disk:1024;ports:[31000-31099]'
+
 # The library writes to logs/ of its working directory.
 mkdir -p "$T/client/logs"
 ln -s "$dir/node_modules" "$T/client/node_modules"
-cp "$MEZZO_SRC/tests/integ/node/scheduler.js" "$T/client/"
-
-start_cluster
-cd "$T/client" || exit 1
-timeout 90 node scheduler.js "${MASTER%:*}" "${MASTER#*:}" >"$T/node.log" 2>"$T/node-err.log"
+(cd "$T/client" && exec timeout 90 node --no-deprecation "$source/scheduler.js" \
+	"${MASTER%:*}" "${MASTER#*:}" "$(id -un)") >"$T/client.log" 2>&1
 status=$?
-cd / || exit 1
-is "the program ends as it should" "$status" 0
-[ "$status" -eq 0 ] || fail "what it said" "$(cat "$T/node.log" "$T/node-err.log")"
-like "it subscribed and got its stream id" "$(cat "$T/node.log")" '^subscribed .+ with a stream id'
-like "it got offers" "$(cat "$T/node.log")" '^offers'
-is "three tasks ran" "$(grep -c '^TASK_RUNNING' "$T/node.log")" 3
-like "it killed one" "$(cat "$T/node.log")" '^TASK_KILLED'
-is "there was no error" "$(grep -c '^error' "$T/node.log")" 0
-torn_down()
+is "the scheduler ends with 0" "$status" 0
+[ "$status" -eq 0 ] || sed 's/^/# /' "$T/client.log" | cut -c1-300
+facts=$(sed -n 's/^FACT //p' "$T/client.log")
+
+# states NAME: those of the updates of this task, without repetitions
+states()
 {
-	[ "$(get "http://$MASTER/frameworks" | jq '[.completed_frameworks[] | select(.name == "node-client")] | length')" -ge 1 ]
+	printf '%s\n' "$facts" | awk -v t="$1" '$1 == "update" && $2 == t { print $3 }' | uniq | paste -sd ' '
 }
-ok "the framework is torn down" until_true 20 torn_down
-no_tasks()
+
+like "it subscribes and gets a stream id" "$facts" '^subscribed [^ ]+ [^ ]+'
+like "it gets offers" "$facts" '^offers [1-9]'
+is "a task that succeeds" "$(states hello)" "TASK_STARTING TASK_RUNNING TASK_FINISHED"
+is "a task that fails" "$(states wrong)" "TASK_STARTING TASK_RUNNING TASK_FAILED"
+is "a task that takes a moment" "$(states short)" "TASK_STARTING TASK_RUNNING TASK_FINISHED"
+like "a running task is reconciled" "$facts" '^reconciled long TASK_RUNNING'
+is "a task that is killed" "$(states long)" "TASK_STARTING TASK_RUNNING TASK_KILLED"
+is "no error on the way" "$(printf '%s\n' "$facts" | grep '^error')" ""
+
+hello=$(printf '%s\n' "$facts" | awk '$1 == "update" && $2 == "hello" { print $4; exit }')
+sandbox=$(find "$T/agent/slaves" -path "*/executors/$hello/runs/*" -name stdout | head -n 1)
+is "its standard output is in the sandbox" "$(grep '^to standard output' "$sandbox" 2>/dev/null)" \
+	"to standard output of ${MASTER%:*}"
+is "its standard error too" "$(grep '^to standard error' "${sandbox%stdout}stderr" 2>/dev/null)" "to standard error"
+
+framework=$(printf '%s\n' "$facts" | awk '$1 == "teardown" { print $2 }')
+completed()
 {
-	[ "$(get "http://$MASTER/metrics/snapshot" | jq '."master/tasks_running"')" = 0 ]
+	[ "$(get "http://$MASTER/frameworks" | jq -r --arg f "$framework" \
+		'[.completed_frameworks[] | select(.id == $f)] | length')" = 1 ]
 }
-ok "and its tasks are killed" until_true 20 no_tasks
+ok "the framework is torn down" until_true 20 completed
 done_testing

@@ -1,61 +1,97 @@
-// A framework on npm's mesos-framework: launches three tasks that stay, waits until
-// they run, kills one, waits for TASK_KILLED of it, and tears down. Prints one line
-// for each step; run by client_node.sh.
+// A scheduler on the npm library mesos-framework. The library matches offers,
+// launches and acknowledges; this program watches what comes of its four tasks, asks
+// for a reconciliation, kills one of them and tears the framework down.
 //
-//	node scheduler.js HOST PORT
+// It prints a line for each fact that client_node.sh looks at, and ends with 0
+// once all has happened. The working directory must hold logs/ and node_modules/.
+//
+//	node scheduler.js HOST PORT USER
 //
 // SPDX-License-Identifier: Apache-2.0
 "use strict";
 
-const { Scheduler } = require("mesos-framework");
-const Mesos = require("mesos-framework").Mesos.getMesos();
+const { Scheduler, Mesos } = require(process.cwd() + "/node_modules/mesos-framework");
+const mesos = Mesos.getMesos();
 
-const [host, port] = process.argv.slice(2);
-const running = new Map();
-let killed = null;
+const [host, port, user] = process.argv.slice(2);
+
+function say(...words) {
+	process.stdout.write("FACT " + words.join(" ") + "\n");
+}
+
+function task(priority, command) {
+	return {
+		priority,
+		instances: 1,
+		commandInfo: new mesos.CommandInfo(null, null, true, command, null, null),
+		resources: { cpus: 0.1, mem: 32, ports: 1, disk: 0 },
+	};
+}
 
 const scheduler = new Scheduler({
 	masterUrl: host,
 	port: Number(port),
+	user,
 	frameworkName: "node-client",
 	masterConnectionTimeout: 30, // the default is shorter than the heartbeat
-	logging: { level: process.env.LOG_LEVEL || "error" },
+	logging: { level: "warn" },
 	restartStates: [],
 	tasks: {
-		stay: {
-			priority: 1,
-			instances: 3,
-			commandInfo: new Mesos.CommandInfo(null, null, true, "echo from node; exec tail -f /dev/null", null, null),
-			resources: { cpus: 0.1, mem: 32, ports: 1, disk: 0 },
-		},
+		hello: task(1, "echo to standard output of $HOST; echo to standard error >&2"),
+		wrong: task(2, "exit 3"),
+		short: task(3, "sleep 0.2"),
+		long: task(4, "exec sleep 1000"),
 	},
 });
 
-function end(status, text) {
-	console.log(text);
-	scheduler.teardown();
-	// The library never ends by itself, and re-subscribes after a teardown.
-	scheduler.on("sent_teardown", () => process.exit(status));
+const wanted = { hello: "TASK_FINISHED", wrong: "TASK_FAILED", short: "TASK_FINISHED", long: "TASK_KILLED" };
+const ended = {};
+let reconciling = false, killing = false, ending = false, framework = "";
+
+// "node-client.hello-1.UUID" is what the library makes of the name "hello".
+function shortName(id) {
+	return id.split(".")[1].replace(/-1$/, "");
 }
 
-scheduler.on("subscribed", (o) => console.log(`subscribed ${o.frameworkId} ${o.mesosStreamId ? "with" : "without"} a stream id`));
-scheduler.on("offers", () => console.log("offers"));
-scheduler.on("update", (update) => {
-	const status = update.status;
-	const id = status.task_id.value;
-	console.log(`${status.state} ${id}`);
-	if (status.state === "TASK_RUNNING") {
-		running.set(id, status.agent_id.value);
-		if (running.size === 3 && !killed) {
-			killed = id;
+scheduler.on("subscribed", (s) => {
+	framework = s.frameworkId;
+	say("subscribed", s.frameworkId, s.mesosStreamId);
+});
+
+scheduler.on("offers", (o) => say("offers", o.offers.length));
+
+scheduler.on("update", (u) => {
+	const status = u.status, id = status.task_id.value, name = shortName(id);
+	if (status.reason === "REASON_RECONCILIATION") {
+		say("reconciled", name, status.state);
+		if (!killing)
 			scheduler.kill(id, status.agent_id.value);
-			console.log(`kill ${id}`);
-		}
-	} else if (status.state === "TASK_KILLED" && id === killed) {
-		end(0, "done");
-	} else if (["TASK_FAILED", "TASK_LOST", "TASK_ERROR"].includes(status.state)) {
-		end(1, `unexpected: ${JSON.stringify(status)}`);
+		killing = true;
+		return;
+	}
+	say("update", name, status.state, id);
+	if (name === "long" && status.state === "TASK_RUNNING" && !reconciling) {
+		reconciling = true;
+		scheduler.reconcile(id, status.agent_id.value);
+	}
+	if (/FINISHED|FAILED|KILLED|LOST|ERROR|DROPPED|GONE/.test(status.state))
+		ended[name] = status.state;
+	if (Object.keys(wanted).every((n) => ended[n]) && !ending) {
+		ending = true;
+		// The last acknowledgement is on its way as this is called.
+		scheduler.once("sent_acknowledge", () => scheduler.teardown());
 	}
 });
-scheduler.on("error", (e) => console.log(`error ${e.message || JSON.stringify(e)}`));
+
+// The library would subscribe again, and never ends by itself.
+scheduler.on("sent_teardown", () => {
+	say("teardown", framework);
+	process.exit(Object.keys(wanted).every((n) => ended[n] === wanted[n]) ? 0 : 1);
+});
+
+scheduler.on("error", (e) => {
+	say("error", e.message || JSON.stringify(e));
+	process.exit(1);
+});
+
 scheduler.on("ready", () => scheduler.subscribe());
