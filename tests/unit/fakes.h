@@ -1,0 +1,82 @@
+/* fakes.h - both ends of links, HTTP exchanges and the disk, in memory, for unit
+ * tests of the state machines. No socket, no thread; what is asynchronous
+ * happens through the loop that the test turns.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_TESTS_FAKES_H
+#define MZ_TESTS_FAKES_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "loop/loop.h"
+#include "store/store.h"
+#include "wire/http.h"
+#include "wire/link.h"
+#include "wire/pb.h"
+#include "wire/recordio.h"
+
+/* ---- HTTP: one request and what became of it ------------------------------- */
+
+struct fake_call {
+	struct http_exchange x; /* first member */
+	int status;		/* 0: not answered yet */
+	struct buf headers;	/* "Name: value\n" */
+	struct buf body;
+	/* An event stream: records, in order, each a string of its own. */
+	bool is_stream, closed, full; /* full: the next send is refused and the stream cut */
+	struct http_stream stream;
+	struct loop *loop;
+	struct recordio_reader reader;
+	VEC(char *) records;
+	VEC(size_t) sizes;
+	size_t n_seen; /* for fake_next */
+	char *id;      /* Mesos-Stream-Id */
+	/* the request */
+	char *path, *query, *target, *sent;
+	struct http_header h[8];
+	struct http_request r;
+};
+
+/* headers: "Name: value\nName: value". The call lives until fake_call_free. */
+struct fake_call *fake_http(struct loop *l, struct http_router *router, const char *method, const char *target,
+			    const char *headers, const void *body, size_t size);
+void fake_call_free(struct fake_call *c);
+/* The peer leaves: on_gone from the loop. */
+void fake_hang_up(struct fake_call *c);
+/* The next record that has not been taken; NULL: none. */
+const char *fake_next(struct fake_call *c, size_t *ret_size);
+
+/* ---- links -------------------------------------------------------------------- */
+
+struct fake_link {
+	struct link link; /* first member: what the state machine holds */
+	struct loop *loop;
+	bool closed, full;
+	VEC(struct mz_bytes) frames; /* what was sent to us, owned */
+	size_t n_seen;
+};
+struct fake_link *fake_link_new(struct loop *l);
+void fake_link_free(struct fake_link *f);
+/* We send a message: on_frame is called at once. */
+void fake_link_send(struct fake_link *f, const pb_msg *m);
+/* We vanish: on_gone from the loop. */
+void fake_link_cut(struct fake_link *f);
+/* The next frame that has not been taken, decoded; NULL: none. */
+pb_msg *fake_link_next(struct fake_link *f, const pb_desc *desc, struct arena *a);
+
+/* ---- disk ------------------------------------------------------------------------ */
+
+struct fake_disk {
+	struct store_backend backend; /* first member */
+	struct loop *loop;
+	struct map values; /* key -> struct buf * */
+	bool stuck;	   /* writes wait until fake_disk_flush */
+	VEC(struct fake_write *) waiting;
+};
+void fake_disk_init(struct fake_disk *d, struct loop *l);
+void fake_disk_flush(struct fake_disk *d);
+void fake_disk_done(struct fake_disk *d);
+
+#endif

@@ -1,0 +1,83 @@
+/* master_world.h - a master with its real allocator, a disk in memory, agents and
+ * schedulers played by the test.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_TESTS_MASTER_WORLD_H
+#define MZ_TESTS_MASTER_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "fakes.h"
+#include "kit_loop.h"
+#include "master/master.h"
+#include "mesos/v1/scheduler.pb-c.h"
+#include "mezzo/link.pb-c.h"
+#include "module/module.h"
+
+struct world {
+	struct loop *loop;
+	struct fake_disk disk;
+	struct store *store;
+	struct http_router router;
+	struct module_registry *modules;
+	struct module *allocator, *authorizer;
+	struct master *m;
+	struct arena arena;
+	VEC(struct fake_call *) calls;
+	VEC(struct fake_link *) links;
+	VEC(struct fake_call *) streams;
+	bool with_authorizer;
+};
+
+/* deny: user whose tasks the authorizer of the world forbids. */
+#define WORLD_DENIED_USER "eve"
+
+int world_setup(void **state);
+int world_setup_authorized(void **state);
+int world_teardown(void **state);
+void world_start(struct world *w);   /* elects a new master on the same disk */
+void world_restart(struct world *w); /* the master dies; links and streams with it */
+void world_settle(struct world *w);  /* turns until nothing is due */
+void world_pass(struct world *w, int64_t ns);
+void world_check(struct world *w);
+
+/* One HTTP call that lives as long as the world. */
+struct fake_call *world_http(struct world *w, const char *method, const char *target, const char *headers,
+			     const char *body);
+struct fake_call *world_get(struct world *w, const char *target);
+
+/* A scheduler: its stream, and calls on it. */
+struct sched {
+	struct world *w;
+	struct fake_call *stream;
+	char *id; /* framework id */
+};
+/* info: members of framework_info, JSON without braces. NULL id: a new one. */
+struct sched *sched_subscribe(struct world *w, const char *info, const char *id);
+/* Body without framework_id; the status of the answer. */
+int sched_call(struct sched *s, const char *fmt, ...);
+/* Next event of that type, skipping others; NULL: none. */
+Mesos__V1__Scheduler__Event *sched_event(struct sched *s, int type);
+/* Next event, whatever it is. */
+Mesos__V1__Scheduler__Event *sched_any(struct sched *s);
+
+#define EV(name) MESOS__V1__SCHEDULER__EVENT__TYPE__##name
+
+/* An agent that has registered, or returned with `id`. */
+struct fagent {
+	struct world *w;
+	struct fake_link *link;
+	char *id;
+};
+struct fagent *agent_join(struct world *w, const char *resources, const char *id, Mezzo__Link__Register *reg);
+Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message);
+/* state, uuid byte (0: none) and latest state (-1: the same). */
+void agent_update(struct fagent *a, const char *framework, const char *task, int state, int uuid, int latest);
+
+/* The JSON of a plain command task. */
+char *task_json(struct world *w, const char *id, const char *agent, double cpus, double mem);
+
+#endif
