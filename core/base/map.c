@@ -61,7 +61,9 @@ static size_t find(const struct map *m, const char *key, uint64_t hash, bool *re
 static void rebuild(struct map *m)
 {
 	size_t n_index = 8, live = 0;
-	while (n_index < (m->n + 1) * 2)
+	/* Room for half as many again: entries that come and go in equal numbers do
+	 * not rebuild each time. */
+	while (n_index < (m->n + 1) * 3)
 		n_index *= 2;
 	for (size_t i = 0; i < m->used; i++)
 		if (m->entries[i].key)
