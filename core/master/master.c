@@ -1,7 +1,6 @@
 /* master.c - making, starting and ending a master; its tables and links.
  * What it does with messages is in the files of those messages.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
 #include <errno.h>
 
 #include "master/internal.h"
@@ -79,15 +78,24 @@ static void make_capabilities(struct master *m)
 	}
 }
 
+/* 0 if it is not IPv4: the field is required. */
+static uint32_t ip_in_network_order(const char *ip)
+{
+	unsigned char b[4];
+	uint32_t v;
+	if (sscanf(ip, "%hhu.%hhu.%hhu.%hhu", &b[0], &b[1], &b[2], &b[3]) != 4)
+		return 0;
+	memcpy(&v, b, sizeof(v));
+	return v;
+}
+
 static void make_info(struct master *m)
 {
 	struct arena *a = &m->info_arena;
 	Mesos__V1__MasterInfo *i = PB_NEW(a, Mesos__V1__MasterInfo, mesos__v1__master_info);
 	m->info = i;
 	i->id = m->id;
-	struct in_addr addr = {0};
-	(void)inet_pton(AF_INET, m->cfg.ip, &addr); /* 0 if it is not IPv4: the field is required */
-	i->ip = addr.s_addr;
+	i->ip = ip_in_network_order(m->cfg.ip);
 	i->port = (uint32_t)m->cfg.port;
 	mz_autobuf struct buf b = {0};
 	buf_addf(&b, "master@%s:%d", m->cfg.ip, m->cfg.port);

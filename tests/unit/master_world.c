@@ -268,6 +268,8 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 	if (res_parse(text, NULL, r, &err) < 0)
 		fail_msg("%s", err.msg);
 	info->hostname = (char *)"host";
+	info->has_port = 1;
+	info->port = 5051;
 	info->n_resources = res_to_pb(r, RES_FORMAT_POST, false, &w->arena, &info->resources);
 	assert_int_equal(attributes_parse("rack:1-1;speed:2.5", &w->arena, &info->attributes, &info->n_attributes, &err),
 			 0);
