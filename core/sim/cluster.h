@@ -1,0 +1,34 @@
+/* cluster.h - a whole cluster in one process: the real master and the real agents
+ * with their real modules, simulated schedulers, executors, network and disks,
+ * and whatever goes wrong with them. One call runs one seed.
+ *
+ * Modules are found in the directories of `modules` (colon-separated), which hold
+ * KIND/NAME.so.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_SIM_CLUSTER_H
+#define MZ_SIM_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct sim_cluster_config {
+	const char *modules;
+	unsigned n_agents, n_frameworks, n_tasks;
+	bool faults; /* crashes, restarts, cuts, slow disks */
+	bool verbose;
+};
+
+struct sim_cluster_report {
+	uint64_t hash, n_events, n_updates;
+	double virtual_secs;
+	unsigned n_agent_crashes, n_master_crashes, n_cuts, n_resets;
+};
+
+/* 0; -EPROTO: something did not hold, and *why says what, with the last events.
+ * Other errors: it could not be run. The process's log goes into the run meanwhile. */
+int sim_cluster_run(const struct sim_cluster_config *c, uint64_t seed, struct sim_cluster_report *ret,
+		    struct buf *why);
+
+#endif

@@ -1,0 +1,31 @@
+/* framework.h - a simulated scheduler: it launches so many tasks from the offers
+ * it gets, kills some, declines some, acknowledges, reconciles, loses its
+ * connection and comes back, and leaves when all its tasks have ended.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_SIM_FRAMEWORK_H
+#define MZ_SIM_FRAMEWORK_H
+
+#include "sim/checker.h"
+#include "sim/net.h"
+
+struct sim_framework_config {
+	unsigned n_tasks;
+	unsigned decline_permille, kill_permille;
+	unsigned failover_permille; /* each ten seconds */
+	unsigned suppress_permille;
+	int64_t ack_mean_ns;
+	int64_t reconcile_ns; /* asks for tasks that it has heard nothing of for so long */
+};
+
+struct sim_framework;
+
+struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, struct checker *c, unsigned number,
+					const char *master, const struct sim_framework_config *cfg);
+void sim_framework_free(struct sim_framework *f);
+/* All tasks have ended, and it has left. */
+bool sim_framework_is_done(const struct sim_framework *f);
+struct sim_host *sim_framework_host(struct sim_framework *f);
+/* Where it stands, for messages. */
+void sim_framework_describe(const struct sim_framework *f, struct buf *out);
+
+#endif
