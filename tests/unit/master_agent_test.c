@@ -203,14 +203,16 @@ static void test_master_restart(void **state)
 	assert_null(next_status(s));
 	struct fagent *back = agent_join(w, RES, r.a->id, report(w, &r, info));
 	assert_non_null(agent_next(back, TO_AGENT(REGISTERED)));
-	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"}}]}");
-	assert_int_equal(next_status(s)->state, ST(RUNNING));
-	world_check(w);
 	world_pass(w, 2 * SECS);
-	Mesos__V1__Offer *o = sched_event(s, EV(OFFERS))->offers->offers[0];
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_non_null(e);
+	Mesos__V1__Offer *o = e->offers->offers[0];
 	for (size_t i = 0; i < o->n_resources; i++)
 		if (str_eq(o->resources[i]->name, "cpus"))
 			assert_true(o->resources[i]->scalar->value == 3.0);
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"}}]}");
+	assert_int_equal(next_status(s)->state, ST(RUNNING));
+	world_check(w);
 }
 
 static void test_recovered_agent_never_returns(void **state)

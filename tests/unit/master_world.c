@@ -324,6 +324,13 @@ void agent_update(struct fagent *a, const char *framework, const char *task, int
 	tid.value = (char *)task;
 	s.task_id = &tid;
 	s.state = (Mesos__V1__TaskState)state;
+	s.has_source = 1;
+	s.source = MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+	s.has_timestamp = 1;
+	s.timestamp = loop_wall_secs(a->w->loop);
+	Mesos__V1__AgentID aid = MESOS__V1__AGENT_ID__INIT;
+	aid.value = a->id;
+	s.agent_id = &aid;
 	s.has_uuid = uuid != 0;
 	s.uuid = (ProtobufCBinaryData){sizeof(bytes), bytes};
 	u.framework_id = &fid;
