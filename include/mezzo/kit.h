@@ -69,7 +69,8 @@ int mz_kit_wait(struct mz_kit *k, struct mz_kit_op *r);
 
 /* Runs what is due now, once. Returns 0 if there was nothing. */
 int mz_kit_turn(struct mz_kit *k);
-/* Runs everything that is due within the next `ns` of virtual time. */
+/* Runs everything that is due within the next `ns` of virtual time. It jumps: what
+ * children and peers do meanwhile is up to chance; mz_kit_until waits for them. */
 void mz_kit_advance(struct mz_kit *k, int64_t ns);
 /* Runs until cond(arg) is true; 0, or -ETIMEDOUT after `limit_ns`. */
 int mz_kit_until(struct mz_kit *k, int (*cond)(void *arg), void *arg, int64_t limit_ns);

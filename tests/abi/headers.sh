@@ -3,7 +3,7 @@
 # frozen ones of each released ABI; and a module needs nothing but them.
 # SPDX-License-Identifier: Apache-2.0
 set -u
-src=${SRC:-${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}}
+src=${MEZZO_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
 cc=${CC:-cc}
 cxx=${CXX:-c++}
 n=0

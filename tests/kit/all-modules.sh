@@ -3,8 +3,9 @@
 # that needs settings has them beside it, as kit.yaml. Speaks TAP.
 # SPDX-License-Identifier: Apache-2.0
 set -u
-src=${SRC:-${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}}
-build=${BUILD:-${builddir:-$PWD}}
+src=${MEZZO_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
+build=${MEZZO_BUILD:-$PWD}
+export MZ_LIBEXEC_DIR="$build/core/bin"
 n=0
 failed=0
 for so in "$build"/modules/*/*.so; do

@@ -104,7 +104,7 @@ static bool has_setting(const struct check *c, const char *name)
 	return false;
 }
 
-/* Under "## Settings" every item begins with "- `name`". */
+/* Under "## Settings" every item begins with "- `name`", or is a row "| `name` |". */
 static void check_page_items(struct check *c, char *text, struct buf *unknown, struct buf *known)
 {
 	char *save = NULL;
@@ -112,7 +112,7 @@ static void check_page_items(struct check *c, char *text, struct buf *unknown, s
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		if (str_starts(line, "## "))
 			inside = strcmp(line, "## Settings") == 0;
-		if (!inside || !str_starts(line, "- `"))
+		if (!inside || !(str_starts(line, "- `") || str_starts(line, "| `")))
 			continue;
 		char *end = strchr(line + 3, '`');
 		if (!end)
@@ -137,7 +137,7 @@ static void check_page(struct check *c)
 		if (!strstr(buf_str(&known), item))
 			buf_addf(&missing, " %s", s.name);
 	}
-	check(c, missing.len == 0, "every setting is on the page, as \"- `name`\" below \"## Settings\"");
+	check(c, missing.len == 0, "every setting is on the page, below \"## Settings\" as \"- `name`\" or \"| `name` |\"");
 	if (missing.len)
 		check_note("missing:%s", buf_str(&missing));
 	check(c, unknown.len == 0, "every setting of the page is in the table");

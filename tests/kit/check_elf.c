@@ -1,6 +1,8 @@
 /* check_elf.c - what the file itself shows: one exported symbol, no Mezzo symbol
  * that it needs, and no data that can be written.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "config.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -79,7 +81,8 @@ static void on_dynamic(void *arg, const struct image *e, const char *name, const
 	if (s->st_shndx == SHN_UNDEF) {
 		if (str_starts(name, "mz_") || str_starts(name, "MZ_"))
 			buf_addf(&f->needed, " %s", name);
-	} else if (bind != STB_LOCAL && strcmp(name, "mz_module") != 0 && ELF64_ST_VISIBILITY(s->st_other) == STV_DEFAULT) {
+	} else if (bind != STB_LOCAL && strcmp(name, "mz_module") != 0 && !str_starts(name, "__odr_asan") &&
+		   ELF64_ST_VISIBILITY(s->st_other) == STV_DEFAULT) {
 		buf_addf(&f->exported, " %s", name);
 	}
 }

@@ -236,23 +236,19 @@ int mz_kit_until(struct mz_kit *k, int (*cond)(void *arg), void *arg, int64_t li
 	while (!cond(arg)) {
 		if (kit_loop_turn(k->loop))
 			continue;
-		if (!kit_loop_pass(k->loop, end - loop_now(k->loop)))
+		if (!kit_loop_pass(k->loop, end - loop_now(k->loop), true))
 			return -ETIMEDOUT;
 	}
 	return 0;
 }
 
-static int never(void *arg)
-{
-	(void)arg;
-	return 0;
-}
-
 void mz_kit_advance(struct mz_kit *k, int64_t ns)
 {
-	(void)mz_kit_until(k, never, NULL, ns);
-	while (kit_loop_turn(k->loop))
-		;
+	int64_t end = loop_now(k->loop) + ns;
+	do {
+		while (kit_loop_turn(k->loop))
+			;
+	} while (kit_loop_pass(k->loop, end - loop_now(k->loop), false));
 }
 
 /* ---- what happened --------------------------------------------------------------- */

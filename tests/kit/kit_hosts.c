@@ -23,6 +23,14 @@ static const char *get_dir(const struct mz_host *h)
 	return kit_of(h)->dir;
 }
 
+/* A build tree has its helpers elsewhere. */
+static const char *libexec_dir(const struct mz_host *h)
+{
+	const char *dir = getenv("MZ_LIBEXEC_DIR");
+	(void)h;
+	return dir ? dir : MZ_LIBEXECDIR;
+}
+
 static int is_root(const struct mz_host *h)
 {
 	(void)h;
@@ -298,7 +306,7 @@ static const struct mz_containerizer_host *containerizer_host(void)
 		.usage = kit_usage_api(),
 		.work_dir = get_dir,
 		.runtime_dir = get_dir,
-		.libexec_dir = get_dir,
+		.libexec_dir = libexec_dir,
 		.is_root = is_root,
 		.switch_user = no,
 		.exited = exited,

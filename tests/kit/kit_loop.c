@@ -395,7 +395,7 @@ static int64_t real_ns(void)
 	return (int64_t)ts.tv_sec * NS_PER_SEC + ts.tv_nsec;
 }
 
-bool kit_loop_pass(struct loop *l, int64_t max_ns)
+bool kit_loop_pass(struct loop *l, int64_t max_ns, bool patient)
 {
 	struct kit_loop *k = of(l);
 	int64_t step = max_ns;
@@ -403,7 +403,7 @@ bool kit_loop_pass(struct loop *l, int64_t max_ns)
 		return false;
 	if (!list_empty(&k->timers))
 		step = MZ_MIN(step, list_first(&k->timers, struct loop_timer, link)->at_ns - k->now_ns);
-	if (list_empty(&k->fds) && list_empty(&k->children)) {
+	if (!patient || (list_empty(&k->fds) && list_empty(&k->children))) {
 		k->now_ns += step;
 		return true;
 	}

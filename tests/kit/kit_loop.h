@@ -10,8 +10,8 @@ void kit_loop_free(struct loop *l);
 /* Runs what is due now; false if there was nothing. */
 bool kit_loop_turn(struct loop *l);
 /* Nothing was due: lets time pass, at most max_ns of it. Time jumps to the next
- * timer, unless descriptors or children are waited for: then it passes as it
- * does for them. False if nothing can ever happen, or max_ns has passed. */
-bool kit_loop_pass(struct loop *l, int64_t max_ns);
+ * timer; but with `patient`, while there are descriptors or children, it passes as
+ * it does for them. False if max_ns is not positive. */
+bool kit_loop_pass(struct loop *l, int64_t max_ns, bool patient);
 
 #endif
