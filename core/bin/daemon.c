@@ -313,20 +313,15 @@ int daemon_listen(struct daemon *d, struct mz_err *err)
 	limits.max_stream_queue = (size_t)daemon_int(d, "max_stream_queue");
 	limits.max_connections = (int)daemon_int(d, "max_connections");
 	/* Files and agents' links need some, too. */
-	if (r.rlim_cur != RLIM_INFINITY && (rlim_t)limits.max_connections > r.rlim_cur / 2) {
+	if (r.rlim_cur != RLIM_INFINITY && (rlim_t)limits.max_connections > r.rlim_cur / 2)
 		limits.max_connections = (int)(r.rlim_cur / 2);
-		log_info(AREA, "At most %d connections, because of the limit of open files", limits.max_connections);
-	}
 	daemon_add_routes(d);
 	int rc = http_server_new(d->loop, d->ip, d->port, &limits, &d->router, &d->server, err);
 	if (rc < 0)
 		return rc;
 	d->port = http_server_port(d->server);
+	d->max_connections = limits.max_connections;
 	http_server_filter(d->server, daemon_authenticate, d);
-	if (!str_starts(d->ip, "127.") && strcmp(d->ip, "::1") != 0 && only_none(d))
-		log_warning(AREA,
-			    "LISTENING ON %s WITHOUT AN AUTHENTICATOR: whoever reaches port %d can run commands here", d->ip,
-			    d->port);
 	return 0;
 }
 
@@ -344,8 +339,21 @@ static void on_signal(void *arg, int signo)
 	loop_event_stop(d->loop);
 }
 
+/* What the operator ought to know. Only now: a daemon that refuses to start says
+ * nothing but why. */
+static void announce(const struct daemon *d)
+{
+	if (d->max_connections < (int)daemon_int(d, "max_connections"))
+		log_info(AREA, "At most %d connections, because of the limit of open files", d->max_connections);
+	if (!str_starts(d->ip, "127.") && strcmp(d->ip, "::1") != 0 && only_none(d))
+		log_warning(AREA,
+			    "LISTENING ON %s WITHOUT AN AUTHENTICATOR: whoever reaches port %d can run commands here", d->ip,
+			    d->port);
+}
+
 int daemon_run(struct daemon *d)
 {
+	announce(d);
 	loop_event_signal(d->loop, SIGTERM, on_signal, d);
 	loop_event_signal(d->loop, SIGINT, on_signal, d);
 	if (!d->stopping)

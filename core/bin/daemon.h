@@ -37,6 +37,7 @@ struct daemon {
 	struct store *store;
 	char *work_dir, *ip, *hostname;
 	int port;
+	int max_connections; /* what the limit of open files leaves of the setting */
 	VEC(struct daemon_flag) flags;
 	VEC(char *) flag_texts;
 	int exit_status;

@@ -28,6 +28,8 @@ struct agent_daemon {
 	struct link_dialer *dialer;
 	VEC(struct module *) isolators, containerizers;
 	struct arena arena;
+	Mesos__V1__Attribute **attributes; /* in the arena */
+	size_t n_attributes;
 	resources *total;
 };
 
@@ -112,14 +114,18 @@ static int parse_resources(struct agent_daemon *a, struct mz_err *err)
 	return 0;
 }
 
+static int parse_attributes(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	const char *text = daemon_str(d, "attributes");
+	if (text && attributes_parse(text, &a->arena, &a->attributes, &a->n_attributes, err) < 0)
+		return mz_wrap(err, "%s: Setting 'attributes'", where(d, "attributes"));
+	return 0;
+}
+
 static int make_agent(struct agent_daemon *a, struct mz_err *err)
 {
 	struct daemon *d = a->d;
-	Mesos__V1__Attribute **attributes = NULL;
-	size_t n_attributes = 0;
-	const char *text = daemon_str(d, "attributes");
-	if (text && attributes_parse(text, &a->arena, &attributes, &n_attributes, err) < 0)
-		return mz_wrap(err, "%s: Setting 'attributes'", where(d, "attributes"));
 	mz_autofree char *executor = daemon_program("mezzo-executor");
 	mz_autofree char *modules = daemon_module_dir();
 	mz_autofree char *boot_id = NULL;
@@ -137,8 +143,8 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.mezzo_version = VERSION,
 		.build_time = d->build_time,
 		.total = a->total,
-		.attributes = (const Mesos__V1__Attribute *const *)attributes,
-		.n_attributes = n_attributes,
+		.attributes = (const Mesos__V1__Attribute *const *)a->attributes,
+		.n_attributes = a->n_attributes,
 		.flags = (const struct agent_flag *)d->flags.v,
 		.n_flags = d->flags.n,
 		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
@@ -204,6 +210,8 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &authorizer, err);
 	if (rc == 0)
 		rc = parse_resources(&a, err);
+	if (rc == 0)
+		rc = parse_attributes(&a, err);
 	if (rc == 0)
 		rc = open_containers(&a, err);
 	if (rc == 0)

@@ -21,6 +21,7 @@ pb_msg *json_decode(const pb_desc *desc, struct arena *a, const char *text, size
 void json_encode(const pb_msg *m, struct buf *out); /* appends */
 /* A string with quotes and escapes. */
 void json_add_string(struct buf *out, const char *s);
+void json_add_text(struct buf *out, const char *s, size_t len); /* may hold NUL */
 /* A double as Mesos prints one: shortest that round-trips, with a fraction. */
 void json_add_double(struct buf *out, double d);
 
@@ -41,6 +42,7 @@ void jsonw_array(struct jsonw *w);
 void jsonw_end(struct jsonw *w);
 void jsonw_key(struct jsonw *w, const char *key);
 void jsonw_string(struct jsonw *w, const char *s); /* NULL writes null */
+void jsonw_text(struct jsonw *w, const char *s, size_t len);
 void jsonw_int(struct jsonw *w, int64_t v);
 void jsonw_double(struct jsonw *w, double v);
 void jsonw_bool(struct jsonw *w, bool v);

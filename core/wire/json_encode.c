@@ -174,7 +174,12 @@ static void add_escaped(struct buf *out, unsigned char c)
 
 void json_add_string(struct buf *out, const char *s)
 {
-	size_t len = strlen(s), clean = 0;
+	json_add_text(out, s, strlen(s));
+}
+
+void json_add_text(struct buf *out, const char *s, size_t len)
+{
+	size_t clean = 0;
 	buf_reserve(out, len + 2);
 	buf_addc(out, '"');
 	for (size_t i = 0; i < len;) {

@@ -67,6 +67,12 @@ void jsonw_string(struct jsonw *w, const char *s)
 	json_add_string(w->out, s);
 }
 
+void jsonw_text(struct jsonw *w, const char *s, size_t len)
+{
+	before_value(w);
+	json_add_text(w->out, s, len);
+}
+
 void jsonw_int(struct jsonw *w, int64_t v)
 {
 	before_value(w);

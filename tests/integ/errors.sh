@@ -23,6 +23,7 @@ refuses()
 }
 
 good="--work-dir $T/w --listen 127.0.0.1:0"
+as_agent="--work-dir $T/wa --listen 127.0.0.1:0"
 
 # ---- the file ----
 printf 'listen: 127.0.0.1:0\nroles: [a, b\nstore: lmdb\n' >"$T/broken.yaml"
@@ -49,8 +50,8 @@ refuses "no role" "master|agent" --work-dir "$T/w"
 refuses "a role that does not exist" "boss|master" boss $good
 refuses "no work directory" "work_dir" master --listen 127.0.0.1:0
 refuses "an address that is none" "listen.*here" master --work-dir "$T/w" --listen here:5050
-refuses "resources that cannot be read" "cpus:many|resources" agent $good --resources 'cpus:many'
-refuses "attributes that cannot be read" "attributes" agent $good --attributes 'rack'
+refuses "resources that cannot be read" "cpus:many|resources" agent $as_agent --resources 'cpus:many'
+refuses "attributes that cannot be read" "attributes" agent $as_agent --attributes 'rack'
 
 # ---- modules ----
 printf 'store: lmdb\nallocator: nonesuch\n' >"$T/module.yaml"
@@ -59,9 +60,9 @@ printf 'store:\n  name: lmdb\n  settings:\n    sise: 1GB\n' >"$T/setting.yaml"
 refuses "an unknown setting of a module" "setting\.yaml:4: .*sise" master -c "$T/setting.yaml" $good
 printf 'not a module' >"$T/not.so"
 printf 'isolation:\n  - posix_cpu\n  - file: %s\n' "$T/not.so" >"$T/so.yaml"
-refuses "a file that is no shared object" "so\.yaml:3: .*not\.so" agent -c "$T/so.yaml" $good
+refuses "a file that is no shared object" "so\.yaml:3: .*not\.so" agent -c "$T/so.yaml" $as_agent
 printf 'isolation: [posix_cpu, posix_cpu]\n' >"$T/dup.yaml"
-refuses "the same module twice" "dup\.yaml:1: .*posix_cpu" agent -c "$T/dup.yaml" $good
+refuses "the same module twice" "dup\.yaml:1: .*posix_cpu" agent -c "$T/dup.yaml" $as_agent
 
 # ---- nothing was started ----
 is "nothing listens and nothing runs" "$(pgrep -fc "$T/" || true)" 0

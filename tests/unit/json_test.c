@@ -385,6 +385,10 @@ static void test_strings(void **state)
 	buf_clear(&b);
 	json_add_string(&b, "");
 	assert_string_equal(b.data, "\"\"");
+	buf_clear(&b);
+	/* Output of a program may hold NUL; what comes after it counts, too. */
+	json_add_text(&b, "a\0b", 3);
+	assert_string_equal(b.data, "\"a\\u0000b\"");
 }
 
 static void test_writer(void **state)

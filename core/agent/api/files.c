@@ -125,8 +125,7 @@ static void on_read(void *arg, const struct mz_err *err, int64_t offset, struct 
 	struct jsonw w = {.out = &b};
 	jsonw_object(&w);
 	jsonw_key(&w, "data");
-	mz_autofree char *text = xstrndup(data.data ? data.data : "", data.size);
-	jsonw_string(&w, text);
+	jsonw_text(&w, data.data ? data.data : "", data.size);
 	jsonw_kint(&w, "offset", offset);
 	jsonw_end(&w);
 	reply_json(q, &b);
