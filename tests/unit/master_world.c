@@ -78,7 +78,7 @@ void world_pass(struct world *w, int64_t ns)
 {
 	int64_t end = loop_now(w->loop) + ns;
 	world_settle(w);
-	while (loop_now(w->loop) < end && kit_loop_pass(w->loop, end - loop_now(w->loop)))
+	while (loop_now(w->loop) < end && kit_loop_pass(w->loop, end - loop_now(w->loop), false))
 		world_settle(w);
 	world_settle(w);
 }
