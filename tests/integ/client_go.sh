@@ -20,6 +20,12 @@ chmod 755 "$T/client"
 
 start_cluster --resources 'cpus:4;mem:4096;disk:4096;ports:[31000-32000]'
 
+# states N: those of the updates of task N
+states()
+{
+	awk -v t="go-$codec-$1" '$1 == "update" && $2 == t { print $3 }' <<<"$facts" | paste -sd ' '
+}
+
 for codec in protobuf json; do
 	timeout 100 "$T/client" "$codec" "$MASTER" >"$T/go-$codec.log" 2>&1
 	status=$?
@@ -28,15 +34,12 @@ for codec in protobuf json; do
 	facts=$(sed -n 's/^FACT //p' "$T/go-$codec.log")
 	like "$codec: it subscribed" "$facts" '^subscribed .'
 	for n in 0 1 2; do
-		is "$codec: command task $n" "$(awk -v t="go-$codec-$n" '$1 == "update" && $2 == t { print $3 }' <<<"$facts" | paste -sd ' ')" \
-			"TASK_STARTING TASK_RUNNING TASK_FINISHED"
+		is "$codec: command task $n" "$(states $n)" "TASK_STARTING TASK_RUNNING TASK_FINISHED"
 	done
 	for n in 3 4 5; do
-		is "$codec: task $n on its own executor" "$(awk -v t="go-$codec-$n" '$1 == "update" && $2 == t { print $3 }' <<<"$facts" | paste -sd ' ')" \
-			"TASK_RUNNING TASK_FINISHED"
+		is "$codec: task $n on its own executor" "$(states $n)" "TASK_RUNNING TASK_FINISHED"
 	done
-	is "$codec: the task that is killed" "$(awk -v t="go-$codec-6" '$1 == "update" && $2 == t { print $3 }' <<<"$facts" | paste -sd ' ')" \
-		"TASK_RUNNING TASK_KILLED"
+	is "$codec: the task that is killed" "$(states 6)" "TASK_RUNNING TASK_KILLED"
 	like "$codec: it is reconciled as running" "$facts" "^reconciled go-$codec-6 TASK_RUNNING"
 	like "$codec: the operator API of the master" "$facts" '^read the master'
 	like "$codec: the operator API of the agent" "$facts" '^read the agent'

@@ -132,7 +132,6 @@ func (f *framework) onUpdate(s mesos.TaskStatus) {
 	default:
 		f.ended++
 		if f.ended == nTasks {
-			f.call(calls.Reconcile(calls.ReconcileTasks(map[string]string{"unheard-of": ""})))
 			f.call(&scheduler.Call{Type: scheduler.Call_TEARDOWN})
 			fact("teardown", f.id)
 			f.cancel()
