@@ -41,6 +41,8 @@ static void send_next(struct executor *e);
 
 static void lose(struct executor *e);
 
+static void maybe_exit(struct executor *e);
+
 /* ---- calls --------------------------------------------------------------------- */
 
 static void fill(struct executor *e, Mesos__V1__Executor__Call *call, Mesos__V1__ExecutorID *eid,
@@ -96,6 +98,7 @@ static void on_call_end(void *arg, bool complete)
 		return;
 	}
 	send_next(e);
+	maybe_exit(e); /* the acknowledgement may have been faster than this answer */
 }
 
 static void send_next(struct executor *e)
