@@ -54,7 +54,7 @@ struct executor {
 	/* With the agent. */
 	struct client *stream, *calls;
 	struct recordio_reader *reader;
-	bool stream_ok, subscribed, ever_subscribed, calling, shutting_down, finishing;
+	bool shrinks, stream_ok, subscribed, ever_subscribed, calling, shutting_down, finishing;
 	int exit_status;
 	int64_t lost_at; /* monotonic; 0: not lost */
 	struct loop_timer *retry, *end;
@@ -65,6 +65,9 @@ struct executor {
 	char *container_id;
 	uint32_t capabilities;
 };
+
+/* mezzo-executor.c: gives back what only starting has needed. */
+void executor_shrink(void *arg);
 
 void agent_connect(struct executor *e);
 void agent_update(struct executor *e, const struct mz_task_update *u);

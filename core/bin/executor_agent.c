@@ -20,6 +20,8 @@
 enum { MAX_EVENT = 16 << 20 };
 /* Before the first subscription: the agent has started us, it will answer. */
 static const int64_t FIRST_RETRY_NS = 100 * NS_PER_MS, FIRST_TIMEOUT_NS = 60 * NS_PER_SEC;
+/* Short tasks are over by then. */
+static const int64_t SHRINK_NS = NS_PER_SEC;
 
 struct update {
 	struct list link;
@@ -230,6 +232,9 @@ static Mesos__V1__TaskInfo *keep_task(struct executor *e, const Mesos__V1__TaskI
 	struct pending_task *p = arena_calloc(&e->arena, sizeof(*p));
 	p->task = (Mesos__V1__TaskInfo *)pb_copy(&t->base, &e->arena);
 	list_append(&e->tasks, &p->link);
+	if (!e->shrinks)
+		loop_timer(e->loop, SHRINK_NS, executor_shrink, NULL);
+	e->shrinks = true;
 	return p->task;
 }
 
