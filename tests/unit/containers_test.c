@@ -307,7 +307,7 @@ static void fetches_local_files(void **state)
 
 	static const char *const bad[] = {"http://example.com/x", "/etc/x.tar.gz", "/no/such", "relative"};
 	for (size_t i = 0; i < MZ_N(bad); i++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "bad%zu", i);
 		uri.value = (char *)(uintptr_t)bad[i];
 		uri.has_executable = 0;
@@ -407,7 +407,7 @@ static void destroys_what_is_launching(void **state)
 	struct life *l = *state;
 	struct mz_err err;
 	for (int turns = 0; turns < 12; turns++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "early%d", turns);
 		struct run *r = launch(l, id, "sleep 1000");
 		for (int i = 0; i < turns && !r->launched; i++)
@@ -473,7 +473,7 @@ static void runs_many(void **state)
 	enum { N = 100 };
 	struct run *r[N];
 	for (int i = 0; i < N; i++) {
-		char id[16], script[32];
+		char id[32], script[32];
 		snprintf(id, sizeof(id), "many%d", i);
 		snprintf(script, sizeof(script), "exit %d", i % 64);
 		r[i] = launch(l, id, script);
@@ -595,6 +595,8 @@ static void survives_the_agent(void **state)
 	for (int i = 0; i < 60000 && n_records(); i++)
 		loop_event_turn(l->loop, NS_PER_MS);
 	assert_int_equal(n_records(), 0);
+	for (int i = 0; i < 20; i++) /* the worker's answer */
+		loop_event_turn(l->loop, NS_PER_MS);
 }
 
 static void removes_sandboxes(void **state)
