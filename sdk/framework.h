@@ -165,6 +165,18 @@ struct mzf_env {
 	const char *name, *value;
 };
 
+/* A program of the framework that runs its tasks: started for the first task on an
+ * agent, and used by all later ones there that name it with all else the same. */
+struct mzf_executor {
+	uint32_t size;		/* sizeof(struct mzf_executor) */
+	bool shell;		/* as of a task */
+	const char *id;
+	const char *resources;	/* its own, beside those of its tasks; unreserved. NULL: none */
+	const char *command;
+	const char *const *argv;
+	size_t n_argv;
+};
+
 struct mzf_task {
 	uint32_t size;		/* sizeof(struct mzf_task) */
 	bool shell;		/* `command` is for /bin/sh; otherwise it is a program, and argv[0] is its name */
@@ -179,6 +191,7 @@ struct mzf_task {
 	const char *user;	/* NULL: the framework's */
 	double kill_grace_secs; /* 0: the agent's default */
 	struct mz_bytes data;
+	const struct mzf_executor *executor; /* runs the task, which then has no command of its own; NULL: none */
 };
 
 /* Puts a task on the offer and takes its resources out of it. -ENOSPC if they

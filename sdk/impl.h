@@ -97,6 +97,7 @@ struct mzf_offer {
 	char *id, *agent_id, *hostname, *ip, *role;
 	int port;
 	resources left;
+	struct map executors; /* ids of those that run there, or will with this offer */
 	struct buf text;
 	struct arena arena; /* of the tasks */
 	VEC(Mesos__V1__TaskInfo *) tasks;

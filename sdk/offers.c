@@ -24,6 +24,7 @@ void mzf_offer_free(struct mzf_offer *o)
 	free(o->ip);
 	free(o->role);
 	res_done(&o->left);
+	map_done(&o->executors);
 	buf_done(&o->text);
 	vec_done(&o->tasks);
 	arena_done(&o->arena);
@@ -40,6 +41,8 @@ struct mzf_offer *mzf_offer_new(struct mzf_framework *f, const Mesos__V1__Offer 
 	o->agent_id = xstrdup(pb->agent_id->value);
 	o->hostname = xstrdup(pb->hostname);
 	o->role = xstrdup(role ? role : "*");
+	for (size_t i = 0; i < pb->n_executor_ids; i++)
+		map_put(&o->executors, pb->executor_ids[i]->value, o);
 	if (pb->url && pb->url->address) {
 		o->ip = xstrdup(pb->url->address->ip ? pb->url->address->ip : pb->url->address->hostname);
 		o->port = pb->url->address->port;
@@ -182,17 +185,25 @@ static int take(const resources *left, const char *text, resources *taken, struc
 
 /* ---- tasks ----------------------------------------------------------------- */
 
-static Mesos__V1__CommandInfo *make_command(struct arena *a, const struct mzf_task *t)
+static Mesos__V1__CommandInfo *make_program(struct arena *a, bool shell, const char *command,
+					    const char *const *argv, size_t n_argv)
 {
 	Mesos__V1__CommandInfo *c = PB_NEW(a, Mesos__V1__CommandInfo, mesos__v1__command_info);
 
 	c->has_shell = 1;
-	c->shell = t->shell;
-	c->value = arena_strdup(a, t->command);
-	c->arguments = (char **)pb_array(a, t->n_argv);
-	c->n_arguments = t->n_argv;
-	for (size_t i = 0; i < t->n_argv; i++)
-		c->arguments[i] = arena_strdup(a, t->argv[i]);
+	c->shell = shell;
+	c->value = arena_strdup(a, command);
+	c->arguments = (char **)pb_array(a, n_argv);
+	c->n_arguments = n_argv;
+	for (size_t i = 0; i < n_argv; i++)
+		c->arguments[i] = arena_strdup(a, argv[i]);
+	return c;
+}
+
+static Mesos__V1__CommandInfo *make_command(struct arena *a, const struct mzf_task *t)
+{
+	Mesos__V1__CommandInfo *c = make_program(a, t->shell, t->command, t->argv, t->n_argv);
+
 	if (t->user)
 		c->user = arena_strdup(a, t->user);
 	if (!t->n_env)
@@ -210,6 +221,46 @@ static Mesos__V1__CommandInfo *make_command(struct arena *a, const struct mzf_ta
 	return c;
 }
 
+/* Its resources depend on the text and the role alone: an executor that runs is
+ * used again only for an equal ExecutorInfo. */
+static int make_executor(struct mzf_offer *o, const struct mzf_executor *given, resources *left,
+			 Mesos__V1__ExecutorInfo **ret, struct mz_err *err)
+{
+	struct mzf_executor x = {0};
+	struct arena *a = &o->arena;
+	mz_autores resources own = {0};
+	int rc;
+
+	memcpy(&x, given, MZ_MIN(sizeof(x), given->size));
+	rc = id_check("executor id", x.id ? x.id : "", err);
+	if (rc < 0)
+		return rc;
+	if (!x.command)
+		return mz_fail(err, -EINVAL, "Executor '%s' has no command", x.id);
+	if (x.resources) {
+		mz_autores resources plain = {0};
+		rc = res_parse(x.resources, NULL, &plain, err);
+		if (rc < 0)
+			return mz_wrap(err, "Executor '%s'", x.id);
+		resources *allocated = res_allocate(&plain, o->role);
+		res_add(&own, allocated);
+		res_free(allocated);
+	}
+	if (!map_has(&o->executors, x.id)) {
+		if (!res_contains(left, &own))
+			return mz_fail(err, -ENOSPC, "Not enough for executor '%s'", x.id);
+		res_subtract(left, &own);
+	}
+	Mesos__V1__ExecutorInfo *pb = PB_NEW(a, Mesos__V1__ExecutorInfo, mesos__v1__executor_info);
+	pb->has_type = 1;
+	pb->type = MESOS__V1__EXECUTOR_INFO__TYPE__CUSTOM;
+	pb->executor_id = MZF_ID(a, ExecutorID, executor_id, x.id);
+	pb->command = make_program(a, x.shell, x.command, x.argv, x.n_argv);
+	pb->n_resources = res_to_pb(&own, RES_FORMAT_POST, true, a, &pb->resources);
+	*ret = pb;
+	return 0;
+}
+
 static Mesos__V1__TaskInfo *make_task(struct mzf_offer *o, const struct mzf_task *t, const resources *r)
 {
 	struct arena *a = &o->arena;
@@ -219,7 +270,8 @@ static Mesos__V1__TaskInfo *make_task(struct mzf_offer *o, const struct mzf_task
 	pb->task_id = MZF_ID(a, TaskID, task_id, t->id);
 	pb->agent_id = MZF_ID(a, AgentID, agent_id, o->agent_id);
 	pb->n_resources = res_to_pb(r, RES_FORMAT_POST, true, a, &pb->resources);
-	pb->command = make_command(a, t);
+	if (!t->executor)
+		pb->command = make_command(a, t);
 	if (t->data.size) {
 		pb->has_data = 1;
 		pb->data.len = t->data.size;
@@ -236,22 +288,33 @@ static Mesos__V1__TaskInfo *make_task(struct mzf_offer *o, const struct mzf_task
 int mzf_offer_add_task(struct mzf_offer *o, const struct mzf_task *given, struct mz_err *err)
 {
 	struct mzf_task t = {0};
-	mz_autores resources taken = {0};
+	mz_autores resources taken = {0}, left = {0};
+	Mesos__V1__ExecutorInfo *executor = NULL;
 	int rc;
 
 	memcpy(&t, given, MZ_MIN(sizeof(t), given->size));
 	rc = id_check("task id", t.id ? t.id : "", err);
 	if (rc < 0)
 		return rc;
-	if (!t.command)
-		return mz_fail(err, -EINVAL, "Task '%s' has no command", t.id);
+	if (!t.command == !t.executor)
+		return mz_fail(err, -EINVAL, "Task '%s' needs a command or an executor", t.id);
 	if (!isfinite(t.kill_grace_secs) || t.kill_grace_secs < 0 || t.kill_grace_secs > 1e9)
 		return mz_fail(err, -EINVAL, "Task '%s': the grace period is out of range", t.id);
-	rc = take(&o->left, t.resources ? t.resources : "", &taken, err);
+	res_add(&left, &o->left);
+	if (t.executor)
+		rc = make_executor(o, t.executor, &left, &executor, err);
+	if (rc == 0)
+		rc = take(&left, t.resources ? t.resources : "", &taken, err);
 	if (rc < 0)
 		return rc;
-	res_subtract(&o->left, &taken);
-	vec_push(&o->tasks, make_task(o, &t, &taken));
+	res_subtract(&left, &taken);
+	res_clear(&o->left);
+	res_add(&o->left, &left);
+	Mesos__V1__TaskInfo *pb = make_task(o, &t, &taken);
+	pb->executor = executor;
+	if (executor)
+		map_put(&o->executors, executor->executor_id->value, o);
+	vec_push(&o->tasks, pb);
 	return 0;
 }
 
