@@ -277,9 +277,9 @@ static void reports_what_cannot_run(void **state)
 		assert_int_equal(r->code, -ENOENT);
 		assert_non_null(strstr(r->message, "no-such-user"));
 	}
-	/* Its id is free again. */
-	r->id[0] = '\0';
-	r = launch_as(l, "user", true_argv, NULL, NULL);
+	/* The id of one that never ran is free again. */
+	run_of("none")->id[0] = '\0';
+	r = launch_as(l, "none", true_argv, NULL, NULL);
 	until_end(l, r);
 	assert_int_equal(r->code, 0);
 }
