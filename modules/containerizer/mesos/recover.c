@@ -18,6 +18,7 @@ struct recovery {
 	struct record *records;
 	size_t n_records;
 	const struct mz_container **living;
+	struct mz_container *own; /* the same, with pid */
 	size_t n_living, i;
 	size_t n_open; /* containers whose end is still to be reported, and one */
 	struct mz_err err;
@@ -31,6 +32,7 @@ static void recovery_end(struct recovery *r, const struct mz_err *err)
 			close(r->records[i].pidfd);
 	free(r->records);
 	free(r->living);
+	free(r->own);
 	free(r);
 }
 
@@ -150,8 +152,14 @@ static void on_read(void *arg)
 	}
 	for (size_t i = 0; i < r->n; i++) {
 		const struct record *rec = record_of(r, r->v[i]->id);
-		if (rec && rec->pidfd >= 0)
-			r->living[r->n_living++] = r->v[i];
+		if (rec && rec->pidfd >= 0) {
+			struct mz_container *c = &r->own[r->n_living];
+			size_t size = r->v[i]->size; /* the host's, which may be older or newer */
+			memcpy(c, r->v[i], size < sizeof(*c) ? size : sizeof(*c));
+			c->size = sizeof(*c);
+			c->pid = rec->pid;
+			r->living[r->n_living++] = c;
+		}
 	}
 	isolators_next(r);
 }
@@ -161,9 +169,15 @@ void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, st
 	struct mesos *m = inst;
 	struct recovery *r = calloc(1, sizeof(*r));
 	struct mz_err err;
-	if (r)
+	if (r) {
 		r->living = calloc(n + 1, sizeof(r->living[0]));
-	if (!r || !r->living) {
+		r->own = calloc(n + 1, sizeof(r->own[0]));
+	}
+	if (!r || !r->living || !r->own) {
+		if (r) {
+			free(r->living);
+			free(r->own);
+		}
 		free(r);
 		fail(&err, -ENOMEM, "Out of memory");
 		m->h->op_done(op, &err, NULL);
