@@ -237,7 +237,8 @@ subscribe()
 	pids+=("$SUBSCRIBE_PID")
 	wait_for 20 "framework '$name' to be subscribed" has_event "$name" 'select(.type == "SUBSCRIBED")'
 	FRAMEWORK=$(events "$name" | jq -r 'select(.type == "SUBSCRIBED") | .subscribed.framework_id.value' | head -n 1)
-	STREAM=$(sed -n 's/\r$//; s/^[Mm]esos-[Ss]tream-[Ii]d: *//p' "$T/$name.head")
+	STREAM=$(tr -d '\r' <"$T/$name.head" | sed -n 's/^[Mm]esos-[Ss]tream-[Ii]d: *//p')
+	acknowledging "$name"
 }
 
 # events NAME: what came so far, one event a line. A record is "LENGTH\nJSON", so
@@ -283,6 +284,25 @@ launch()
 	call "$accept"
 }
 
+# acknowledging NAME: acknowledges every update of the newest subscription from now
+# on, in the background. While the file $T/NAME.hold is there it does not.
+acknowledging()
+{
+	local name=$1
+	(
+		n=0
+		while kill -0 "$SUBSCRIBE_PID" 2>/dev/null; do
+			[ -e "$T/$name.hold" ] || while read -r ack; do
+				call "$ack"
+				n=$((n + 1))
+			done < <(events "$name" | jq -c 'select(.type == "UPDATE") | .update.status | select(.uuid) |
+				{type: "ACKNOWLEDGE", acknowledge: {agent_id, task_id, uuid}}' | tail -n +$((n + 1)))
+			pause
+		done
+	) >/dev/null 2>&1 &
+	pids+=("$!")
+}
+
 # state_of NAME TASK: the newest state
 state_of()
 {
@@ -294,17 +314,6 @@ state_of()
 reached()
 {
 	has_event "$1" "select(.type == \"UPDATE\" and .update.status.task_id.value == \"$2\" and .update.status.state == \"$3\")"
-}
-
-# acknowledge NAME TASK: every update that came for the task
-acknowledge()
-{
-	local ack
-	events "$1" | jq -c --arg t "$2" 'select(.type == "UPDATE") | .update.status |
-		select(.task_id.value == $t and .uuid) | {type: "ACKNOWLEDGE",
-		acknowledge: {agent_id, task_id, uuid}}' | while read -r ack; do
-		call "$ack" >/dev/null
-	done
 }
 
 # ---- the end ----

@@ -196,7 +196,7 @@ void http_dispatch(struct http_router *r, const struct http_request *req, struct
 	struct route *route = find_route(r, req->path);
 
 	if (!route) {
-		http_reply(x, 404, NULL, NULL, 0);
+		http_reply_text(x, 404, "Not found");
 		return;
 	}
 	route->fn(route->arg, req, x);

@@ -5,7 +5,7 @@
 #include "os/files.h"
 #include "wire/api.h"
 
-enum { DOWNLOAD_PIECE = FILES_READ_MAX };
+enum { DOWNLOAD_PIECE = 256 * 1024, DOWNLOAD_LOOK_MS = 20 };
 
 struct file_request {
 	struct agent *agent;
@@ -13,6 +13,7 @@ struct file_request {
 	char *jsonp, *path;
 	/* download */
 	struct http_stream *stream;
+	struct loop_timer *timer; /* the reader is slower than the disk */
 	int64_t offset;
 };
 
@@ -49,7 +50,7 @@ static void reply_error(struct http_exchange *x, const struct mz_err *err)
 	switch (err->code) {
 	case -ENOENT:
 	case -ENOTDIR:
-		http_reply(x, 404, NULL, NULL, 0);
+		http_reply(x, 404, "text/plain; charset=utf-8", NULL, 0);
 		break;
 	case -EAGAIN:
 		http_reply_text(x, 503, "%s", err->msg);
@@ -161,13 +162,33 @@ void agent_api_files_read(void *arg, const struct http_request *r, struct http_e
 
 static void on_piece(void *arg, const struct mz_err *err, int64_t offset, struct mz_bytes data, int64_t size);
 
+/* While a piece is being read, on_piece frees the request; while the reader is
+ * waited for, nobody else would. */
 static void on_download_gone(void *arg)
 {
-	((struct file_request *)arg)->stream = NULL;
+	struct file_request *q = arg;
+	q->stream = NULL;
+	if (!q->timer)
+		return;
+	loop_timer_cancel(q->agent->loop, q->timer);
+	request_free(q);
+}
+
+static void next_piece(struct file_request *q);
+
+static void on_look(void *arg)
+{
+	struct file_request *q = arg;
+	q->timer = NULL;
+	next_piece(q);
 }
 
 static void next_piece(struct file_request *q)
 {
+	if (q->stream && http_queued(q->stream) >= DOWNLOAD_PIECE) {
+		q->timer = loop_timer(q->agent->loop, DOWNLOAD_LOOK_MS * NS_PER_MS, on_look, q);
+		return;
+	}
 	struct files *f = q->agent->deps.files;
 	f->ops->read(f, q->path, q->offset, DOWNLOAD_PIECE, on_piece, q);
 }

@@ -231,7 +231,6 @@ void agent_api_flags(void *arg, const struct http_request *r, struct http_exchan
 	jsonw_key(&w, "flags");
 	write_flags(&w, arg);
 	jsonw_end(&w);
-	jsonw_end(&w);
 	api_reply_json(r, x, &b);
 }
 
