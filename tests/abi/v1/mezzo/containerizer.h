@@ -74,7 +74,9 @@ struct mz_launch_entry {
 };
 
 /* The configured isolators, in order. Each call is timed and its op has a
- * deadline; a NULL callback of the module completes at once. Append only. */
+ * deadline; a NULL callback of the module completes at once. Behind launch only
+ * the id and pid of a container that is passed on matter: the host knows the
+ * rest. Append only. */
 struct mz_containerizer_host {
 	uint32_t size;
 	uint32_t reserved;
