@@ -67,19 +67,40 @@ static resources *sum_of(struct map *m, const struct sim_machine *of)
 	return r;
 }
 
+/* Ranges and sets must not be given twice: a sum would not show it. */
+static void add_to(struct checker *c, struct map *sums, const struct sim_machine *m, const resources *r,
+		   const char *why)
+{
+	resources *sum = sum_of(sums, m);
+	resources *both = res_copy(sum);
+	res_add(both, r);
+	res_subtract(both, r);
+	if (!res_equal(both, sum)) {
+		struct buf mz_autobuf text = {0};
+		res_format_text(r, &text);
+		sim_fail(c->sim, "'%s' gives %s to %s, which somebody else has", m->host.name, buf_str(&text), why);
+	}
+	res_free(both);
+	res_add(sum, r);
+}
+
 /* What runs and what is offered together fit into the machine. */
 static void check_room(struct checker *c, const struct sim_machine *m, const char *why)
 {
-	resources *sum = res_copy(sum_of(&c->live, m));
+	resources *sum = res_copy(sum_of(&c->live, m)), *live = res_copy(sum);
 	res_add(sum, sum_of(&c->offered, m));
-	if (!res_contains(m->total, sum)) {
-		struct buf mz_autobuf live = {0}, offered = {0};
-		res_format_text(sum_of(&c->live, m), &live);
+	resources *rest = res_copy(sum);
+	res_subtract(rest, sum_of(&c->offered, m));
+	if (!res_equal(rest, live) || !res_contains(m->total, sum)) {
+		struct buf mz_autobuf runs = {0}, offered = {0};
+		res_format_text(live, &runs);
 		res_format_text(sum_of(&c->offered, m), &offered);
 		sim_fail(c->sim, "'%s' is over-committed by %s: %s run, %s are offered", m->host.name, why,
-			 buf_str(&live), buf_str(&offered));
+			 buf_str(&runs), buf_str(&offered));
 	}
 	res_free(sum);
+	res_free(live);
+	res_free(rest);
 }
 
 /* ---- tasks ---------------------------------------------------------------------- */
@@ -111,7 +132,7 @@ void checker_task_started(struct checker *c, const char *task_id, struct sim_mac
 	sim_trace(c->sim, "task %s starts on %s", task_id, m->host.name);
 	if (c->ended.v[t->framework])
 		return;
-	res_add(sum_of(&c->live, m), t->res);
+	add_to(c, &c->live, m, t->res, task_id);
 	check_room(c, m, task_id);
 }
 
@@ -280,7 +301,7 @@ void checker_offer_made(struct checker *c, const void *stream, const Mesos__V1__
 	res_free(r);
 	if (map_put(&c->offers, o->id->value, x))
 		sim_fail(c->sim, "Offer '%s' was made twice", o->id->value);
-	res_add(sum_of(&c->offered, m), x->res);
+	add_to(c, &c->offered, m, x->res, o->id->value);
 	check_room(c, m, o->id->value);
 }
 

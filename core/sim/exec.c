@@ -42,6 +42,7 @@ struct sim_exec {
 	struct sim_node *node;
 	enum codec codec;
 	struct sim_call *stream, *post;
+	unsigned char posted[UUID_BYTES]; /* what `post` tells */
 	struct recordio_reader reader;
 	bool subscribed, ending;
 	int64_t disconnected_at;
@@ -105,11 +106,10 @@ static void on_update_answer(void *arg, int status, bool stream MZ_UNUSED, const
 	struct sim_exec *e = arg;
 	e->post = NULL;
 	if (status == 202) {
+		/* Its acknowledgement may have come before this answer. */
 		for (size_t i = 0; i < e->unacked.n; i++)
-			if (!e->unacked.v[i]->sent) {
+			if (memcmp(e->unacked.v[i]->uuid, e->posted, UUID_BYTES) == 0)
 				e->unacked.v[i]->sent = true;
-				break;
-			}
 		pump(e);
 		return;
 	}
@@ -144,6 +144,7 @@ static void pump(struct sim_exec *e)
 							       u->status.size, NULL);
 		c.type = MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE;
 		c.update = &up;
+		memcpy(e->posted, u->uuid, UUID_BYTES);
 		e->post = send_call(e, &c, &fns);
 		return;
 	}
