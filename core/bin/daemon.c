@@ -49,23 +49,30 @@ static char *build_dir(void)
 	return NULL;
 }
 
+/* `there`, relative to this executable's directory, if that exists: an installed
+ * tree may stand anywhere. Else `otherwise`, where it was configured to be. */
+static char *near(const char *there, const char *otherwise)
+{
+	mz_autofree char *dir = own_dir();
+	mz_autofree char *path = xasprintf("%s/%s", dir, there);
+	char *real = realpath(path, NULL);
+	return real ? real : xstrdup(otherwise);
+}
+
 char *daemon_program(const char *name)
 {
-	char *dir = build_dir();
-	char *path = dir ? xasprintf("%s/%s", dir, name) : xasprintf("%s/%s", MZ_LIBEXECDIR, name);
-	free(dir);
-	return path;
+	mz_autofree char *dir = build_dir();
+	if (dir)
+		return xasprintf("%s/%s", dir, name);
+	mz_autofree char *there = xasprintf("../libexec/mezzo/%s", name);
+	mz_autofree char *otherwise = xasprintf("%s/%s", MZ_LIBEXECDIR, name);
+	return near(there, otherwise);
 }
 
 char *daemon_module_dir(void)
 {
-	char *dir = build_dir();
-	if (!dir)
-		return xstrdup(MZ_MODULEDIR);
-	mz_autofree char *modules = xasprintf("%s/../../modules", dir);
-	free(dir);
-	char *real = realpath(modules, NULL);
-	return real ? real : xstrdup(MZ_MODULEDIR);
+	mz_autofree char *dir = build_dir();
+	return near(dir ? "../../modules" : "../lib/mezzo/modules", MZ_MODULEDIR);
 }
 
 static int make_dirs(const char *path, struct mz_err *err)
