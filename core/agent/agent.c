@@ -58,6 +58,7 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	a->start_ns = loop_now(a->loop);
 	a->register_backoff_ns = cfg->registration_backoff_ns;
 	list_init(&a->gc);
+	list_init(&a->launches);
 	deps->containers->on_exited = on_container_exited;
 	deps->containers->arg = a;
 	agent_api_routes(a);
@@ -90,6 +91,7 @@ void agent_free(struct agent *a)
 	agent_api_unroute(a);
 	agent_set_master(a, NULL);
 	loop_timer_cancel(a->loop, a->recover_timer);
+	agent_launches_done(a);
 	gc_done(a);
 	map_each(&a->frameworks, e)
 		agent_framework_free(e->value);
@@ -100,6 +102,7 @@ void agent_free(struct agent *a)
 	map_done(&a->containers);
 	store_forget(a->deps.store, a);
 	res_free(a->total);
+	free(a->ending);
 	free(a->pid);
 	free(a->id);
 	free(a->master);

@@ -156,11 +156,21 @@ static void send_subscribed(struct executor *ex)
 	agent_executor_send(ex, &e);
 }
 
-void agent_executor_on_updated(void *arg, const struct mz_err *err)
+static void on_updated(void *arg, const struct mz_err *err)
 {
 	(void)arg;
 	if (err)
 		log_warning(AREA, "Resources of a container could not be updated: %s", err->msg);
+}
+
+void agent_executor_update_resources(struct executor *ex)
+{
+	struct agent *a = ex->agent;
+	if (ex->command || ex->ended)
+		return; /* one task from beginning to end */
+	resources *r = agent_executor_resources(ex);
+	a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, on_updated, NULL);
+	res_free(r);
 }
 
 /* It is there (again): it gets SUBSCRIBED and what was queued for it. */
@@ -169,22 +179,17 @@ void agent_executor_subscribed(struct executor *ex)
 	struct agent *a = ex->agent;
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
-	bool first = !ex->subscribed_once;
 	ex->subscribed_once = true;
 	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
 		agent_executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
 	send_subscribed(ex);
-	if (!ex->command) {
-		resources *r = agent_executor_resources(ex);
-		a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, agent_executor_on_updated, NULL);
-		res_free(r);
-	}
+	agent_executor_update_resources(ex);
 	bool any = false;
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		if (!task_state_is_terminal(ex->tasks.v[i]->state))
 			any = true;
-	if (!any && first && !ex->recovered) {
-		/* Its tasks were killed while it started. */
+	if (!any && !ex->sent_task) {
+		/* Its tasks were killed, or lost by a restart of the agent, before it had one. */
 		agent_executor_shutdown(ex);
 		return;
 	}
@@ -245,6 +250,21 @@ void agent_executor_attach_files(struct executor *ex)
 	mz_autofree char *latest = xasprintf("%.*s/latest", (int)(slash - ex->directory), ex->directory);
 	f->ops->attach(f, ex->directory, ex->directory);
 	f->ops->attach(f, latest, ex->directory);
+}
+
+void agent_detach_files(struct agent *a, const char *directory)
+{
+	struct files *f = a->deps.files;
+	const char *slash = strrchr(directory, '/'), *path, *real;
+	mz_autofree char *latest = xasprintf("%.*s/latest", (int)(slash - directory), directory);
+	f->ops->detach(f, directory);
+	/* It may show a later run of that executor. */
+	for (size_t i = 0; f->ops->attached(f, i, &path, &real); i++)
+		if (strcmp(path, latest) == 0) {
+			if (strcmp(real, directory) == 0)
+				f->ops->detach(f, latest);
+			return;
+		}
 }
 
 /* The task (and executor) records are durable: the container may start. */
@@ -423,6 +443,7 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 		agent_executor_maybe_complete(ex);
 	}
 	agent_maybe_recovered(a);
+	agent_maybe_end(a);
 }
 
 /* Of a framework that is gone: nobody will acknowledge anything. */

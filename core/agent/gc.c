@@ -36,14 +36,18 @@ static void on_removed(void *arg, const struct mz_err *err)
 		a->metrics.gc_succeeded++;
 	}
 	store_delete(a->deps.store, s->key, NULL, NULL);
-	a->deps.files->ops->detach(a->deps.files, s->directory);
+	agent_detach_files(a, s->directory);
 	sandbox_free(a, s);
+	/* The next ones do not wait for the next look. */
+	if (a->gc_timer && !list_empty(&a->gc)) {
+		loop_timer_cancel(a->loop, a->gc_timer);
+		a->gc_timer = NULL;
+		schedule_run(a, 0);
+	}
 }
 
-static void on_gc_timer(void *arg)
+static void remove_aged(struct agent *a)
 {
-	struct agent *a = arg;
-	a->gc_timer = NULL;
 	int64_t oldest = loop_wall(a->loop) - gc_max_age_ns(a);
 	int n = 0;
 	list_each(&a->gc, struct sandbox, node, s) {
@@ -55,6 +59,13 @@ static void on_gc_timer(void *arg)
 		s->removing = true;
 		a->deps.containers->ops->remove_sandbox(a->deps.containers, s->directory, on_removed, s);
 	}
+}
+
+static void on_gc_timer(void *arg)
+{
+	struct agent *a = arg;
+	a->gc_timer = NULL;
+	remove_aged(a);
 	schedule_run(a, a->cfg.disk_watch_interval_ns);
 }
 

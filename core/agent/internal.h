@@ -21,9 +21,12 @@
 #define AREA "agent"
 
 
+enum { N_ACKED_UUIDS = 8 };
+
 struct framework;
 struct executor;
 struct task;
+struct launch;
 
 /* A status update that is not acknowledged by the framework yet. */
 struct update {
@@ -53,7 +56,11 @@ struct task {
 	int64_t retry_ns;
 	struct loop_timer *retry;
 	bool terminal_acked, kill_pending;
-	unsigned char last_acked[UUID_BYTES];
+	/* The last ones acknowledged, a ring; and the record of the newest, which
+	 * stays, because it is the task's state. */
+	unsigned char acked[N_ACKED_UUIDS][UUID_BYTES];
+	uint32_t n_acked;
+	char *acked_key;
 	uint32_t group; /* of tasks launched together; 0: none */
 	bool durable;	/* its record is on disk */
 	/* Statuses shown to clients: the last of each run of equal states. */
@@ -74,6 +81,7 @@ struct executor {
 	bool launched;	/* the container exists: on_exited will follow */
 	bool launch_pending;
 	bool subscribed_once, recovered;
+	bool sent_task; /* it has had one, or may have had */
 	int32_t pid;
 	struct http_stream *stream;
 	enum codec codec;
@@ -131,7 +139,7 @@ struct agent {
 	char *pid; /* "slave(1)@ip:port" */
 	resources *total;
 	enum agent_phase phase;
-	bool stopping, reattached, rebooted;
+	bool stopping, reattached, rebooted, self_saved;
 	Mesos__V1__AgentInfo *old_info; /* from the record, or NULL */
 	uint32_t n_groups;
 	double start_time;
@@ -147,6 +155,8 @@ struct agent {
 	struct map frameworks;	/* id -> struct framework */
 	struct map containers;	/* container id -> struct executor, not ended */
 	VEC(struct framework *) completed_frameworks;
+	struct list launches; /* struct launch: waiting for their records */
+	char *ending;	      /* the master refused us, and why: ends with the last container */
 	struct list gc;
 	size_t n_gc;
 	struct agent_metrics metrics;
@@ -159,6 +169,8 @@ void agent_fatal(struct agent *a, const char *fmt, ...) MZ_PRINTF(2, 3);
 /* link.c: the connection to the master */
 void agent_dial(struct agent *a);
 void agent_drop_link(struct agent *a);
+/* Told to shut down, and the last container may have ended. */
+void agent_maybe_end(struct agent *a);
 void agent_tell_master(struct agent *a, Mezzo__Link__ToMaster *m); /* dropped if there is no link */
 
 /* frameworks.c */
@@ -176,6 +188,8 @@ struct executor *agent_executor_new(struct framework *f, const Mesos__V1__Execut
 struct executor *agent_executor_find(struct framework *f, const char *id);
 void agent_executor_launch(struct executor *ex);
 void agent_executor_attach_files(struct executor *ex);
+/* The sandbox is gone: nothing shows it any more. */
+void agent_detach_files(struct agent *a, const char *directory);
 void agent_executor_save(struct executor *ex, store_done_fn fn, void *arg);
 /* Asks it to end; destroyed after its grace period. */
 void agent_executor_shutdown(struct executor *ex);
@@ -183,7 +197,8 @@ void agent_executor_shutdown(struct executor *ex);
 void agent_executor_destroy(struct executor *ex, int state, int reason, const char *message);
 void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
 void agent_executor_subscribed(struct executor *ex);
-void agent_executor_on_updated(void *arg, const struct mz_err *err);
+/* What it may use has changed. */
+void agent_executor_update_resources(struct executor *ex);
 void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
 /* Its container's resources: its own and those of its live tasks. The caller frees. */
@@ -199,6 +214,7 @@ char **agent_executor_environment(const struct executor *ex);
 void environment_free(char **env);
 
 /* launch.c, tasks.c */
+void agent_launches_done(struct agent *a);
 void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m);
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m);
 /* The key of a record about B of framework A; the caller frees. */
@@ -223,9 +239,10 @@ void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskSt
 /* Tells an executor that it may forget an update. */
 void update_acknowledge(struct executor *ex, const char *task_id, const unsigned char *uuid);
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
+bool update_is_acked(const struct task *t, const unsigned char *uuid);
 void updates_resume(struct agent *a); /* a link is there again */
 void updates_pause(struct agent *a);
-void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus *status);
+void update_restore(struct task *t, const char *key, const Mezzo__Records__AgentUpdate *r);
 void agent_task_drop_updates(struct task *t);
 
 /* recover.c */

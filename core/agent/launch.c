@@ -10,10 +10,11 @@ enum { COMMAND_EXECUTOR_CPUS = 100, COMMAND_EXECUTOR_MEM = 32000 }; /* thousandt
 
 /* A RunTasks whose records are on their way to the disk. */
 struct launch {
+	struct list node; /* in agent.launches */
 	struct agent *agent;
 	char *framework_id;
 	VEC(char *) task_ids;
-	char *executor_id;
+	char *executor_id, *container_id; /* another executor may have taken the id */
 	bool new_executor;
 };
 
@@ -143,6 +144,7 @@ void agent_executor_deliver(struct executor *ex, struct task *t)
 {
 	if (!ex->stream || !t->durable)
 		return;
+	ex->sent_task = true;
 	if (t->group) {
 		deliver_group(ex, t->group);
 		return;
@@ -165,7 +167,17 @@ static void launch_free(struct launch *l)
 	vec_done(&l->task_ids);
 	free(l->framework_id);
 	free(l->executor_id);
+	free(l->container_id);
+	list_remove(&l->node);
 	free(l);
+}
+
+void agent_launches_done(struct agent *a)
+{
+	list_each(&a->launches, struct launch, node, l) {
+		store_forget(a->deps.store, l);
+		launch_free(l);
+	}
 }
 
 /* The records are on disk: now it may happen. Much can have changed meanwhile. */
@@ -174,15 +186,18 @@ static void on_records_durable(void *arg)
 	struct launch *l = arg;
 	struct framework *f = agent_framework_find(l->agent, l->framework_id);
 	struct executor *ex = f ? agent_executor_find(f, l->executor_id) : NULL;
+	if (ex && strcmp(ex->container_id, l->container_id) != 0)
+		ex = NULL;
 	bool any = false;
 	for (size_t i = 0; f && i < l->task_ids.n; i++) {
 		struct task *t = map_get(&f->tasks, l->task_ids.v[i]);
 		if (!t || t->executor != ex)
 			continue;
 		t->durable = true;
-		if (agent_task_is_queued(t))
-			any = true;
 	}
+	for (size_t i = 0; ex && i < ex->tasks.n; i++)
+		if (agent_task_is_queued(ex->tasks.v[i]))
+			any = true;
 	if (ex && l->new_executor && ex->fsm == AGENT_EXECUTOR_REGISTERING) {
 		if (any) {
 			agent_executor_launch(ex);
@@ -190,10 +205,7 @@ static void on_records_durable(void *arg)
 			agent_executor_destroy(ex, -1, -1, NULL); /* every task was killed meanwhile */
 		}
 	} else if (ex && ex->fsm == AGENT_EXECUTOR_RUNNING) {
-		resources *r = agent_executor_resources(ex);
-		l->agent->deps.containers->ops->update(l->agent->deps.containers, ex->container_id, r,
-						       agent_executor_on_updated, NULL);
-		res_free(r);
+		agent_executor_update_resources(ex);
 		for (size_t i = 0; i < l->task_ids.n; i++) {
 			struct task *t = map_get(&f->tasks, l->task_ids.v[i]);
 			if (t && t->executor == ex && agent_task_is_queued(t))
@@ -212,7 +224,7 @@ static void drop(struct framework *f, const Mesos__V1__TaskInfo *t, int reason, 
 }
 
 /* Tasks of one executor, existing or new. */
-static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command,
+static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command, bool may_start,
 			 Mesos__V1__TaskInfo *const *tasks, size_t n, uint32_t group)
 {
 	struct agent *a = f->agent;
@@ -221,6 +233,14 @@ static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *inf
 		for (size_t i = 0; i < n; i++)
 			drop(f, tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
 			     "Executor is terminating");
+		return;
+	}
+	if (!ex && !may_start) {
+		/* The master counts on one that has ended meanwhile. Another one would
+		 * not be in its books once it has heard of that end. */
+		for (size_t i = 0; i < n; i++)
+			drop(f, tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+			     "Executor has terminated");
 		return;
 	}
 	struct launch *l = xnew(struct launch);
@@ -234,6 +254,8 @@ static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *inf
 		agent_executor_save(ex, NULL, NULL);
 		l->new_executor = true;
 	}
+	l->container_id = xstrdup(ex->container_id);
+	list_insert_before(&a->launches, &l->node);
 	for (size_t i = 0; i < n; i++) {
 		struct task *t = agent_task_new(f, tasks[i], group);
 		t->executor = ex;
@@ -266,16 +288,17 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 		else
 			vec_push(&fresh, m->tasks[i]);
 	}
+	bool may_start = !m->has_launch_executor || m->launch_executor;
 	if (m->group_executor && fresh.n) {
-		launch_tasks(f, m->group_executor, false, fresh.v, fresh.n, ++a->n_groups);
+		launch_tasks(f, m->group_executor, false, may_start, fresh.v, fresh.n, ++a->n_groups);
 	} else {
 		for (size_t i = 0; i < fresh.n; i++) {
 			struct arena mz_autoarena arena = {0};
 			Mesos__V1__TaskInfo *t = fresh.v[i];
 			if (t->executor)
-				launch_tasks(f, t->executor, false, &t, 1, 0);
+				launch_tasks(f, t->executor, false, may_start, &t, 1, 0);
 			else if (t->command)
-				launch_tasks(f, command_executor(a, t, f, &arena), true, &t, 1, 0);
+				launch_tasks(f, command_executor(a, t, f, &arena), true, true, &t, 1, 0);
 			else
 				drop(f, t, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_INVALID,
 				     "Task has neither command nor executor");
@@ -318,6 +341,8 @@ static void kill_queued(struct executor *ex, struct task *t)
 			return;
 	if (!ex->subscribed_once)
 		agent_executor_destroy(ex, -1, -1, NULL);
+	else if (!ex->sent_task)
+		agent_executor_shutdown(ex);
 }
 
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m)

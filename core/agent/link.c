@@ -134,7 +134,10 @@ static void handle_registered(struct agent *a, const Mezzo__Link__Registered *m)
 	} else if (strcmp(a->id, id) != 0) {
 		agent_fatal(a, "Agent '%s' was registered under another id, '%s'", a->id, id);
 		return;
+	} else if (!a->self_saved) {
+		save_self(a); /* it may have grown, or the machine was rebooted */
 	}
+	a->self_saved = true;
 	a->registered = true;
 	a->register_backoff_ns = a->cfg.registration_backoff_ns;
 	double secs = m->ping_timeout_secs > 0 ? m->ping_timeout_secs : DEFAULT_PING_TIMEOUT_SECS;
@@ -158,12 +161,27 @@ static void handle_registered(struct agent *a, const Mezzo__Link__Registered *m)
 
 static void handle_shutdown(struct agent *a, const Mezzo__Link__Shutdown *m)
 {
+	if (a->ending)
+		return;
 	log_error(AREA, "The master shuts this agent down: %s", m->message);
-	map_each(&a->frameworks, e)
-		agent_framework_shutdown(e->value);
 	/* A new life needs a new id: the old record must not come back. */
 	store_delete(a->deps.store, "agent", NULL, NULL);
-	agent_fatal(a, "Shut down by the master: %s", m->message);
+	a->ending = xstrdup(m->message);
+	map_each(&a->frameworks, e)
+		agent_framework_shutdown(e->value);
+	agent_maybe_end(a);
+}
+
+static void on_ended(void *arg)
+{
+	struct agent *a = arg;
+	agent_fatal(a, "Shut down by the master: %s", a->ending);
+}
+
+void agent_maybe_end(struct agent *a)
+{
+	if (a->ending && !a->containers.n && !a->stopping)
+		store_barrier(a->deps.store, on_ended, a);
 }
 
 static void handle_ping(struct agent *a, const Mezzo__Link__Ping *m)
@@ -229,6 +247,8 @@ static void handle_framework_message(struct agent *a, const Mezzo__Link__Framewo
 
 static void dispatch(struct agent *a, const Mezzo__Link__ToAgent *m)
 {
+	if (a->ending)
+		return; /* no master has a say any more */
 	switch (m->message_case) {
 	case MEZZO__LINK__TO_AGENT__MESSAGE_REGISTERED:
 		handle_registered(a, m->registered);
@@ -347,7 +367,7 @@ static void on_dialled(void *arg, struct link *l, const char *why)
 
 void agent_dial(struct agent *a)
 {
-	if (!a->master || a->dialing || a->link || a->stopping || a->phase != AGENT_RECOVERED)
+	if (!a->master || a->dialing || a->link || a->stopping || a->ending || a->phase != AGENT_RECOVERED)
 		return;
 	a->dialing = true;
 	a->deps.dialer->ops->dial(a->deps.dialer, a->master, on_dialled, a);

@@ -64,7 +64,9 @@ static int on_executor(void *arg, const char *key, const void *data, size_t size
 	struct framework *f = agent_framework_find(a, r->framework_id->value);
 	if (!f)
 		return bad_record(a, key, "Its framework is unknown");
-	if (agent_executor_find(f, r->info->executor_id->value))
+	/* An id may be in use again while the last of its former bearer is unacknowledged. */
+	struct executor *live = agent_executor_find(f, r->info->executor_id->value);
+	if (live && !r->ended)
 		return bad_record(a, key, "There are two executors of that id");
 	struct executor *ex = agent_executor_new(f, r->info, r->command_executor);
 	map_del(&a->containers, ex->container_id);
@@ -77,9 +79,14 @@ static int on_executor(void *arg, const char *key, const void *data, size_t size
 	ex->subscribed_once = true;
 	ex->ended = r->ended;
 	ex->wait_status = r->wait_status;
+	ex->sent_task = !ex->command; /* of a command executor its updates tell */
 	agent_executor_attach_files(ex);
+	if (live)
+		agent_executor_attach_files(live); /* "latest" is its own */
 	if (ex->ended) {
 		map_del(&f->executors, ex->id);
+		if (live)
+			map_put(&f->executors, live->id, live);
 		vec_push(&f->ended_executors, ex);
 		ex->fsm = AGENT_EXECUTOR_TERMINATED;
 	} else {
@@ -136,7 +143,7 @@ static int on_update(void *arg, const char *key, const void *data, size_t size)
 		store_delete(a->deps.store, key, NULL, NULL);
 		return 0;
 	}
-	update_restore(t, key, r->status);
+	update_restore(t, key, r);
 	return 0;
 }
 
@@ -226,6 +233,33 @@ void agent_recovered(struct agent *a)
 	agent_dial(a);
 }
 
+/* Nothing outlives a reboot; process ids of before mean something else now. */
+static void end_all(struct agent *a)
+{
+	const struct mz_termination t = {
+		.size = sizeof(t),
+		.wait_status = -1,
+		.state = MESOS__V1__TASK_STATE__TASK_GONE,
+		.reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+		.message = "The machine was rebooted",
+	};
+	map_each(&a->containers, e) {
+		mz_autofree char *id = xstrdup(e->key);
+		on_container_exited(a, id, &t);
+	}
+}
+
+/* Updates of another agent id: nobody waits for them. */
+static void forget_ended(struct agent *a)
+{
+	map_each(&a->frameworks, e) {
+		struct framework *f = e->value;
+		f->shutting_down = true;
+		while (f->ended_executors.n)
+			agent_executor_forget_tasks(f->ended_executors.v[f->ended_executors.n - 1]);
+	}
+}
+
 static void on_reattached(void *arg, const struct mz_err *err)
 {
 	struct agent *a = arg;
@@ -233,7 +267,10 @@ static void on_reattached(void *arg, const struct mz_err *err)
 		agent_fatal(a, "Containers could not be recovered: %s", err->msg);
 		return;
 	}
-	a->reattached = true;
+	if (a->rebooted)
+		end_all(a);
+	if (!a->id)
+		forget_ended(a);
 	/* Frameworks that do not checkpoint: the master counts their tasks as lost.
 	 * Without an id, everything here is left over from another life. */
 	VEC(struct executor *) lost = {0};
@@ -247,6 +284,7 @@ static void on_reattached(void *arg, const struct mz_err *err)
 		agent_executor_destroy(lost.v[i], -1, -1, NULL);
 	}
 	vec_done(&lost);
+	a->reattached = true;
 	if (all_returned(a))
 		agent_recovered(a);
 	else
@@ -263,6 +301,8 @@ static void reattach(struct agent *a)
 	VEC(resources *) sets = {0};
 	map_each(&a->containers, e) {
 		struct executor *ex = e->value;
+		if (a->rebooted)
+			break;
 		resources *r = agent_executor_resources(ex);
 		vec_push(&sets, r);
 		v[n] = (struct container_config){
@@ -289,6 +329,14 @@ static void reattach(struct agent *a)
 	vec_done(&sets);
 }
 
+static void new_life(struct agent *a)
+{
+	free(a->id);
+	a->id = NULL;
+	a->info->id = NULL;
+	store_delete(a->deps.store, "agent", NULL, NULL);
+}
+
 int agent_recover(struct agent *a, struct mz_err *err)
 {
 	static const struct {
@@ -304,10 +352,11 @@ int agent_recover(struct agent *a, struct mz_err *err)
 		int rc = store_each(a->deps.store, kinds[i].prefix, kinds[i].fn, a, err);
 		if (rc < 0)
 			return mz_wrap(err, "Records of the agent");
-		if (i == 0 && a->old_info) {
-			rc = agent_check_reconfiguration(a, err);
-			if (rc < 0)
-				return rc;
+		if (i == 0 && a->old_info && agent_check_reconfiguration(a, err) < 0) {
+			if (!a->rebooted)
+				return err->code;
+			log_warning(AREA, "After a reboot a changed agent is a new one: %s", err->msg);
+			new_life(a);
 		}
 	}
 	a->metrics.recovery_errors += store_n_bad(a->deps.store);
@@ -316,8 +365,30 @@ int agent_recover(struct agent *a, struct mz_err *err)
 	return 0;
 }
 
+static bool same_attribute(const Mesos__V1__Attribute *a, const Mesos__V1__Attribute *b)
+{
+	struct buf mz_autobuf x = {0}, y = {0};
+	pb_encode(&a->base, &x);
+	pb_encode(&b->base, &y);
+	return x.len == y.len && (!x.len || memcmp(x.data, y.data, x.len) == 0);
+}
+
+static int check_attributes(struct agent *a, struct mz_err *err)
+{
+	for (size_t i = 0; i < a->old_info->n_attributes; i++) {
+		const Mesos__V1__Attribute *was = a->old_info->attributes[i];
+		bool found = false;
+		for (size_t k = 0; k < a->info->n_attributes; k++)
+			found = found || same_attribute(was, a->info->attributes[k]);
+		if (!found)
+			return mz_fail(err, -EINVAL, "Agent '%s' in '%s' had attribute '%s', which is gone or changed",
+				       a->id, a->cfg.work_dir, was->name);
+	}
+	return 0;
+}
+
 /* The agent keeps its id only as the same agent: same address, no less of
- * anything, no attribute changed. */
+ * anything, no attribute changed. It may have more of each. */
 int agent_check_reconfiguration(struct agent *a, struct mz_err *err)
 {
 	const Mesos__V1__AgentInfo *old = a->old_info;
@@ -326,6 +397,11 @@ int agent_check_reconfiguration(struct agent *a, struct mz_err *err)
 			       "Agent '%s' in '%s' had host name '%s', not '%s': remove the work directory's store or "
 			       "keep the name",
 			       a->id, a->cfg.work_dir, old->hostname, a->info->hostname);
+	if (old->port != a->info->port)
+		return mz_fail(err, -EINVAL, "Agent '%s' in '%s' had port %d, not %d, and its executors know no other",
+			       a->id, a->cfg.work_dir, old->port, a->info->port);
+	if (check_attributes(a, err) < 0)
+		return err->code;
 	resources *before = res_new();
 	int rc = res_from_pb(old->resources, old->n_resources, before, err);
 	if (rc == 0 && !res_contains(a->total, before)) {

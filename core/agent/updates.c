@@ -87,6 +87,50 @@ static void on_update_durable(void *arg)
 		start_head(t);
 }
 
+bool update_is_acked(const struct task *t, const unsigned char *uuid)
+{
+	for (uint32_t i = 0; i < MZ_MIN(t->n_acked, N_ACKED_UUIDS); i++)
+		if (memcmp(t->acked[i], uuid, UUID_BYTES) == 0)
+			return true;
+	return false;
+}
+
+static void remember_acked(struct task *t, const unsigned char *uuid)
+{
+	memcpy(t->acked[t->n_acked++ % N_ACKED_UUIDS], uuid, UUID_BYTES);
+	if (t->n_acked == 2 * N_ACKED_UUIDS)
+		t->n_acked = N_ACKED_UUIDS; /* so that it never wraps */
+}
+
+/* The newest acknowledged update of a live task stays on record: after a restart
+ * it is what the task is known to be. */
+static void keep_acked(struct task *t, struct update *u)
+{
+	struct agent *a = t->framework->agent;
+	struct arena mz_autoarena m = {0};
+	Mezzo__Records__AgentUpdate r = MEZZO__RECORDS__AGENT_UPDATE__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	ProtobufCBinaryData uuids[N_ACKED_UUIDS];
+	fid.value = t->framework->id;
+	r.framework_id = &fid;
+	r.status = (Mesos__V1__TaskStatus *)pb_decode(&mesos__v1__task_status__descriptor, &m, u->status, u->size,
+						      NULL);
+	must(r.status);
+	r.status->has_data = 0; /* large perhaps, and delivered */
+	r.has_acknowledged = 1;
+	r.acknowledged = 1;
+	r.n_acknowledged_uuids = MZ_MIN(t->n_acked, N_ACKED_UUIDS);
+	r.acknowledged_uuids = uuids;
+	for (size_t i = 0; i < r.n_acknowledged_uuids; i++)
+		uuids[i] = (ProtobufCBinaryData){UUID_BYTES, t->acked[i]};
+	struct buf mz_autobuf b = {0};
+	pb_encode(&r.base, &b);
+	store_put(a->deps.store, u->key, b.data, b.len, NULL, NULL);
+	if (t->acked_key)
+		store_delete(a->deps.store, t->acked_key, NULL, NULL);
+	xset(&t->acked_key, u->key);
+}
+
 static struct update *append(struct task *t, const char *key, const Mesos__V1__TaskStatus *status, struct buf *packed)
 {
 	struct update *u = xnew(struct update);
@@ -130,12 +174,21 @@ static void add(struct task *t, Mesos__V1__TaskStatus *status, bool from_executo
 	store_put(a->deps.store, key, record.data, record.len, on_update_durable, u);
 }
 
-void update_restore(struct task *t, const char *key, const Mesos__V1__TaskStatus *status)
+void update_restore(struct task *t, const char *key, const Mezzo__Records__AgentUpdate *r)
 {
-	struct buf mz_autobuf packed = {0};
-	pb_encode(&status->base, &packed);
-	struct update *u = append(t, key, status, &packed);
-	u->durable = true;
+	const Mesos__V1__TaskStatus *status = r->status;
+	if (r->acknowledged) {
+		for (size_t i = 0; i < r->n_acknowledged_uuids; i++)
+			if (r->acknowledged_uuids[i].len == UUID_BYTES)
+				remember_acked(t, r->acknowledged_uuids[i].data);
+		xset(&t->acked_key, key);
+	} else {
+		struct buf mz_autobuf packed = {0};
+		pb_encode(&status->base, &packed);
+		append(t, key, status, &packed)->durable = true;
+	}
+	if (status->has_source && status->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR)
+		t->executor->sent_task = true;
 	const char *number = strrchr(key, '/');
 	t->n_updates_ever = (uint32_t)strtoul(number + 1, NULL, 10) + 1;
 	agent_task_set_status(t, status);
@@ -192,7 +245,10 @@ void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskSt
 	struct arena mz_autoarena m = {0};
 	complete_status(ex->agent, ex, status, &m);
 	ex->agent->metrics.valid_status_updates++;
+	ex->sent_task = true;
 	add(t, status, true);
+	if (task_state_is_terminal(status->state))
+		agent_executor_update_resources(ex);
 }
 
 /* A task that was never here, or not any more: told once, not kept. The master
@@ -217,7 +273,8 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 	Mesos__V1__TaskStatus *s = PB_NEW(&m, Mesos__V1__TaskStatus, mesos__v1__task_status);
 	s->task_id = PB_NEW(&m, Mesos__V1__TaskID, mesos__v1__task_id);
 	s->task_id->value = (char *)task_id;
-	if (state == MESOS__V1__TASK_STATE__TASK_DROPPED && !agent_framework_partition_aware(f))
+	bool is_new = state == MESOS__V1__TASK_STATE__TASK_DROPPED || state == MESOS__V1__TASK_STATE__TASK_GONE;
+	if (is_new && !agent_framework_partition_aware(f))
 		state = MESOS__V1__TASK_STATE__TASK_LOST;
 	s->state = state;
 	s->has_source = 1;
@@ -244,17 +301,21 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 	struct framework *f = agent_framework_find(a, m->framework_id->value);
 	struct task *t = f ? map_get(&f->tasks, m->task_id->value) : NULL;
 	struct update *u = t ? t->updates : NULL;
-	if (!u || m->uuid.len != UUID_BYTES || memcmp(u->uuid, m->uuid.data, UUID_BYTES) != 0) {
+	/* What is not durable has not been sent, whoever may know its uuid. */
+	if (!u || !u->durable || m->uuid.len != UUID_BYTES || memcmp(u->uuid, m->uuid.data, UUID_BYTES) != 0) {
 		log_debug(AREA, "Acknowledgement for task '%s' matches no outstanding update, ignoring",
 			  m->task_id->value);
 		return;
 	}
-	store_delete(a->deps.store, u->key, NULL, NULL);
-	memcpy(t->last_acked, u->uuid, UUID_BYTES);
+	bool terminal = task_state_is_terminal(u->state);
+	remember_acked(t, u->uuid);
+	if (terminal)
+		store_delete(a->deps.store, u->key, NULL, NULL);
+	else
+		keep_acked(t, u);
 	t->updates = u->next;
 	if (!t->updates)
 		t->updates_end = &t->updates;
-	bool terminal = task_state_is_terminal(u->state);
 	update_free(u);
 	loop_timer_cancel(a->loop, t->retry);
 	t->retry = NULL;
@@ -286,6 +347,10 @@ void agent_task_drop_updates(struct task *t)
 		update_free(u);
 	}
 	t->updates_end = &t->updates;
+	if (t->acked_key && !a->stopping)
+		store_delete(a->deps.store, t->acked_key, NULL, NULL);
+	free(t->acked_key);
+	t->acked_key = NULL;
 }
 
 void updates_pause(struct agent *a)

@@ -33,6 +33,7 @@ void framework_set_info(struct framework *f, const pb_framework_info *info, char
 	struct arena old = f->info_arena;
 	f->info_arena = (struct arena){0};
 	f->info = (pb_framework_info *)pb_copy(&info->base, &f->info_arena);
+	f->info->has_checkpoint = f->info->has_failover_timeout = 1; /* shown even when left to its default */
 	if (!f->info->id)
 		f->info->id = id_framework(&f->info_arena, f->id);
 	f->n_roles = framework_roles(f->info, &f->info_arena, &f->roles);

@@ -43,6 +43,7 @@ static void add_counters(struct master *m, struct metric_list *l)
 
 struct sums {
 	resources *total, *used, *rev_total, *rev_used;
+	resources *taken; /* used or offered */
 };
 
 static void add_one_resource(struct metric_list *l, const char *name, const char *infix, const resources *total,
@@ -57,9 +58,11 @@ static void add_one_resource(struct metric_list *l, const char *name, const char
 static void add_resources(struct master *m, struct metric_list *l)
 {
 	static const char *const names[] = {"cpus", "disk", "gpus", "mem"};
-	struct sums s = {res_new(), res_new(), res_new(), res_new()};
+	struct sums s = {res_new(), res_new(), res_new(), res_new(), res_new()};
 	map_each(&m->agents, e) {
 		const struct agent *a = e->value;
+		res_add_filtered(s.taken, a->used, RES_SCALARS);
+		res_add_filtered(s.taken, a->offered, RES_SCALARS);
 		res_add_filtered(s.total, a->total, RES_NON_REVOCABLE | RES_SCALARS);
 		res_add_filtered(s.used, a->used, RES_NON_REVOCABLE | RES_SCALARS);
 		res_add_filtered(s.rev_total, a->total, RES_REVOCABLE | RES_SCALARS);
@@ -69,6 +72,18 @@ static void add_resources(struct master *m, struct metric_list *l)
 		add_one_resource(l, names[i], "", s.total, s.used);
 		add_one_resource(l, names[i], "_revocable", s.rev_total, s.rev_used);
 	}
+	/* What Mesos' allocator counts under its own name; ours is a module. */
+	for (size_t i = 0; i < MZ_N(names); i++) {
+		if (strcmp(names[i], "gpus") == 0)
+			continue;
+		add(l, (double)(res_scalar(s.total, names[i]) + res_scalar(s.rev_total, names[i])) / 1000,
+		    "allocator/mesos/resources/%s/total", names[i]);
+		add(l, (double)(res_scalar(s.taken, names[i])) / 1000,
+		    "allocator/mesos/resources/%s/offered_or_allocated", names[i]);
+	}
+	add(l, 0, "allocator/event_queue_dispatches");
+	add(l, 0, "allocator/mesos/event_queue_dispatches");
+	res_free(s.taken);
 	res_free(s.total);
 	res_free(s.used);
 	res_free(s.rev_total);

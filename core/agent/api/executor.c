@@ -27,6 +27,13 @@ static int check_status(const struct executor *ex, const Mesos__V1__TaskStatus *
 		return mz_fail(err, -EINVAL, "'update.status.source' must be SOURCE_EXECUTOR");
 	if (s->state == MESOS__V1__TASK_STATE__TASK_STAGING)
 		return mz_fail(err, -EINVAL, "'update.status.state' must not be TASK_STAGING");
+	const Mesos__V1__CheckStatusInfo *c = s->check_status;
+	if (c && !c->has_type)
+		return mz_fail(err, -EINVAL, "'update.status.check_status.type' is not set");
+	if (c && ((c->type == MESOS__V1__CHECK_INFO__TYPE__COMMAND && !c->command) ||
+		  (c->type == MESOS__V1__CHECK_INFO__TYPE__HTTP && !c->http) ||
+		  (c->type == MESOS__V1__CHECK_INFO__TYPE__TCP && !c->tcp)))
+		return mz_fail(err, -EINVAL, "'update.status.check_status' has not the member of its type");
 	if (s->executor_id && strcmp(s->executor_id->value, ex->id) != 0)
 		return mz_fail(err, -EINVAL, "'update.status.executor_id' is '%s', the executor is '%s'",
 			       s->executor_id->value, ex->id);
@@ -46,7 +53,7 @@ static void take_update(struct executor *ex, Mesos__V1__TaskStatus *s)
 {
 	struct agent *a = ex->agent;
 	struct task *t = map_get(&ex->framework->tasks, s->task_id->value);
-	if (!t || t->executor != ex || t->terminal_acked || memcmp(t->last_acked, s->uuid.data, UUID_BYTES) == 0) {
+	if (!t || t->executor != ex || t->terminal_acked || update_is_acked(t, s->uuid.data)) {
 		/* Over and done with, perhaps from before a restart: it may forget it. */
 		if (!t)
 			a->metrics.invalid_status_updates++;
@@ -100,8 +107,11 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 		/* What was on its way when the stream broke has not arrived. */
 		for (size_t i = ex->tasks.n; i-- > 0;) {
 			struct task *t = ex->tasks.v[i];
-			if (t->state == MESOS__V1__TASK_STATE__TASK_STAGING && !agent_task_is_queued(t) &&
-			    !lists_task(s, t->id))
+			if (t->state != MESOS__V1__TASK_STATE__TASK_STAGING || agent_task_is_queued(t))
+				continue;
+			if (lists_task(s, t->id))
+				ex->sent_task = true;
+			else
 				update_make(ex->framework, t->id, t, MESOS__V1__TASK_STATE__TASK_DROPPED,
 					    MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_RESTARTED,
 					    "Task did not reach its executor");

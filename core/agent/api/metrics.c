@@ -75,6 +75,25 @@ static void add_executors(struct agent *a, add_fn add, void *to)
 	add(to, "slave/container_launch_errors", (double)a->metrics.container_launch_errors);
 }
 
+/* Of what this agent does not do (yet): dashboards look for the names. */
+static void add_none(add_fn add, void *to)
+{
+	static const char *const names[] = {
+		"containerizer/fetcher/cache_size_total_bytes",
+		"containerizer/fetcher/cache_size_used_bytes",
+		"containerizer/fetcher/task_fetches_failed",
+		"containerizer/fetcher/task_fetches_succeeded",
+		"containerizer/mesos/container_destroy_errors",
+		"containerizer/mesos/provisioner/bind/remove_rootfs_errors",
+		"containerizer/mesos/provisioner/remove_container_errors",
+		"resource_provider_manager/events/disconnect",
+		"resource_provider_manager/events/subscribe",
+		"resource_provider_manager/subscribed",
+	};
+	for (size_t i = 0; i < MZ_N(names); i++)
+		add(to, names[i], 0);
+}
+
 void agent_metrics_each(struct agent *a, add_fn add, void *to)
 {
 	const struct agent_metrics *m = &a->metrics;
@@ -94,6 +113,7 @@ void agent_metrics_each(struct agent *a, add_fn add, void *to)
 	add(to, "gc/path_removals_succeeded", (double)m->gc_succeeded);
 	add(to, "gc/path_removals_failed", (double)m->gc_failed);
 	add(to, "gc/path_removals_pending", (double)a->n_gc);
+	add_none(add, to);
 	if (a->deps.extra_metrics)
 		a->deps.extra_metrics(a->deps.arg, add, to);
 }

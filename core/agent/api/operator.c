@@ -1,6 +1,6 @@
 /* operator.c - POST /api/v1: the read calls of the agent's operator API.
  *
- * A table of {call, handler}; each handler fills the response in an arena. Calls
+ * Lists of a view are always written in JSON, as the tools are used to. A table of {call, handler}; each handler fills the response in an arena. Calls
  * that are not in the table are 501.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api/containers.h"
@@ -321,6 +321,82 @@ static void reply_containers(void *arg, struct usage_entry *v, size_t n)
 	free(q);
 }
 
+/* ---- JSON: the lists of a view are written also when they are empty ---------------------- */
+
+static void list(struct jsonw *w, const char *key, void *v, size_t n)
+{
+	pb_msg **items = v;
+	jsonw_key(w, key);
+	jsonw_array(w);
+	for (size_t i = 0; i < n; i++)
+		jsonw_message(w, items[i]);
+	jsonw_end(w);
+}
+
+#define LIST(w, g, member) list(w, #member, (g)->member, (g)->n_##member)
+
+static void write_tasks(struct jsonw *w, const Mesos__V1__Agent__Response__GetTasks *g)
+{
+	jsonw_key(w, "get_tasks");
+	jsonw_object(w);
+	LIST(w, g, pending_tasks);
+	LIST(w, g, queued_tasks);
+	LIST(w, g, launched_tasks);
+	LIST(w, g, terminated_tasks);
+	LIST(w, g, completed_tasks);
+	jsonw_end(w);
+}
+
+static void write_executors(struct jsonw *w, const Mesos__V1__Agent__Response__GetExecutors *g)
+{
+	jsonw_key(w, "get_executors");
+	jsonw_object(w);
+	LIST(w, g, executors);
+	LIST(w, g, completed_executors);
+	jsonw_end(w);
+}
+
+static void write_frameworks(struct jsonw *w, const Mesos__V1__Agent__Response__GetFrameworks *g)
+{
+	jsonw_key(w, "get_frameworks");
+	jsonw_object(w);
+	LIST(w, g, frameworks);
+	LIST(w, g, completed_frameworks);
+	jsonw_end(w);
+}
+
+static void reply_json(struct http_exchange *x, const response *r)
+{
+	struct buf mz_autobuf b = {0};
+	struct jsonw w = {.out = &b};
+	jsonw_object(&w);
+	jsonw_kstring(&w, "type", pb_enum_name(&mesos__v1__agent__response__type__descriptor, (int)r->type));
+	if (r->get_tasks)
+		write_tasks(&w, r->get_tasks);
+	if (r->get_executors)
+		write_executors(&w, r->get_executors);
+	if (r->get_frameworks)
+		write_frameworks(&w, r->get_frameworks);
+	if (r->get_state) {
+		jsonw_key(&w, "get_state");
+		jsonw_object(&w);
+		write_tasks(&w, r->get_state->get_tasks);
+		write_executors(&w, r->get_state->get_executors);
+		write_frameworks(&w, r->get_state->get_frameworks);
+		jsonw_end(&w);
+	}
+	jsonw_end(&w);
+	http_reply(x, 200, "application/json", b.data, b.len);
+}
+
+static void reply(struct http_exchange *x, enum codec out, const response *r)
+{
+	if (out == CODEC_JSON && (r->get_tasks || r->get_executors || r->get_frameworks || r->get_state))
+		reply_json(x, r);
+	else
+		api_reply_message(x, out, &r->base);
+}
+
 void agent_api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
 {
 	struct agent *a = arg;
@@ -349,7 +425,7 @@ void agent_api_operator(void *arg, const struct http_request *req, struct http_e
 		r->has_type = 1;
 		r->type = (Mesos__V1__Agent__Response__Type)reads[i].response;
 		reads[i].fn(a, r, &m);
-		api_reply_message(x, out, &r->base);
+		reply(x, out, r);
 		return;
 	}
 	const char *name = pb_enum_name(&mesos__v1__agent__call__type__descriptor, (int)c->type);
