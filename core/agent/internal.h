@@ -53,6 +53,7 @@ struct task {
 	struct update *updates, **updates_end;
 	uint32_t n_updates_ever; /* numbers the records */
 	bool sent;		 /* head has been sent over the current link */
+	uint32_t n_acks_unwritten; /* head may not be sent before they are on disk */
 	int64_t retry_ns;
 	struct loop_timer *retry;
 	bool terminal_acked, kill_pending;

@@ -13,7 +13,7 @@ static void send_head(struct task *t)
 {
 	struct agent *a = t->framework->agent;
 	struct update *u = t->updates;
-	if (!u || !u->durable || !a->registered || a->stopping)
+	if (!u || !u->durable || t->n_acks_unwritten || !a->registered || a->stopping)
 		return;
 	struct arena mz_autoarena m = {0};
 	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
@@ -296,6 +296,13 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 	add(t, s, false);
 }
 
+static void on_ack_durable(void *arg)
+{
+	struct task *t = arg;
+	if (--t->n_acks_unwritten == 0 && !t->sent)
+		start_head(t);
+}
+
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 {
 	struct framework *f = agent_framework_find(a, m->framework_id->value);
@@ -325,7 +332,11 @@ void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m)
 		agent_task_complete(t);
 		return;
 	}
-	start_head(t);
+	/* The next one has to wait: after a crash this one would come back, and the
+	 * framework would see it after its successor. */
+	t->sent = false;
+	t->n_acks_unwritten++;
+	store_barrier(a->deps.store, on_ack_durable, t);
 }
 
 void agent_task_drop_updates(struct task *t)
@@ -333,6 +344,9 @@ void agent_task_drop_updates(struct task *t)
 	struct agent *a = t->framework->agent;
 	loop_timer_cancel(a->loop, t->retry);
 	t->retry = NULL;
+	if (t->n_acks_unwritten)
+		store_forget(a->deps.store, t);
+	t->n_acks_unwritten = 0;
 	while (t->updates) {
 		struct update *u = t->updates;
 		t->updates = u->next;

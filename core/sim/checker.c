@@ -219,6 +219,9 @@ static void check_ended(struct checker *c, struct check_task *t, const Mesos__V1
 		sim_fail(c->sim, "The framework has heard %s of task '%s', which is alive on '%s'",
 			 task_state_name(s->state), id, t->machine->host.name);
 	}
+	/* It has asked, and does not wait for the update itself. */
+	if (!s->has_uuid)
+		t->given_up = true;
 	t->ended_for_framework = true;
 	t->final_state = s->state;
 }

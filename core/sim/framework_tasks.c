@@ -301,6 +301,7 @@ static bool is_end(const struct fw_task *t, const Mesos__V1__TaskStatus *s)
 void fw_on_update(struct sim_framework *f, const Mesos__V1__TaskStatus *s)
 {
 	struct fw_task *t = map_get(&f->tasks, s->task_id->value);
+	sim_trace(f->sim, "%s of %s: %s", task_state_name(s->state), s->task_id->value, s->message ? s->message : "");
 	checker_update_seen(f->checker, f->number, s);
 	if (!t)
 		return;

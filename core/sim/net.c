@@ -272,8 +272,10 @@ void sim_net_crash(struct sim_net *n, struct sim_node *node)
 {
 	list_each(&n->conns, struct conn, in_net, c)
 		for (int i = 0; i < 2; i++)
-			if (c->side[i].node == node && sim_chance(n->sim, 500))
+			if (c->side[i].node == node && sim_chance(n->sim, 500)) {
 				queue_clear(&c->side[i]);
+				c->side[i].ended = false; /* sim_net_forget() ends it */
+			}
 }
 
 void sim_net_forget(struct sim_net *n, struct sim_node *node)
