@@ -114,6 +114,44 @@ static void send_next(struct executor *e)
 	call_free(c);
 }
 
+/* A check that has no result yet is told by its type and an empty part. */
+static Mesos__V1__CheckStatusInfo *check_status(struct arena *a, const struct mz_task_update *u)
+{
+	Mesos__V1__CheckStatusInfo *c = PB_NEW(a, Mesos__V1__CheckStatusInfo, mesos__v1__check_status_info);
+	protobuf_c_boolean known = u->check_value >= 0;
+	c->has_type = 1;
+	c->type = (Mesos__V1__CheckInfo__Type)u->check_type;
+	if (c->type == MESOS__V1__CHECK_INFO__TYPE__COMMAND) {
+		c->command = PB_NEW(a, Mesos__V1__CheckStatusInfo__Command, mesos__v1__check_status_info__command);
+		c->command->has_exit_code = known;
+		c->command->exit_code = u->check_value;
+	} else if (c->type == MESOS__V1__CHECK_INFO__TYPE__HTTP) {
+		c->http = PB_NEW(a, Mesos__V1__CheckStatusInfo__Http, mesos__v1__check_status_info__http);
+		c->http->has_status_code = known;
+		c->http->status_code = (uint32_t)u->check_value;
+	} else {
+		c->tcp = PB_NEW(a, Mesos__V1__CheckStatusInfo__Tcp, mesos__v1__check_status_info__tcp);
+		c->tcp->has_succeeded = known;
+		c->tcp->succeeded = u->check_value > 0;
+	}
+	return c;
+}
+
+/* "PARENT.CHILD" */
+static Mesos__V1__ContainerID *nested_id(struct arena *a, const char *path)
+{
+	Mesos__V1__ContainerID *id = NULL;
+	while (path) {
+		const char *dot = strchr(path, '.');
+		Mesos__V1__ContainerID *child = PB_NEW(a, Mesos__V1__ContainerID, mesos__v1__container_id);
+		child->value = dot ? arena_strndup(a, path, (size_t)(dot - path)) : arena_strdup(a, path);
+		child->parent = id;
+		id = child;
+		path = dot ? dot + 1 : NULL;
+	}
+	return id;
+}
+
 void agent_update(struct executor *e, const struct mz_task_update *u)
 {
 	struct update *up = xnew(struct update);
@@ -144,11 +182,18 @@ void agent_update(struct executor *e, const struct mz_task_update *u)
 		s->has_healthy = 1;
 		s->healthy = u->healthy;
 	}
+	if (u->check_type > 0 && u->check_type <= MESOS__V1__CHECK_INFO__TYPE__TCP)
+		s->check_status = check_status(a, u);
 	if (u->data.data) {
 		s->has_data = 1;
 		s->data.len = u->data.size;
 		s->data.data = arena_alloc(a, u->data.size + 1);
 		memcpy(s->data.data, u->data.data, u->data.size);
+	}
+	size_t with_id = offsetof(struct mz_task_update, container_id) + sizeof(u->container_id);
+	if (u->size >= with_id && u->container_id) {
+		s->container_status = PB_NEW(a, Mesos__V1__ContainerStatus, mesos__v1__container_status);
+		s->container_status->container_id = nested_id(a, u->container_id);
 	}
 	list_append(&e->updates, &up->link);
 	if (!e->subscribed)

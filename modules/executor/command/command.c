@@ -14,11 +14,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "checks.h"
 #include "command.h"
 
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t DEFAULT_GRACE_NS = 3 * 1000000000LL;
-enum { REASON_MAX_COMPLETION_TIME_REACHED = 33, CAPABILITY_TASK_KILLING = 2 };
+enum {
+	REASON_TASK_CHECK_STATUS_UPDATED = 28,
+	REASON_TASK_HEALTH_CHECK_STATUS_UPDATED = 29,
+	REASON_MAX_COMPLETION_TIME_REACHED = 33,
+	CAPABILITY_TASK_KILLING = 2,
+};
 
 struct command {
 	const struct mz_host *h;
@@ -30,6 +36,8 @@ struct command {
 	int ended, killing, timed_out, killing_told;
 	int64_t kill_due; /* when SIGKILL follows; on the host's clock */
 	struct mz_timer *kill_timer, *completion_timer;
+	struct checks *checks; /* NULL: the task has none */
+	int healthy, check_value; /* as last told; -1: not known */
 };
 
 static void update(struct command *c, const char *task_id, int state, int reason, const char *message)
@@ -41,12 +49,19 @@ static void update(struct command *c, const char *task_id, int state, int reason
 				   .reason = reason,
 				   .healthy = -1,
 				   .check_value = -1};
+	if (c->task && task_id == c->task_id) {
+		/* Each update says what is known of both. */
+		u.healthy = c->healthy;
+		u.check_type = checks_type(c->checks);
+		u.check_value = c->check_value;
+	}
 	c->k->update(c->h, &u);
 }
 
 static void end(struct command *c, int state, int reason, const char *message)
 {
 	c->ended = 1;
+	checks_stop(c->checks);
 	c->h->timer_cancel(c->h, c->kill_timer);
 	c->h->timer_cancel(c->h, c->completion_timer);
 	c->kill_timer = c->completion_timer = NULL;
@@ -91,6 +106,7 @@ static void kill_with_grace(struct command *c, int64_t grace_ns)
 		return;
 	if (c->kill_due && due >= c->kill_due)
 		return; /* what runs already is sooner */
+	checks_stop(c->checks);
 	c->kill_due = due;
 	c->h->timer_cancel(c->h, c->kill_timer);
 	c->kill_timer = c->h->timer(c->h, grace_ns, on_kill_due, c);
@@ -139,6 +155,27 @@ static void command_shutdown(void *inst)
 	command_kill(inst, c->task_id, grace > 0 ? grace : 0);
 }
 
+/* ---- its checks ----------------------------------------------------------------------- */
+
+static void on_health(void *arg, int healthy, int kill)
+{
+	struct command *c = arg;
+	c->healthy = healthy;
+	update(c, c->task_id, MZ_TASK_RUNNING, REASON_TASK_HEALTH_CHECK_STATUS_UPDATED, NULL);
+	if (!kill)
+		return;
+	c->h->log(c->h, MZ_LOG_WARNING, "The task is killed: too many health checks in a row have failed");
+	c->killing = 1;
+	kill_with_grace(c, policy_grace(c));
+}
+
+static void on_value(void *arg, int value)
+{
+	struct command *c = arg;
+	c->check_value = value;
+	update(c, c->task_id, MZ_TASK_RUNNING, REASON_TASK_CHECK_STATUS_UPDATED, NULL);
+}
+
 /* ---- starting it ------------------------------------------------------------------- */
 
 static void refuse(struct command *c, const char *task_id, const char *message)
@@ -149,7 +186,7 @@ static void refuse(struct command *c, const char *task_id, const char *message)
 static int start(struct command *c, struct mz_err *err)
 {
 	struct launch l = {0};
-	int rc = launch_make(&l, c->k, c->h, c->task, err);
+	int rc = launch_make(&l, c->k, c->h, c->task, "command", err);
 	if (rc == 0) {
 		struct mz_spawn s = {.size = sizeof(s),
 				     .fd_in = -1,
@@ -166,6 +203,7 @@ static int start(struct command *c, struct mz_err *err)
 
 static void command_launch(void *inst, const char *task_id, const struct mz_info *task)
 {
+	static const struct checks_events events = {on_health, on_value};
 	struct command *c = inst;
 	struct mz_err err;
 	if (c->task) {
@@ -174,14 +212,15 @@ static void command_launch(void *inst, const char *task_id, const struct mz_info
 	}
 	c->task = task;
 	c->task_id = task_id;
-	if (c->k->info->has(task, "health_check") || c->k->info->has(task, "check"))
-		c->h->log(c->h, MZ_LOG_WARNING, "Checks and health checks are not supported yet: the task runs without");
+	c->healthy = c->check_value = -1;
+	c->checks = checks_new(c->h, task, &events, c);
 	update(c, task_id, MZ_TASK_STARTING, -1, NULL);
 	if (start(c, &err) < 0) {
 		end(c, MZ_TASK_FAILED, -1, err.msg);
 		return;
 	}
 	update(c, task_id, MZ_TASK_RUNNING, -1, NULL);
+	checks_start(c->checks);
 	int64_t most = c->k->info->integer(task, "max_completion_time.nanoseconds", -1);
 	if (most >= 0)
 		c->completion_timer = c->h->timer(c->h, most, on_completion_due, c);
@@ -201,10 +240,18 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
+static void destroy(void *inst)
+{
+	struct command *c = inst;
+	if (c)
+		checks_free(c->checks);
+	free(c);
+}
+
 static const struct mz_executor_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = free,
+	.destroy = destroy,
 	.launch = command_launch,
 	.kill = command_kill,
 	.shutdown = command_shutdown,

@@ -9,11 +9,16 @@
 struct launch {
 	char **argv, **env; /* NULL-ended */
 };
-/* From TaskInfo.command: a shell's command line, or a file and its arguments. The
- * file is looked for in the task's PATH. The environment is the executor's own,
- * overridden by the command's. */
+/* From a CommandInfo, `field` of the TaskInfo ("command"): a shell's command line, or
+ * a file and its arguments. The file is looked for in the PATH that it will have. The
+ * environment is the executor's own, overridden by the task's, overridden by that of
+ * the field. */
 int launch_make(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h, const struct mz_info *task,
-		struct mz_err *err);
+		const char *field, struct mz_err *err);
+/* Its parts: the environment alone (field NULL: the task's), and the file of a command. */
+int launch_env(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h, const struct mz_info *task,
+	       const char *field, struct mz_err *err);
+char *launch_find(const struct launch *l, const char *name, const char *dir); /* NULL: no memory */
 void launch_done(struct launch *l);
 
 /* Signals a process, its process group, and all that descends from it. */

@@ -64,31 +64,47 @@ static int put(char **env, size_t *n, char *variable)
 	return 0;
 }
 
-static int make_env(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h,
-		    const struct mz_info *task)
+/* What `field` (a CommandInfo) sets. */
+static int put_own(struct launch *l, size_t *n, const struct mz_executor_host *k, const struct mz_info *task,
+		   const char *field)
 {
-	const char *const *base = k->environment(h);
-	size_t n_own = k->info->count(task, "command.environment.variables"), n = 0;
-	l->env = calloc(count(base) + n_own + 1, sizeof(l->env[0]));
-	if (!l->env)
-		return -ENOMEM;
-	for (size_t i = 0; base && base[i]; i++)
-		if (put(l->env, &n, strdup(base[i])) < 0)
-			return -ENOMEM;
+	char path[128], *variable;
+	snprintf(path, sizeof(path), "%s.environment.variables", field);
+	size_t n_own = k->info->count(task, path);
 	for (size_t i = 0; i < n_own; i++) {
-		char path[80], *variable;
-		snprintf(path, sizeof(path), "command.environment.variables.%zu.name", i);
+		snprintf(path, sizeof(path), "%s.environment.variables.%zu.name", field, i);
 		const char *name = k->info->str(task, path);
-		snprintf(path, sizeof(path), "command.environment.variables.%zu.value", i);
+		snprintf(path, sizeof(path), "%s.environment.variables.%zu.value", field, i);
 		const char *value = k->info->str(task, path);
 		if (!name || !value)
 			continue; /* a secret, which is not ours to resolve */
 		if (asprintf(&variable, "%s=%s", name, value) < 0)
 			variable = NULL;
-		if (put(l->env, &n, variable) < 0)
+		if (put(l->env, n, variable) < 0)
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+int launch_env(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h, const struct mz_info *task,
+	       const char *field, struct mz_err *err)
+{
+	const char *const *base = k->environment(h);
+	char path[128];
+	snprintf(path, sizeof(path), "%s.environment.variables", field ? field : "command");
+	size_t n = 0, most = count(base) + k->info->count(task, "command.environment.variables") +
+			     k->info->count(task, path) + 1;
+	int rc = 0;
+	l->env = calloc(most, sizeof(l->env[0]));
+	if (!l->env)
+		return fail(err, -ENOMEM, "Out of memory");
+	for (size_t i = 0; rc == 0 && base && base[i]; i++)
+		rc = put(l->env, &n, strdup(base[i]));
+	if (rc == 0)
+		rc = put_own(l, &n, k, task, "command");
+	if (rc == 0 && field && strcmp(field, "command"))
+		rc = put_own(l, &n, k, task, field);
+	return rc < 0 ? fail(err, rc, "Out of memory") : 0;
 }
 
 static int is_program(const char *path)
@@ -98,7 +114,7 @@ static int is_program(const char *path)
 }
 
 /* The file of a command without a slash, by the PATH that the task will have. */
-static char *find_program(const struct launch *l, const char *name, const char *dir)
+char *launch_find(const struct launch *l, const char *name, const char *dir)
 {
 	char *found = NULL;
 	if (name[0] == '/')
@@ -122,16 +138,20 @@ static char *find_program(const struct launch *l, const char *name, const char *
 }
 
 static int make_argv(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h,
-		     const struct mz_info *task, struct mz_err *err)
+		     const struct mz_info *task, const char *field, struct mz_err *err)
 {
 	const struct mz_info_api *info = k->info;
-	const char *value = info->str(task, "command.value");
-	int shell = (int)info->integer(task, "command.shell", 1);
-	size_t n = info->count(task, "command.arguments");
-	if (!info->has(task, "command"))
-		return fail(err, -EINVAL, "The task has no command");
+	char path[128];
+	snprintf(path, sizeof(path), "%s.value", field);
+	const char *value = info->str(task, path);
+	snprintf(path, sizeof(path), "%s.shell", field);
+	int shell = (int)info->integer(task, path, 1);
+	snprintf(path, sizeof(path), "%s.arguments", field);
+	size_t n = info->count(task, path);
+	if (!info->has(task, field))
+		return fail(err, -EINVAL, "The task has no %s", field);
 	if (!value)
-		return fail(err, -EINVAL, "The command of the task has no value");
+		return fail(err, -EINVAL, "The %s of the task has no value", field);
 	l->argv = calloc((shell ? 3 : n ? n : 1) + 1, sizeof(l->argv[0]));
 	if (!l->argv)
 		return fail(err, -ENOMEM, "Out of memory");
@@ -141,11 +161,10 @@ static int make_argv(struct launch *l, const struct mz_executor_host *k, const s
 		l->argv[2] = strdup(value);
 		return 0;
 	}
-	l->argv[0] = find_program(l, value, k->sandbox(h));
+	l->argv[0] = launch_find(l, value, k->sandbox(h));
 	/* arguments[0] is the name that the program is given: the file's stands. */
 	for (size_t i = 1; i < n && l->argv[0]; i++) {
-		char path[48];
-		snprintf(path, sizeof(path), "command.arguments.%zu", i);
+		snprintf(path, sizeof(path), "%s.arguments.%zu", field, i);
 		const char *argument = info->str(task, path);
 		l->argv[i] = strdup(argument ? argument : "");
 	}
@@ -153,11 +172,10 @@ static int make_argv(struct launch *l, const struct mz_executor_host *k, const s
 }
 
 int launch_make(struct launch *l, const struct mz_executor_host *k, const struct mz_host *h, const struct mz_info *task,
-		struct mz_err *err)
+		const char *field, struct mz_err *err)
 {
-	if (make_env(l, k, h, task) < 0)
-		return fail(err, -ENOMEM, "Out of memory");
-	return make_argv(l, k, h, task, err);
+	int rc = launch_env(l, k, h, task, field, err);
+	return rc < 0 ? rc : make_argv(l, k, h, task, field, err);
 }
 
 /* ---- signalling -------------------------------------------------------------------- */
