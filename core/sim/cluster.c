@@ -393,7 +393,8 @@ static void cluster_init(struct cluster *c)
 	for (unsigned i = 0; i < c->cfg.n_frameworks; i++) {
 		c->framework_cfg.n_tasks = c->cfg.n_tasks * (i + 1) / c->cfg.n_frameworks -
 					   c->cfg.n_tasks * i / c->cfg.n_frameworks;
-		c->frameworks[i] = sim_framework_new(s, c->net, c->checker, i, MASTER, &c->framework_cfg);
+		c->frameworks[i] = sim_framework_new(s, c->net, c->checker, i, MASTER, &c->report.n_master_crashes,
+						     &c->framework_cfg);
 	}
 	if (c->cfg.faults)
 		(void)loop_timer(&c->devil->loop, 5 * NS_PER_SEC, on_fault, c);

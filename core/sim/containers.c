@@ -54,8 +54,11 @@ static void on_report(void *arg)
 static void report_later(struct sim_container *c)
 {
 	struct sim_machine *m = c->machine;
-	if (m->agent)
-		(void)loop_timer(&m->agent->node->loop, sim_exp(m->sim, 5 * NS_PER_MS), on_report, c);
+	/* The end is told after the start, and once in each life of the agent. */
+	if (!m->agent || c->fn || c->reporting)
+		return;
+	c->reporting = true;
+	(void)loop_timer(&m->agent->node->loop, sim_exp(m->sim, 5 * NS_PER_MS), on_report, c);
 }
 
 void sim_container_exited(struct sim_container *c, int wait_status)
@@ -181,6 +184,7 @@ static void op_recover(struct containers *cs, const struct container_config *con
 	map_each(&m->containers, e) {
 		struct sim_container *c = e->value;
 		c->fn = NULL; /* who asked is gone */
+		c->reporting = false;
 		if (listed(v, n, c->id))
 			continue;
 		sim_trace(m->sim, "container %s is nobody's", c->id);

@@ -24,6 +24,13 @@ static void call_free(struct fw_call *c)
 	free(c);
 }
 
+static void left(struct sim_framework *f)
+{
+	f->done = true;
+	f->subscribed = false;
+	fw_forget_offers(f);
+}
+
 static void finish_call(struct sim_framework *f)
 {
 	struct fw_call *c = f->current;
@@ -32,7 +39,7 @@ static void finish_call(struct sim_framework *f)
 	f->in_flight = NULL;
 	call_free(c);
 	if (teardown)
-		f->done = true;
+		left(f);
 	else
 		next_call(f);
 }
@@ -42,7 +49,7 @@ static void on_call_answer(void *arg, int status, bool stream MZ_UNUSED, const c
 {
 	struct sim_framework *f = arg;
 	/* Of an old stream or a master that has just restarted: what matters is asked for again. */
-	bool stale = !f->subscribed || !str_eq(f->stream_id, f->current->stream_id);
+	bool stale = !f->subscribed || f->n_teardowns || f->life != *f->n_lives || !str_eq(f->stream_id, f->current->stream_id);
 	if (status != 202 && status != 200) {
 		sim_trace(f->sim, "%s: call %d answered %d %.*s", f->name, f->current->type, status, (int)size,
 			  (const char *)body);
@@ -157,6 +164,12 @@ static void on_written(void *arg, const void *data, size_t size)
 	(void)recordio_feed(&s->written, data, size, on_written_event, s, NULL);
 }
 
+static void on_arrived(void *arg)
+{
+	struct stream *s = arg;
+	s->life = *s->f->n_lives;
+}
+
 static void on_server_end(void *arg)
 {
 	struct stream *s = arg;
@@ -215,7 +228,7 @@ static int on_event(void *arg, const char *record, size_t len)
 		break;
 	case MESOS__V1__SCHEDULER__EVENT__TYPE__ERROR:
 		if (f->n_teardowns)
-			f->done = true; /* it was carried out, and its answer lost */
+			left(f); /* it was carried out, and its answer lost */
 		else
 			sim_fail(f->sim, "'%s' got ERROR: %s", f->name, v->error->message);
 		break;
@@ -254,14 +267,16 @@ static void on_answer(void *arg, int status, bool stream, const char *stream_id,
 {
 	struct stream *s = arg;
 	if (stream && status == 200) {
-		if (s->f->stream == s)
+		if (s->f->stream == s) {
 			xset(&s->f->stream_id, stream_id);
+			s->f->life = s->life;
+		}
 		return;
 	}
 	char why[300];
 	snprintf(why, sizeof(why), "%d %.*s", status, (int)MZ_MIN(size, (size_t)200), (const char *)body);
 	if (status < 500 && s->f->n_teardowns)
-		s->f->done = true; /* it was carried out, and its answer lost */
+		left(s->f); /* it was carried out, and its answer lost */
 	else if (status < 500)
 		sim_fail(s->f->sim, "SUBSCRIBE of '%s' was answered %s", s->f->name, why);
 	lost(s, why);
@@ -311,6 +326,7 @@ static void subscribe(void *arg)
 	static const struct sim_call_fns fns = {.on_answer = on_answer,
 						.on_data = on_data,
 						.on_end = on_end,
+						.on_arrived = on_arrived,
 						.on_written = on_written,
 						.on_server_end = on_server_end};
 	struct sim_framework *f = arg;
@@ -365,6 +381,12 @@ static void on_tick(void *arg)
 {
 	struct sim_framework *f = arg;
 	f->tick = loop_timer(&f->node->loop, 10 * NS_PER_SEC, on_tick, f);
+	if (f->done && f->life != *f->n_lives && !f->retry) {
+		/* TEARDOWN is answered before it is durable: was it, when the master died? */
+		f->done = f->torn_down = false;
+		f->life = *f->n_lives;
+		subscribe(f);
+	}
 	if (f->done)
 		return;
 	if (f->subscribed && !f->torn_down && sim_chance(f->sim, f->cfg.failover_permille))
@@ -376,7 +398,8 @@ static void on_tick(void *arg)
 /* ---- life --------------------------------------------------------------------------------- */
 
 struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, struct checker *c, unsigned number,
-					const char *master, const struct sim_framework_config *cfg)
+					const char *master, const unsigned *n_lives,
+					const struct sim_framework_config *cfg)
 {
 	struct sim_framework *f = xnew(struct sim_framework);
 	f->sim = s;
@@ -384,6 +407,7 @@ struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, stru
 	f->checker = c;
 	f->number = number;
 	f->master = xstrdup(master);
+	f->n_lives = n_lives;
 	f->cfg = *cfg;
 	snprintf(f->name, sizeof(f->name), "framework%u", number);
 	snprintf(f->host.name, sizeof(f->host.name), "scheduler%u", number);

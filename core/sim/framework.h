@@ -19,8 +19,10 @@ struct sim_framework_config {
 
 struct sim_framework;
 
+/* *n_lives counts the masters that have crashed: a new one knows no stream of an old one. */
 struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, struct checker *c, unsigned number,
-					const char *master, const struct sim_framework_config *cfg);
+					const char *master, const unsigned *n_lives,
+					const struct sim_framework_config *cfg);
 void sim_framework_free(struct sim_framework *f);
 /* All tasks have ended, and it has left. */
 bool sim_framework_is_done(const struct sim_framework *f);

@@ -45,6 +45,8 @@ struct sim_framework {
 	struct checker *checker;
 	unsigned number;
 	char *master;
+	const unsigned *n_lives;
+	unsigned life; /* of the master that has our stream */
 	struct sim_framework_config cfg;
 	struct sim_host host;
 	struct sim_node *node;
@@ -70,6 +72,7 @@ struct stream {
 	struct list in_framework;
 	struct sim_framework *f;
 	struct sim_call *call; /* NULL: ended */
+	unsigned life;
 	struct recordio_reader reader, written;
 };
 

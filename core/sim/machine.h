@@ -41,7 +41,7 @@ struct sim_machine {
 struct sim_container {
 	struct sim_machine *machine;
 	char *id, *framework_id, *executor_id;
-	bool command, checkpoint, doomed, started, exited;
+	bool command, checkpoint, doomed, started, exited, reporting;
 	int wait_status;
 	int32_t pid;
 	struct sim_exec *exec; /* NULL: no process */
