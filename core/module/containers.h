@@ -16,7 +16,8 @@ struct containers;
 
 /* What is launched. Copied by launch; messages may be freed afterwards. */
 struct container_config {
-	const char *id; /* container id, also of the sandbox */
+	const char *id; /* container id, also of the sandbox; nested: "PARENT.CHILD" */
+	const char *parent; /* nested: id of the parent, which must be running */
 	const char *framework_id, *executor_id;
 	const char *task_id; /* command tasks, else NULL */
 	const char *user;    /* NULL: the agent's own */
@@ -45,8 +46,13 @@ struct containers_ops {
 	/* A Mesos__V1__ResourceStatistics in packed form; size 0: unknown. */
 	void (*usage)(struct containers *c, const char *id,
 		      void (*fn)(void *arg, struct mz_bytes statistics), void *arg);
-	/* -ENOENT if unknown. */
+	/* -ENOENT if unknown. What is nested in it ends first. */
 	int (*terminate)(struct containers *c, const char *id, struct mz_err *err);
+	/* Signals its first process. -ENOENT if it is not running. */
+	int (*kill)(struct containers *c, const char *id, int signal, struct mz_err *err);
+	/* What an ended one has left behind, but for its sandbox; fn once. */
+	void (*remove)(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err),
+		       void *arg);
 	/* Removes a sandbox for good; fn once. */
 	void (*remove_sandbox)(struct containers *c, const char *directory,
 			       void (*fn)(void *arg, const struct mz_err *err), void *arg);

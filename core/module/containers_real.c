@@ -98,6 +98,7 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 	b->c = (struct mz_container){
 		.size = sizeof(b->c),
 		.id = arena_strdup(a, cfg->id),
+		.parent = copy_text(a, cfg->parent),
 		.framework_id = copy_text(a, cfg->framework_id),
 		.executor_id = copy_text(a, cfg->executor_id),
 		.task_id = copy_text(a, cfg->task_id),
@@ -215,7 +216,8 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 		return;
 	}
 	if (!r || !r->mine) {
-		b->owner++;
+		/* A nested one belongs to its parent's or to nobody. */
+		b->owner = b->c.parent ? b->real->containerizers.n : b->owner + 1;
 		offer_next(b);
 		return;
 	}
@@ -251,10 +253,21 @@ static void offer_next(struct box *b)
 static void on_sandbox(void *arg, const struct mz_err *err)
 {
 	struct box *b = arg;
-	if (err)
+	if (err) {
 		launch_failed(b, err);
-	else
-		offer_next(b);
+		return;
+	}
+	if (b->c.parent) {
+		const struct box *parent = box_find(b->real, b->c.parent);
+		struct mz_err e;
+		if (!parent || parent->state != BOX_RUNNING || parent->exited) {
+			mz_fail(&e, -ENOENT, "The parent container '%s' is not running", b->c.parent);
+			launch_failed(b, &e);
+			return;
+		}
+		b->owner = parent->owner;
+	}
+	offer_next(b);
 }
 
 struct refused {
@@ -304,6 +317,62 @@ static int real_terminate(struct containers *c, const char *id, struct mz_err *e
 	int rc = MODULE_CALL(m, terminate, id, err);
 	/* It has ended, and we shall be told. */
 	return rc == -ENOENT ? 0 : rc;
+}
+
+static int real_kill(struct containers *c, const char *id, int signal, struct mz_err *err)
+{
+	struct containers_real *r = real_of(c);
+	struct box *b = box_find(r, id);
+	if (!b || b->state != BOX_RUNNING || b->exited)
+		return mz_fail(err, -ENOENT, "Container '%s' is not running", id);
+	struct module_containerizer *m = &r->containerizers.v[b->owner];
+	if (!MODULE_HAS(m, kill))
+		return mz_fail(err, -ENOSYS, "The containerizer of container '%s' cannot signal", id);
+	return MODULE_CALL(m, kill, id, signal, err);
+}
+
+/* The table has forgotten whose it was: each is asked in turn. */
+struct removing {
+	struct containers_real *r;
+	char *id;
+	size_t next;
+	struct mz_err err; /* the first one */
+	void (*fn)(void *arg, const struct mz_err *err);
+	void *arg;
+};
+
+static void remove_next(struct removing *q);
+
+static void on_removed(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct removing *q = arg;
+	if (err && !q->err.code)
+		q->err = *err;
+	remove_next(q);
+}
+
+static void remove_next(struct removing *q)
+{
+	struct containers_real *r = q->r;
+	while (q->next < r->containerizers.n && !MODULE_HAS(&r->containerizers.v[q->next], remove))
+		q->next++;
+	if (q->next < r->containerizers.n) {
+		struct module_containerizer *m = &r->containerizers.v[q->next++];
+		MODULE_CALL(m, remove, q->id, module_op_new(m->m, "remove", 0, 0, on_removed, q));
+		return;
+	}
+	q->fn(q->arg, q->err.code ? &q->err : NULL);
+	free(q->id);
+	free(q);
+}
+
+static void real_remove(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err),
+			void *arg)
+{
+	struct removing *q = xnew(struct removing);
+	*q = (struct removing){.r = real_of(c), .id = xstrdup(id), .fn = fn, .arg = arg};
+	remove_next(q);
 }
 
 /* ---- update, usage --------------------------------------------------------------------- */
@@ -491,6 +560,8 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 		.update = real_update,
 		.usage = real_usage,
 		.terminate = real_terminate,
+		.kill = real_kill,
+		.remove = real_remove,
 		.remove_sandbox = real_remove_sandbox,
 		.disk_usage = real_disk_usage,
 	};

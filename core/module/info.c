@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "module/reflect.h"
+#include "wire/json.h"
 
 const char *path_segment(const char *path, char *out, size_t size)
 {
@@ -218,6 +220,21 @@ static struct mz_bytes info_bytes(const struct mz_info *m, const char *path)
 	return (struct mz_bytes){b->data, b->len};
 }
 
+static int info_json(const struct mz_info *m, const char *path, void (*put)(void *arg, struct mz_bytes text), void *arg)
+{
+	const ProtobufCMessage *found = (const ProtobufCMessage *)m;
+	struct found r;
+	if (*path) {
+		if (find(m, path, &r) < 0 || !r.set || !r.value || r.field->type != PROTOBUF_C_TYPE_MESSAGE)
+			return -ENOENT;
+		found = *(const ProtobufCMessage *const *)r.value;
+	}
+	struct buf mz_autobuf text = {0};
+	json_encode(found, &text);
+	put(arg, (struct mz_bytes){text.data, text.len});
+	return 0;
+}
+
 const struct mz_info_api *info_api(void)
 {
 	static const struct mz_info_api api = {
@@ -228,6 +245,7 @@ const struct mz_info_api *info_api(void)
 		.integer = info_integer,
 		.number = info_number,
 		.bytes = info_bytes,
+		.json = info_json,
 	};
 	return &api;
 }

@@ -88,8 +88,37 @@ struct box *box_new(struct mesos *m, const char *id)
 	*b = (struct box){
 		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1};
 	m->buckets[at] = b;
+	m->n_nested += strchr(id, '.') != NULL;
 	m->h->metric_add(m->running, 1);
 	return b;
+}
+
+struct box *box_parent(const struct box *b)
+{
+	const char *dot = strrchr(b->id, '.');
+	char *id = dot ? strndup(b->id, (size_t)(dot - b->id)) : NULL;
+	struct box *parent = id ? box_find(b->m, id) : NULL;
+	free(id);
+	return parent;
+}
+
+static int is_in(const struct box *b, const char *id, size_t len)
+{
+	return !strncmp(b->id, id, len) && b->id[len] == '.';
+}
+
+int box_destroy_nested(struct box *b)
+{
+	struct mesos *m = b->m;
+	size_t len = strlen(b->id);
+	int any = 0;
+	for (size_t i = 0; m->n_nested && i < N_BUCKETS; i++)
+		for (struct box *x = m->buckets[i]; x; x = x->next)
+			if (is_in(x, b->id, len) && !strchr(x->id + len + 1, '.')) {
+				any = 1;
+				box_destroy(x); /* which frees nothing: the answers come later */
+			}
+	return any;
 }
 
 static void box_free(struct box *b)
@@ -98,6 +127,7 @@ static void box_free(struct box *b)
 	while (*at != b)
 		at = &(*at)->next;
 	*at = b->next;
+	b->m->n_nested -= strchr(b->id, '.') != NULL;
 	b->m->h->metric_add(b->m->running, -1);
 	shim_done(b);
 	b->m->k->launch_free(b->launch);
@@ -156,9 +186,19 @@ static void finish(struct box *b)
 		record_remove(m, b->id);
 	}
 	struct recovery *r = b->recovery;
+	struct box *parent = box_parent(b);
 	box_free(b);
 	if (r)
 		recovery_step(r);
+	/* It may have waited for this one. */
+	if (parent && parent->shim_gone && !parent->asking && parent->state != BOX_CLEANING)
+		box_ended(parent);
+}
+
+/* Does this isolator want to know of the container? */
+static int concerns(struct mesos *m, size_t i, const char *id)
+{
+	return !strchr(id, '.') || (m->k->isolator_flags(m->h, i) & MZ_ISOLATOR_NESTED);
 }
 
 static void cleanup_next(struct box *b);
@@ -176,6 +216,8 @@ static void on_cleaned(void *arg, const struct mz_err *err, const void *result)
 static void cleanup_next(struct box *b)
 {
 	struct mesos *m = b->m;
+	while (b->i > 0 && !concerns(m, b->i - 1, b->id))
+		b->i--;
 	if (b->i == 0) {
 		finish(b);
 		return;
@@ -184,11 +226,18 @@ static void cleanup_next(struct box *b)
 	m->k->isolator_cleanup(m->h, b->i, b->id, m->k->op(m->h, on_cleaned, b));
 }
 
-void box_go_cleaning(struct box *b)
+static void go_cleaning(struct box *b)
 {
 	go(b, BOX_CLEANING);
 	b->i = b->m->k->n_isolators(b->m->h);
 	cleanup_next(b);
+}
+
+void box_ended(struct box *b)
+{
+	b->shim_gone = 1;
+	if (!box_destroy_nested(b))
+		go_cleaning(b);
 }
 
 static void give_up(struct box *b, const struct mz_err *err)
@@ -198,7 +247,7 @@ static void give_up(struct box *b, const struct mz_err *err)
 	if (b->state == BOX_ISOLATING || b->state == BOX_STARTING)
 		box_destroy(b);
 	else
-		box_go_cleaning(b);
+		go_cleaning(b);
 }
 
 /* A destroy that came while an answer was awaited that cannot be called back. */
@@ -224,7 +273,7 @@ void on_box_exited(struct box *b)
 	shim_done(b);
 	b->shim_gone = 1;
 	if (!b->asking)
-		box_go_cleaning(b);
+		box_ended(b);
 }
 
 void box_destroy(struct box *b)
@@ -245,8 +294,11 @@ void box_destroy(struct box *b)
 	case BOX_RUNNING:
 		if (b->launch_op && !b->err.code)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
+		if (b->shim_gone)
+			break; /* it waits for what is nested in it */
 		go(b, BOX_DESTROYING);
 		shim_signal(b, SIGTERM);
+		box_destroy_nested(b);
 		break;
 	default:
 		break; /* under way already */
@@ -281,7 +333,7 @@ static void on_isolated(void *arg, const struct mz_err *err, const void *result)
 	struct box *b = arg;
 	b->asking = 0;
 	if (b->shim_gone) {
-		box_go_cleaning(b);
+		box_ended(b);
 		return;
 	}
 	if (err && b->state == BOX_ISOLATING) {
@@ -298,6 +350,8 @@ static void isolate_next(struct box *b)
 	struct mesos *m = b->m;
 	if (b->state != BOX_ISOLATING)
 		return; /* destroyed meanwhile: the shim's exit goes on from here */
+	while (b->i < m->k->n_isolators(m->h) && !concerns(m, b->i, b->id))
+		b->i++;
 	if (b->i < m->k->n_isolators(m->h)) {
 		b->asking = 1;
 		m->k->isolator_isolate(m->h, b->i, b->c, b->pid, m->k->op(m->h, on_isolated, b));
@@ -383,6 +437,8 @@ static void on_prepared(void *arg, const struct mz_err *err, const void *result)
 static void prepare_next(struct box *b)
 {
 	struct mesos *m = b->m;
+	while (b->i < m->k->n_isolators(m->h) && !concerns(m, b->i, b->id))
+		b->i++;
 	if (b->i < m->k->n_isolators(m->h))
 		m->k->isolator_prepare(m->h, b->i, b->c, b->launch, m->k->op(m->h, on_prepared, b));
 	else
@@ -413,6 +469,13 @@ static void mesos_launch(void *inst, const struct mz_container *c, struct mz_op 
 	if (!b)
 		return refuse(m, op, -ENOMEM, "Out of memory");
 	b->launch_op = op;
+	struct box *parent = c->parent ? box_parent(b) : NULL;
+	if (c->parent && (!parent || parent->state != BOX_RUNNING || parent->shim_gone)) {
+		b->launch_op = NULL;
+		b->orphan = 1;
+		box_free(b);
+		return refuse(m, op, -ENOENT, "The parent container is not running");
+	}
 	b->c = c;
 	b->launch = m->k->launch_new(m->h);
 	prepare_next(b);
@@ -462,6 +525,8 @@ static void round_next(struct round *r)
 {
 	const struct mz_containerizer_host *k = r->m->k;
 	const struct mz_host *h = r->m->h;
+	while (r->i < k->n_isolators(h) && !concerns(r->m, r->i, r->id))
+		r->i++;
 	if (r->i >= k->n_isolators(h) || !box_find(r->m, r->id)) {
 		round_end(r, NULL);
 		return;
@@ -533,6 +598,14 @@ static int mesos_terminate(void *inst, const char *id, struct mz_err *err)
 		return fail(err, -ENOENT, "There is no container '%.200s'", id);
 	box_destroy(b);
 	return 0;
+}
+
+static void mesos_remove(void *inst, const char *id, struct mz_op *op)
+{
+	struct mesos *m = inst;
+	if (box_find(m, id))
+		return refuse(m, op, -EBUSY, "The container has not ended yet");
+	record_remove_asked(m, id, op);
 }
 
 static void on_limitation(void *inst, const char *id, const struct mz_limitation *l)
@@ -628,6 +701,7 @@ static const struct mz_containerizer_ops ops = {
 	.status = mesos_status,
 	.kill = mesos_kill,
 	.terminate = mesos_terminate,
+	.remove = mesos_remove,
 };
 
 MZ_MODULE = {

@@ -37,7 +37,7 @@ struct box {
 	struct mz_launch *launch;
 	size_t i; /* isolator whose answer we wait for */
 	int asking;	/* an isolate is under way: nothing may be cleaned up yet */
-	int shim_gone;	/* meanwhile */
+	int shim_gone;	/* meanwhile, or while what is nested in it still ends */
 	/* The shim. */
 	struct mz_child *child;
 	int32_t pid, payload;
@@ -69,6 +69,7 @@ struct mesos {
 	char *records;	 /* directory of the status files */
 	char *own_user;	 /* name of who the agent runs as, or NULL */
 	struct box *buckets[N_BUCKETS];
+	size_t n_nested; /* of the boxes */
 	struct mz_metric *running, *launched, *destroyed;
 	/* Records of the ended that may soon be removed, oldest first. */
 	struct ended *ended, **ended_tail;
@@ -86,8 +87,13 @@ struct box *box_find(struct mesos *m, const char *id);
 /* What the shim reports. */
 void on_box_started(struct box *b, int32_t payload);
 void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */
-void box_go_cleaning(struct box *b);
+/* Its own process is gone: cleaned up once nothing nested in it is left. */
+void box_ended(struct box *b);
 void box_destroy(struct box *b);
+/* Destroys what is nested in it; true if there is any. */
+int box_destroy_nested(struct box *b);
+/* The one that it is nested in, if that is there. */
+struct box *box_parent(const struct box *b);
 
 /* ---- shim.c ----------------------------------------------------------------- */
 /* Starts it; it waits. *err on failure. */
@@ -115,6 +121,8 @@ int record_read(const char *path, struct record *ret); /* one; blocking */
 /* Removes it after a while: the agent has not written yet that it knows. */
 void record_remove_later(struct mesos *m, const char *id);
 void record_remove(struct mesos *m, const char *id); /* now, on a worker thread */
+/* Now, one that was to be removed later; op is completed when it is gone. */
+void record_remove_asked(struct mesos *m, const char *id, struct mz_op *op);
 void records_done(struct mesos *m);
 
 /* ---- recover.c ---------------------------------------------------------------- */

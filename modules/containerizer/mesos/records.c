@@ -20,6 +20,8 @@ static const int64_t KEEP_NS = 60LL * 1000000000;
 
 struct ended {
 	struct ended *next;
+	struct mesos *m;
+	struct mz_op *op; /* somebody waits for its removal */
 	int64_t due; /* on the host's clock */
 	char *path;
 };
@@ -154,13 +156,16 @@ static void remove_work(void *arg)
 
 static void on_removed(void *arg)
 {
+	for (struct ended *e = arg; e; e = e->next)
+		if (e->op)
+			e->m->h->op_done(e->op, NULL, NULL);
 	free_ended(arg);
 }
 
 static void remove_list(struct mesos *m, struct ended *list)
 {
 	if (list && m->h->offload(m->h, remove_work, on_removed, list) < 0)
-		free_ended(list); /* the next start removes them */
+		on_removed(list); /* the next start removes them */
 }
 
 static struct ended *ended_new(struct mesos *m, const char *id)
@@ -168,6 +173,7 @@ static struct ended *ended_new(struct mesos *m, const char *id)
 	struct ended *e = calloc(1, sizeof(*e));
 	if (!e)
 		return NULL;
+	e->m = m;
 	e->path = record_path(m, id);
 	if (!e->path) {
 		free(e);
@@ -179,6 +185,30 @@ static struct ended *ended_new(struct mesos *m, const char *id)
 void record_remove(struct mesos *m, const char *id)
 {
 	remove_list(m, ended_new(m, id));
+}
+
+void record_remove_asked(struct mesos *m, const char *id, struct mz_op *op)
+{
+	struct ended *e = ended_new(m, id), **at = &m->ended;
+	if (!e) {
+		struct mz_err err;
+		fail(&err, -ENOMEM, "Out of memory");
+		m->h->op_done(op, &err, NULL);
+		return;
+	}
+	/* Not a second time later: the id may be in use again by then. */
+	while (*at && strcmp((*at)->path, e->path))
+		at = &(*at)->next;
+	struct ended *later = *at;
+	if (later) {
+		*at = later->next;
+		if (m->ended_tail == &later->next)
+			m->ended_tail = at;
+		later->next = NULL;
+		free_ended(later);
+	}
+	e->op = op;
+	remove_list(m, e);
 }
 
 static void on_ended_timer(void *arg)

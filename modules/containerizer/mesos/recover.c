@@ -75,7 +75,16 @@ static void report_ended(struct recovery *r, const struct mz_container *c, const
 		b->wait_status = rec->wait_status;
 	else
 		fail(&b->err, -ESRCH, "The container ended while the agent was away, and nobody knows how");
-	box_go_cleaning(b);
+	box_ended(b);
+}
+
+/* Nested ones whose parent is not there (any more). */
+static void destroy_bereft(struct mesos *m)
+{
+	for (size_t i = 0; m->n_nested && i < N_BUCKETS; i++)
+		for (struct box *b = m->buckets[i]; b; b = b->next)
+			if (b->state == BOX_RUNNING && strchr(b->id, '.') && !box_parent(b))
+				box_destroy(b);
 }
 
 static void settle(struct recovery *r)
@@ -87,12 +96,8 @@ static void settle(struct recovery *r)
 		struct record *rec = record_of(r, r->v[i]->id);
 		if (rec)
 			rec->named = 1;
-		if (rec && rec->pidfd >= 0 && attach(r, rec, 0) == 0) {
+		if (rec && rec->pidfd >= 0 && attach(r, rec, 0) == 0)
 			n_attached++;
-			continue;
-		}
-		report_ended(r, r->v[i], rec);
-		n_ended++;
 	}
 	for (size_t i = 0; i < r->n_records; i++) {
 		struct record *rec = &r->records[i];
@@ -105,6 +110,15 @@ static void settle(struct recovery *r)
 			record_remove(m, rec->id);
 		}
 	}
+	/* When everything that lives is in the table: who ended takes along what
+	 * is nested in it. */
+	for (size_t i = r->n; i-- > 0;) {
+		if (box_find(m, r->v[i]->id))
+			continue;
+		report_ended(r, r->v[i], record_of(r, r->v[i]->id));
+		n_ended++;
+	}
+	destroy_bereft(m);
 	if (n_attached || n_ended || n_orphans)
 		say(m, MZ_LOG_INFO, "Recovered: %zu containers run, %zu have ended, %zu orphans are destroyed", n_attached,
 		    n_ended, n_orphans);
