@@ -1,7 +1,9 @@
 /* run_master.c - `mezzod master`: puts the master on its loop, store, modules,
  * HTTP server and link server.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/log.h"
@@ -64,6 +66,49 @@ static void on_elected(struct daemon *d, uint64_t epoch)
 	log_info(AREA, "Master '%s' leads", master_id(self->master));
 }
 
+/* "principal:per second:burst"; a principal may have colons. */
+static int parse_rate_limit(const char *text, struct master_rate_limit *ret, struct mz_err *err)
+{
+	const char *burst = strrchr(text, ':'), *rate = burst;
+	char *rate_end = NULL, *end = NULL;
+	while (rate > text && rate[-1] != ':')
+		rate--;
+	if (burst && rate > text + 1 && *rate >= '0' && *rate <= '9' && burst[1] >= '0' && burst[1] <= '9') {
+		ret->per_second = strtod(rate, &rate_end);
+		unsigned long n = strtoul(burst + 1, &end, 10);
+		if (rate_end == burst && ret->per_second <= 1e9 && !*end && n >= 1 && n <= 1000000000) {
+			ret->burst = (uint32_t)n;
+			ret->principal = xstrndup(text, (size_t)(rate - 1 - text));
+			return 0;
+		}
+	}
+	return mz_fail(err, -EINVAL, "'framework_rate_limits': '%.80s' is not like principal:per second:burst", text);
+}
+
+static void free_rates(struct master_config *c)
+{
+	for (size_t i = 0; i < c->n_rate_limits; i++)
+		free((char *)c->rate_limits[i].principal);
+	free((struct master_rate_limit *)c->rate_limits);
+}
+
+static int configure_rates(struct daemon *d, struct master_config *c, struct mz_err *err)
+{
+	const struct conf_node *list = conf_at(d->conf, "framework_rate_limits");
+	c->framework_calls_per_second = (double)daemon_int(d, "framework_calls_per_second") / 1000.0;
+	c->framework_calls_burst = (uint32_t)daemon_int(d, "framework_calls_burst");
+	if (!list || list->type != CONF_LIST)
+		return 0;
+	struct master_rate_limit *v = xcalloc(list->n + 1, sizeof(*v));
+	int rc = 0;
+	c->rate_limits = v;
+	for (size_t i = 0; rc == 0 && i < list->n; i++) {
+		rc = parse_rate_limit(list->child[i]->text ? list->child[i]->text : "", &v[i], err);
+		c->n_rate_limits += rc == 0;
+	}
+	return rc;
+}
+
 static void configure(struct daemon *d, struct master_config *c, const char ***ret_roles)
 {
 	const struct conf_node *roles = conf_at(d->conf, "roles");
@@ -86,6 +131,8 @@ static void configure(struct daemon *d, struct master_config *c, const char ***r
 	c->max_agent_ping_timeouts = (int)daemon_int(d, "max_agent_ping_timeouts");
 	c->agent_reregister_timeout_ns = daemon_int(d, "agent_reregister_timeout");
 	c->allocation_interval_ns = daemon_int(d, "allocation_interval");
+	c->max_constraint_pattern = (size_t)daemon_int(d, "offer_constraints_max_pattern");
+	c->constraint_match_limit = (uint32_t)daemon_int(d, "offer_constraints_match_limit");
 	c->offer_timeout_ns = daemon_int(d, "offer_timeout");
 	c->max_completed_frameworks = (size_t)daemon_int(d, "max_completed_frameworks");
 	c->max_completed_tasks = (size_t)daemon_int(d, "max_completed_tasks_per_framework");
@@ -160,6 +207,12 @@ int run_master(struct daemon *d, bool check_only, struct mz_err *err)
 			return rc;
 	}
 	configure(d, &c, &roles);
+	rc = configure_rates(d, &c, err);
+	if (rc < 0) {
+		free_rates(&c);
+		free(roles);
+		return rc;
+	}
 	struct master_deps deps = {
 		.loop = d->loop,
 		.store = d->store,
@@ -185,5 +238,6 @@ int run_master(struct daemon *d, bool check_only, struct mz_err *err)
 	}
 	close_master(&m);
 	free(roles);
+	free_rates(&c);
 	return rc;
 }

@@ -29,8 +29,10 @@ static void host_inverse_offer(const struct mz_host *h, mz_key framework, mz_key
 static int host_constraint_allows(const struct mz_host *h, const struct mz_constraints *c, const char *role,
 				  mz_key agent)
 {
+	/* The handle is the framework, which outlives what it is told to the allocator. */
+	const struct framework *f = (const struct framework *)c;
 	struct agent *a = agent_by_key(master_of(h), agent);
-	return a && constraints_allow((const Mesos__V1__Scheduler__OfferConstraints *)c, role, a);
+	return a && constraints_allow(f->constraints, role, a);
 }
 
 static int64_t host_allocation_interval(const struct mz_host *h)
@@ -125,7 +127,7 @@ static struct mz_alloc_framework describe(struct framework *f, struct arena *are
 		.name = f->info->name,
 		.n_roles = f->n_roles,
 		.roles = roles,
-		.constraints = (const struct mz_constraints *)f->constraints,
+		.constraints = f->constraints ? (const struct mz_constraints *)f : NULL,
 	};
 }
 

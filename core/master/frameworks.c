@@ -40,10 +40,11 @@ void framework_set_info(struct framework *f, const pb_framework_info *info, char
 	for (size_t i = 0; i < f->n_roles; i++)
 		f->roles[i] = intern(f->m, f->roles[i]);
 	f->capabilities = framework_capabilities(f->info);
+	struct mz_err err;
+	constraints_free(f->constraints);
 	f->constraints = NULL;
-	if (constraints)
-		f->constraints = (Mesos__V1__Scheduler__OfferConstraints *)pb_copy(&constraints->base,
-										    &f->info_arena);
+	/* Whoever calls has let framework_info_allowed look at them. */
+	must(constraints_new(constraints, f->roles, f->n_roles, &f->m->regex_limits, &f->constraints, &err) == 0);
 	map_done(&f->suppressed);
 	for (size_t i = 0; i < n_suppressed; i++)
 		map_put(&f->suppressed, suppressed[i], f);
@@ -92,6 +93,8 @@ void framework_free(struct framework *f)
 	map_done(&f->suppressed);
 	res_free(f->used);
 	res_free(f->offered);
+	constraints_free(f->constraints);
+	free(f->refused);
 	arena_done(&f->info_arena);
 	free(f->id);
 	free(f);

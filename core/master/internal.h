@@ -40,10 +40,10 @@ void alloc_suppress(struct framework *f, char **roles, size_t n);
 void alloc_revive(struct framework *f, char **roles, size_t n);
 void alloc_request(struct framework *f, struct agent *a, const resources *wanted);
 
-/* ---- constraints.c ------------------------------------------------------------ */
-int constraints_check(const Mesos__V1__Scheduler__OfferConstraints *c, const char *const *roles, size_t n_roles,
-		      struct mz_err *err);
-bool constraints_allow(const Mesos__V1__Scheduler__OfferConstraints *c, const char *role, const struct agent *a);
+/* ---- refused.c ---------------------------------------------------------------- */
+/* The call (Call.Type) came to nothing, which its sender cannot see. */
+MZ_PRINTF(3, 4) void call_refuse(struct framework *f, int type, const char *fmt, ...);
+uint64_t call_refused(const struct framework *f, int type); /* how often */
 
 /* ---- authz.c ---------------------------------------------------------------- */
 void authz_drop(struct master *m);
@@ -188,8 +188,11 @@ void call_reconcile(struct call_ctx *c);
 void call_reconcile_operations(struct call_ctx *c);
 void call_message(struct call_ctx *c);
 void call_request(struct call_ctx *c);
-/* Answers by itself: 200 or 400. */
+/* Answers by itself: 200, 400 or 403. */
 void call_update_framework(struct call_ctx *c, const char *principal, struct http_exchange *x);
+void updates_drop(struct master *m);
+void call_inverse_offers(struct call_ctx *c);
+void call_acknowledge_operation(struct call_ctx *c);
 
 void operation_status_send(struct framework *f, Mesos__V1__OperationID *id, Mesos__V1__AgentID *agent_id,
 			   Mesos__V1__ResourceProviderID *provider_id, Mesos__V1__OperationState state,

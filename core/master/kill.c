@@ -24,7 +24,7 @@ void call_kill(struct call_ctx *c)
 		return;
 	}
 	if (kill->agent_id && !str_eq(kill->agent_id->value, t->agent->id)) {
-		log_warning(AREA, "Framework %s kills task '%s' on agent %s, but it is on %s, ignoring", f->id, id,
+		call_refuse(f, (int)c->call->type, "Task '%.80s' is not on agent '%.80s', but on %s", id,
 			    kill->agent_id->value, t->agent->id);
 		return;
 	}

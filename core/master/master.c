@@ -18,6 +18,13 @@ static void copy_lists(struct master *m, const struct master_config *c)
 		flags[i].value = copy(m, c->flags[i].value, "");
 	}
 	m->cfg.flags = flags;
+	struct master_rate_limit *limits = arena_calloc(&m->cfg_arena, sizeof(*limits) * (c->n_rate_limits + 1));
+	for (size_t i = 0; i < c->n_rate_limits; i++) {
+		limits[i] = c->rate_limits[i];
+		limits[i].principal = copy(m, c->rate_limits[i].principal, "");
+	}
+	m->cfg.rate_limits = limits;
+	m->rates = arena_calloc(&m->cfg_arena, sizeof(*m->rates) * (c->n_rate_limits + 1));
 	if (!c->roles)
 		return;
 	size_t n = 0;
@@ -61,6 +68,10 @@ static void set_config(struct master *m, const struct master_config *c)
 	DEFAULT(max_unreachable_tasks, 1000);
 	DEFAULT(max_frameworks, 100000);
 	DEFAULT(max_unregistered_links, 100000);
+	DEFAULT(framework_calls_burst, 100);
+	DEFAULT(max_constraint_pattern, 1024);
+	DEFAULT(constraint_match_limit, 10000);
+	m->regex_limits = (struct regex_limits){m->cfg.max_constraint_pattern, m->cfg.constraint_match_limit};
 }
 
 static void make_capabilities(struct master *m)
@@ -145,6 +156,7 @@ struct master *master_new(const struct master_config *c, const struct master_dep
 	list_init(&m->refused);
 	list_init(&m->accepts);
 	list_init(&m->subscribes);
+	list_init(&m->updates);
 	if (d->authorizer)
 		module_as_authorizer(d->authorizer, &m->authz);
 	alloc_host_init(m);
@@ -348,6 +360,7 @@ void master_free(struct master *m)
 	}
 	accepts_drop(m);
 	subscribes_drop(m);
+	updates_drop(m);
 	offers_drop(m);
 	map_each(&m->frameworks, e)
 		session_close(e->value, NULL);

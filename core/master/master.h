@@ -27,6 +27,13 @@ struct master_flag {
 	const char *name, *value;
 };
 
+/* Calls of all frameworks of one principal together. */
+struct master_rate_limit {
+	const char *principal;
+	double per_second; /* 0: no limit */
+	uint32_t burst;
+};
+
 /* Strings are copied. Zero and NULL mean the default in brackets. */
 struct master_config {
 	const char *id;	      /* [random UUID] */
@@ -57,6 +64,12 @@ struct master_config {
 	size_t max_unreachable_tasks;	   /* of each framework [1,000] */
 	size_t max_frameworks;		   /* known at once [100,000] */
 	size_t max_unregistered_links;	   /* links that have not registered yet [100,000] */
+	double framework_calls_per_second; /* of each framework [no limit] */
+	uint32_t framework_calls_burst;	   /* at once [100] */
+	const struct master_rate_limit *rate_limits; /* of principals, instead of the above */
+	size_t n_rate_limits;
+	size_t max_constraint_pattern;	   /* bytes of a regular expression [1,024] */
+	uint32_t constraint_match_limit;   /* steps of one match [10,000] */
 };
 
 typedef void (*master_metric_fn)(void *arg, const char *name, double value);

@@ -82,6 +82,8 @@ void call_message(struct call_ctx *c)
 	struct agent *a = agent_get(c->m, in->agent_id->value);
 	if (!a || !agent_connected(a)) {
 		c->m->metrics.invalid_framework_to_executor++;
+		call_refuse(c->f, (int)c->call->type, "Agent '%.80s' is %s", in->agent_id->value,
+			    a ? "disconnected" : "unknown");
 		return;
 	}
 	c->m->metrics.valid_framework_to_executor++;
@@ -99,8 +101,11 @@ void call_shutdown(struct call_ctx *c)
 {
 	Mesos__V1__Scheduler__Call__Shutdown *in = c->call->shutdown;
 	struct agent *a = agent_get(c->m, in->agent_id->value);
-	if (!a)
+	if (!a || !agent_connected(a)) {
+		call_refuse(c->f, (int)c->call->type, "Agent '%.80s' is %s", in->agent_id->value,
+			    a ? "disconnected" : "unknown");
 		return;
+	}
 	Mezzo__Link__ShutdownExecutor out = MEZZO__LINK__SHUTDOWN_EXECUTOR__INIT;
 	Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
 	out.framework_id = c->call->framework_id;

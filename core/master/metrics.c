@@ -226,12 +226,29 @@ static void add_framework_tasks(struct metric_list *l, const char *prefix, const
 	}
 }
 
+/* Only of the types of which a call was refused: the others are many, and 0. */
+static void add_refused(struct metric_list *l, const char *prefix, const struct framework *f, int type)
+{
+	uint64_t n = call_refused(f, type);
+	if (!n)
+		return;
+	const char *from = pb_enum_name(&mesos__v1__scheduler__call__type__descriptor, type);
+	char name[64];
+	size_t len = 0;
+	for (; from[len] && len < sizeof(name) - 1; len++)
+		name[len] = (char)tolower((unsigned char)from[len]);
+	name[len] = '\0';
+	add(l, (double)n, "%s/refused_calls/%s", prefix, name);
+}
+
 static void add_framework(struct metric_list *l, const struct framework *f)
 {
 	mz_autofree char *name = percent_encoded(f->info->name);
 	mz_autofree char *p = xasprintf("master/frameworks/%s/%s", name, f->id);
 	add(l, f->state == MASTER_FRAMEWORK_CONNECTED, "%s/subscribed", p);
 	add_enum(l, p, "calls", &mesos__v1__scheduler__call__type__descriptor, f->metrics.calls, N_CALL_TYPES);
+	for (int i = 1; i < N_CALL_TYPES; i++)
+		add_refused(l, p, f, i);
 	add_enum(l, p, "events", &mesos__v1__scheduler__event__type__descriptor, f->metrics.events, N_EVENT_TYPES);
 	add_enum(l, p, "operations", &mesos__v1__offer__operation__type__descriptor, f->metrics.operations,
 		 N_OPERATION_TYPES);

@@ -41,6 +41,9 @@
 	X(messages_unregister_framework, "messages_unregister_framework")                  \
 	X(messages_unregister_agent, "messages_unregister_slave")                          \
 	X(messages_update_agent, "messages_update_slave")                                  \
+	X(refused_calls, "refused_calls")                                                  \
+	X(throttled_calls, "throttled_calls")                                              \
+	X(constraint_limits, "offer_constraints_limit_exceeded")                           \
 	X(recovery_agent_removals, "recovery_slave_removals")                              \
 	X(agent_registrations, "slave_registrations")                                      \
 	X(agent_removals, "slave_removals")                                                \

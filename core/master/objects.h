@@ -16,7 +16,10 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "master/master.h"
+#include "master/constraints.h"
 #include "master/metrics.h"
+#include "master/rate.h"
+#include "master/regex.h"
 #include "mesos/v1/scheduler.pb-c.h"
 #include "mezzo/link.pb-c.h"
 #include "mezzo/records.pb-c.h"
@@ -115,11 +118,11 @@ struct framework {
 	mz_key key;
 	char *id;
 	enum master_framework_state state;
-	struct arena info_arena; /* info, roles, constraints */
+	struct arena info_arena; /* info, roles */
 	pb_framework_info *info; /* with id and principal */
 	const char **roles;
 	size_t n_roles;
-	Mesos__V1__Scheduler__OfferConstraints *constraints;
+	struct constraints *constraints; /* NULL: none */
 	uint32_t capabilities; /* 1 << FrameworkInfo.Capability.Type */
 	struct map suppressed; /* roles -> non-NULL */
 	double registered_time, reregistered_time, unregistered_time;
@@ -136,6 +139,8 @@ struct framework {
 	resources *used, *offered; /* allocated form */
 	struct list in_history; /* master->completed */
 	struct framework_metrics metrics;
+	struct refused_calls *refused; /* NULL: none yet */
+	struct rate rate; /* of its calls, unless its principal has one */
 };
 
 struct pending_kill {
@@ -203,7 +208,9 @@ struct master {
 	Mesos__V1__MasterInfo *info;
 	bool leading, ending;
 	struct list checks; /* questions that the authorizer has not answered */
-	struct list accepts, subscribes; /* that wait for the authorizer or the store */
+	struct list accepts, subscribes, updates; /* that wait for the authorizer or the store */
+	struct regex_limits regex_limits;
+	struct rate *rates; /* one for each of cfg.rate_limits */
 	char *leader; /* "host:port" of another one */
 	double start_time, elected_time;
 

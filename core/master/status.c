@@ -147,8 +147,14 @@ void call_acknowledge(struct call_ctx *c)
 	m->metrics.messages_ack++;
 	struct agent *a = agent_get(m, ack->agent_id->value);
 	struct task *t = map_get(&f->tasks, ack->task_id->value);
-	if (!a || !agent_connected(a) || (t && (t->agent != a || !t->has_status))) {
+	const char *why = !a ? "its agent is unknown"
+			  : !agent_connected(a) ? "its agent is disconnected"
+			  : t && t->agent != a ? "it is on another agent"
+			  : t && !t->has_status ? "it has no status yet"
+						: NULL;
+	if (why) {
 		m->metrics.invalid_acks++; /* the agent sends the update again */
+		call_refuse(f, (int)c->call->type, "Task '%.80s': %s", ack->task_id->value, why);
 		return;
 	}
 	Mezzo__Link__Acknowledge out = MEZZO__LINK__ACKNOWLEDGE__INIT;

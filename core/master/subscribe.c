@@ -82,7 +82,7 @@ int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *inf
 			return mz_fail(err, -EINVAL, "Suppressed role '%s' is not a role of the framework",
 				       suppressed[i]);
 	}
-	return constraints_check(c, roles, n, err);
+	return constraints_new(c, roles, n, &m->regex_limits, NULL, err);
 }
 
 static const char *given_id(const pb_framework_info *info)

@@ -140,7 +140,8 @@ static void test_offer_forms(void **state)
 	assert_string_equal(o->allocation_info->role, "dev");
 	assert_string_equal(o->resources[0]->allocation_info->role, "dev");
 	assert_int_equal(o->resources[0]->n_reservations, 1);
-	assert_null(strstr(s->stream->records.v[s->stream->n_seen - 1], "\"role\":\"*\""));
+	if (w->codec == CODEC_JSON)
+		assert_null(strstr(s->stream->records.v[s->stream->n_seen - 1], "\"role\":\"*\""));
 }
 
 /* ---- a framework with an offer -------------------------------------------------- */
@@ -503,7 +504,7 @@ static void test_subscribed_after_durable(void **state)
 	w->disk.stuck = false;
 	fake_disk_flush(&w->disk);
 	world_settle(w);
-	assert_non_null(strstr(s->stream->records.v[0], "SUBSCRIBED"));
+	assert_int_equal(sched_any(s)->type, EV(SUBSCRIBED));
 }
 
 static void test_update_framework(void **state)
@@ -521,7 +522,9 @@ static void test_update_framework(void **state)
 	assert_string_equal(sched_event(o.s, EV(RESCIND))->rescind->offer_id->value, o.offer);
 }
 
-#define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
+/* Each in both encodings. */
+#define T(fn) \
+	{#fn, fn, world_setup, world_teardown, NULL}, {#fn "/protobuf", fn, world_setup_protobuf, world_teardown, NULL}
 
 int main(void)
 {

@@ -16,6 +16,7 @@
 #include "mesos/v1/scheduler.pb-c.h"
 #include "mezzo/link.pb-c.h"
 #include "module/module.h"
+#include "wire/codec.h"
 
 struct world {
 	struct loop *loop;
@@ -30,12 +31,15 @@ struct world {
 	VEC(struct fake_link *) links;
 	VEC(struct fake_call *) streams;
 	bool with_authorizer;
+	enum codec codec; /* that schedulers speak; calls are always written in JSON */
+	struct master_config cfg; /* for the next world_start */
 };
 
 /* deny: user whose tasks the authorizer of the world forbids. */
 #define WORLD_DENIED_USER "eve"
 
 int world_setup(void **state);
+int world_setup_protobuf(void **state); /* schedulers speak protobuf */
 int world_setup_authorized(void **state);
 int world_teardown(void **state);
 void world_start(struct world *w);   /* elects a new master on the same disk */
@@ -57,7 +61,13 @@ struct sched {
 };
 /* info: members of framework_info, JSON without braces. NULL id: a new one. */
 struct sched *sched_subscribe(struct world *w, const char *info, const char *id);
-/* Body without framework_id; the status of the answer. */
+/* The same with more members of the SUBSCRIBE itself: ",\"suppressed_roles\":[…]". */
+struct sched *sched_subscribe_with(struct world *w, const char *info, const char *id, const char *more);
+/* POSTs a JSON call in the world's encoding. */
+struct fake_call *world_post_call(struct world *w, const char *json, const char *stream_id);
+/* Body without framework_id; the whole answer. */
+struct fake_call *sched_post(struct sched *s, const char *fmt, ...);
+/* The status of the answer. */
 int sched_call(struct sched *s, const char *fmt, ...);
 /* Next event of that type, skipping others; NULL: none. */
 Mesos__V1__Scheduler__Event *sched_event(struct sched *s, int type);
@@ -72,6 +82,8 @@ struct fagent {
 	struct fake_link *link;
 	char *id;
 };
+/* Attributes of agents that join from now on, as text; the default is rack:1-1;speed:2.5. */
+extern const char *world_attributes;
 struct fagent *agent_join(struct world *w, const char *resources, const char *id, Mezzo__Link__Register *reg);
 Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message);
 /* state, uuid byte (0: none) and latest state (-1: the same). */

@@ -129,6 +129,7 @@ static void refuse_offers(struct call_ctx *c, const char *why)
 	Mesos__V1__Scheduler__Call__Accept *accept = c->call->accept;
 	mz_autofree char *message = xasprintf("Offers are not valid: %s", why);
 	const char *agent_id = NULL;
+	call_refuse(c->f, (int)c->call->type, "%s", message);
 	for (size_t i = 0; i < accept->n_offer_ids; i++) {
 		struct offer *o = offer_get(c->m, accept->offer_ids[i]->value);
 		if (o && o->framework == c->f) {

@@ -34,6 +34,7 @@ void api_health(const struct api_request *q);
 void api_version(const struct api_request *q);
 void api_flags(const struct api_request *q);
 void api_metrics(const struct api_request *q);
+void api_constraints_debug(const struct api_request *q);
 
 /* operator_json.c */
 void operator_json(const Mesos__V1__Master__Response *r, struct buf *out);
@@ -43,6 +44,7 @@ void show_task(struct jsonw *w, const struct task *t);
 void show_framework_head(struct jsonw *w, const struct framework *f);
 void show_framework(struct jsonw *w, const struct framework *f, const char *principal);
 void show_agent_head(struct jsonw *w, const struct agent *a);
+void show_refused(struct jsonw *w, const struct framework *f); /* ../refused.c */
 void show_flags(struct jsonw *w, struct master *m);
 bool may_see_task(const struct framework *f, const struct task *t, const char *principal);
 bool may_see_executor(const struct framework *f, const struct executor *e, const char *principal);

@@ -179,7 +179,7 @@ static Mesos__V1__Master__Response__GetFrameworks__Framework *show_framework_mes
 	x->offers = (Mesos__V1__Offer **)pb_array(a, n + 1);
 	list_each(&f->offers, struct offer, in_framework, o)
 		x->offers[x->n_offers++] = offer_show(o, a);
-	x->offer_constraints = f->constraints ? f->constraints
+	x->offer_constraints = f->constraints ? (Mesos__V1__Scheduler__OfferConstraints *)constraints_message(f->constraints)
 					      : PB_NEW(a, Mesos__V1__Scheduler__OfferConstraints,
 						       mesos__v1__scheduler__offer_constraints);
 	return x;

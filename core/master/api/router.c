@@ -13,6 +13,8 @@ static const struct endpoint {
 	{"tasks", api_tasks, true},	      {"roles", api_roles, true},
 	{"health", api_health, false},	      {"version", api_version, false},
 	{"flags", api_flags, false},	      {"metrics/snapshot", api_metrics, false},
+	{"allocator/offer_constraints_debug", api_constraints_debug, true},
+	{"allocator(1)/offer_constraints_debug", api_constraints_debug, true},
 };
 
 struct route {

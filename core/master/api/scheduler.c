@@ -28,20 +28,6 @@ PAYLOAD(message)
 PAYLOAD(request)
 PAYLOAD(update_framework)
 
-/* Inverse offers are never made: the ids are those of ended ones, which are
- * ignored as unknown offers are. */
-static void call_inverse_offers(struct call_ctx *c)
-{
-	(void)c;
-}
-
-/* No operation status is ever sent that could be acknowledged. */
-static void call_acknowledge_operation(struct call_ctx *c)
-{
-	c->m->metrics.messages_operation_ack++;
-	c->m->metrics.invalid_operation_acks++;
-}
-
 static const struct call_type {
 	Mesos__V1__Scheduler__Call__Type type;
 	const char *member; /* that must be set; NULL: none */
@@ -136,6 +122,38 @@ static struct framework *session_of(struct master *m, const pb_call *c, const st
 	return NULL;
 }
 
+/* ---- how often ------------------------------------------------------------------------ */
+
+/* A listed principal has one bucket for all of its frameworks; every other
+ * framework has its own. */
+static bool take_from_bucket(struct framework *f, int64_t *ret_wait_ns)
+{
+	struct master *m = f->m;
+	int64_t now = loop_now(m->loop);
+	for (size_t i = 0; f->info->principal && i < m->cfg.n_rate_limits; i++) {
+		const struct master_rate_limit *l = &m->cfg.rate_limits[i];
+		if (str_eq(l->principal, f->info->principal))
+			return rate_take(&m->rates[i], l->per_second, l->burst, now, ret_wait_ns);
+	}
+	return rate_take(&f->rate, m->cfg.framework_calls_per_second, m->cfg.framework_calls_burst, now, ret_wait_ns);
+}
+
+/* Answered, if it is over the rate: it may be tried again after that many seconds. */
+static bool over_rate(struct framework *f, const pb_call *c, struct http_exchange *x)
+{
+	static const char text[] = "The framework sends more calls than it may";
+	int64_t wait = 0;
+	char secs[24];
+	if (take_from_bucket(f, &wait))
+		return false;
+	call_refuse(f, (int)c->type, "%s", text);
+	f->m->metrics.throttled_calls++;
+	snprintf(secs, sizeof(secs), "%lld", (long long)((wait + NS_PER_SEC - 1) / NS_PER_SEC));
+	struct http_header headers[] = {{"Content-Type", "text/plain"}, {"Retry-After", secs}};
+	http_reply_headers(x, 429, headers, MZ_N(headers), text, strlen(text));
+	return true;
+}
+
 static void subscribe(struct master *m, pb_call *c, struct arena *arena, enum codec accept,
 		      const struct http_request *r, struct http_exchange *x)
 {
@@ -150,7 +168,7 @@ static void carry_out(struct master *m, pb_call *call, const struct call_type *t
 		      const struct http_request *r, struct http_exchange *x)
 {
 	struct framework *f = session_of(m, call, r, x);
-	if (!f)
+	if (!f || over_rate(f, call, x))
 		return;
 	struct call_ctx c = {m, f, call, arena};
 	f->metrics.calls[call->type]++;

@@ -239,11 +239,12 @@ void show_framework(struct jsonw *w, const struct framework *f, const char *prin
 	}
 	jsonw_key(w, "offer_constraints");
 	if (f->constraints) {
-		jsonw_message(w, &f->constraints->base);
+		jsonw_message(w, &constraints_message(f->constraints)->base);
 	} else {
 		jsonw_object(w);
 		jsonw_end(w);
 	}
+	show_refused(w, f);
 	jsonw_end(w);
 }
 
