@@ -112,7 +112,8 @@ static const char *or_null(const char *s)
 
 static int run_as(struct kill *k, const json_t *f, int64_t timeout_ns, struct mz_err *err)
 {
-	static const struct mzf_callbacks cb = {.on_subscribed = on_subscribed,
+	static const struct mzf_callbacks cb = {.size = sizeof(cb),
+						.on_subscribed = on_subscribed,
 						.on_update = on_update,
 						.on_refused = on_refused,
 						.on_error = on_error};
@@ -121,6 +122,7 @@ static int run_as(struct kill *k, const json_t *f, int64_t timeout_ns, struct mz
 	struct mzf_options o = {
 		.size = sizeof(o),
 		.manual_ack = true,
+		.manual_reconcile = true,
 		.suppressed = true,
 		.checkpoint = json_is_true(json_object_get(f, "checkpoint")),
 		.master = cli_master(k->c),
@@ -143,8 +145,7 @@ static int run_as(struct kill *k, const json_t *f, int64_t timeout_ns, struct mz
 	rc = loop_event_new(1, &k->loop, err);
 	if (rc < 0)
 		return rc;
-	o.loop = k->loop;
-	rc = mzf_framework_new(&o, &cb, k, &k->fw, err);
+	rc = mzf_framework_new_on(k->loop, &o, &cb, k, &k->fw, err);
 	if (rc == 0) {
 		k->timer = loop_timer(k->loop, timeout_ns, on_timeout, k);
 		mzf_start(k->fw);

@@ -204,11 +204,6 @@ static void on_subscribed(void *arg, const char *framework_id)
 		say(r, "connected again to master %s", mzf_master(r->fw));
 	r->subscribed = true;
 	r->told_lost = false;
-	for (size_t i = 0; i < r->n; i++) {
-		const char *id = r->v[i].id, *agent = r->v[i].agent_id;
-		if (r->v[i].launched && !r->v[i].ended)
-			(void)mzf_reconcile(r->fw, &id, &agent, 1);
-	}
 	if (r->killing)
 		kill_all(r);
 	check_end(r);
@@ -443,6 +438,7 @@ static void run_done(struct run *r)
 static int start(struct run *r, const char *master, struct mz_err *err)
 {
 	static const struct mzf_callbacks cb = {
+		.size = sizeof(cb),
 		.on_subscribed = on_subscribed,
 		.on_disconnected = on_disconnected,
 		.on_offers = on_offers,
@@ -465,8 +461,7 @@ static int start(struct run *r, const char *master, struct mz_err *err)
 	if (rc < 0)
 		return rc;
 	make_instances(r);
-	o.loop = r->loop;
-	rc = mzf_framework_new(&o, &cb, r, &r->fw, err);
+	rc = mzf_framework_new_on(r->loop, &o, &cb, r, &r->fw, err);
 	if (rc == 0)
 		rc = loop_event_signal(r->loop, SIGINT, on_signal, r);
 	if (rc == 0)

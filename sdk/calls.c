@@ -20,6 +20,18 @@ pb_call *mzf_call_new(struct mzf_framework *f, struct arena *a, Mesos__V1__Sched
 	return c;
 }
 
+/* Those of its roles that want no offers for now. */
+static char **suppressed_roles(struct mzf_framework *f, struct arena *a, size_t *ret_n)
+{
+	char **v = (char **)pb_array(a, f->info->n_roles);
+
+	*ret_n = 0;
+	for (size_t i = 0; i < f->info->n_roles; i++)
+		if (map_has(&f->suppressed, f->info->roles[i]))
+			v[(*ret_n)++] = f->info->roles[i];
+	return v;
+}
+
 void mzf_subscribe_body(struct mzf_framework *f, struct buf *out)
 {
 	mz_autoarena struct arena a = {0};
@@ -28,10 +40,7 @@ void mzf_subscribe_body(struct mzf_framework *f, struct buf *out)
 	c->subscribe = PB_NEW(&a, Mesos__V1__Scheduler__Call__Subscribe, mesos__v1__scheduler__call__subscribe);
 	f->info->id = c->framework_id;
 	c->subscribe->framework_info = f->info;
-	if (f->suppressed) {
-		c->subscribe->suppressed_roles = f->info->roles;
-		c->subscribe->n_suppressed_roles = f->info->n_roles;
-	}
+	c->subscribe->suppressed_roles = suppressed_roles(f, &a, &c->subscribe->n_suppressed_roles);
 	pb_encode(&c->base, out);
 	f->info->id = NULL; /* it lived in this arena */
 }
@@ -136,9 +145,10 @@ static void on_answer(void *arg, const struct http_response *r)
 
 int mzf_call_send(struct mzf_framework *f, pb_call *c)
 {
-	const struct http_header headers[] = {{"Content-Type", "application/x-protobuf"},
-					      {"Accept", "application/x-protobuf"},
-					      {"Mesos-Stream-Id", f->stream_id ? f->stream_id : ""}};
+	const struct http_header headers[MAX_HEADERS] = {{"Content-Type", "application/x-protobuf"},
+							 {"Accept", "application/x-protobuf"},
+							 {"Mesos-Stream-Id", f->stream_id ? f->stream_id : ""},
+							 {"Authorization", f->authorization}};
 	mz_autobuf struct buf body = {0};
 	struct mzf_call *call;
 
@@ -149,14 +159,15 @@ int mzf_call_send(struct mzf_framework *f, pb_call *c)
 	call->f = f;
 	call->name = pb_enum_name(&mesos__v1__scheduler__call__type__descriptor, (int)c->type);
 	list_append(&f->calls, &call->node);
-	http_client_call(f->client, "POST", "/api/v1/scheduler", headers, MZ_N(headers), body.data, body.len,
+	http_client_call(f->client, "POST", "/api/v1/scheduler", headers, f->authorization ? 4 : 3, body.data, body.len,
 			 CALL_TIMEOUT_NS, on_answer, call);
+	mzf_kick(f);
 	return 0;
 }
 
 /* ---- the calls ------------------------------------------------------------- */
 
-int mzf_kill(struct mzf_framework *f, const char *task_id, const char *agent_id)
+static int send_kill(struct mzf_framework *f, const char *task_id, const char *agent_id, double grace_secs)
 {
 	mz_autoarena struct arena a = {0};
 	pb_call *c = mzf_call_new(f, &a, CALL_TYPE(KILL));
@@ -165,7 +176,25 @@ int mzf_kill(struct mzf_framework *f, const char *task_id, const char *agent_id)
 	c->kill->task_id = MZF_ID(&a, TaskID, task_id, task_id);
 	if (agent_id)
 		c->kill->agent_id = MZF_ID(&a, AgentID, agent_id, agent_id);
+	if (grace_secs >= 0) {
+		Mesos__V1__DurationInfo *d = PB_NEW(&a, Mesos__V1__DurationInfo, mesos__v1__duration_info);
+		d->nanoseconds = (int64_t)(grace_secs * 1e9);
+		c->kill->kill_policy = PB_NEW(&a, Mesos__V1__KillPolicy, mesos__v1__kill_policy);
+		c->kill->kill_policy->grace_period = d;
+	}
 	return mzf_call_send(f, c);
+}
+
+int mzf_kill(struct mzf_framework *f, const char *task_id, const char *agent_id)
+{
+	return send_kill(f, task_id, agent_id, -1);
+}
+
+int mzf_kill_within(struct mzf_framework *f, const char *task_id, const char *agent_id, double grace_secs)
+{
+	if (!(grace_secs >= 0) || grace_secs > 1e9)
+		return -EINVAL;
+	return send_kill(f, task_id, agent_id, grace_secs);
 }
 
 int mzf_acknowledge(struct mzf_framework *f, const struct mzf_status *s)
@@ -202,24 +231,96 @@ int mzf_reconcile(struct mzf_framework *f, const char *const *task_ids, const ch
 	return mzf_call_send(f, c);
 }
 
-int mzf_revive(struct mzf_framework *f)
+static int send_revive(struct mzf_framework *f, const char *const *roles, size_t n)
 {
 	mz_autoarena struct arena a = {0};
 	pb_call *c = mzf_call_new(f, &a, CALL_TYPE(REVIVE));
 
-	f->suppressed = false;
 	c->revive = PB_NEW(&a, Mesos__V1__Scheduler__Call__Revive, mesos__v1__scheduler__call__revive);
+	c->revive->roles = (char **)roles;
+	c->revive->n_roles = n;
 	return mzf_call_send(f, c);
 }
 
-int mzf_suppress(struct mzf_framework *f)
+static int send_suppress(struct mzf_framework *f, const char *const *roles, size_t n)
 {
 	mz_autoarena struct arena a = {0};
 	pb_call *c = mzf_call_new(f, &a, CALL_TYPE(SUPPRESS));
 
-	f->suppressed = true;
 	c->suppress = PB_NEW(&a, Mesos__V1__Scheduler__Call__Suppress, mesos__v1__scheduler__call__suppress);
+	c->suppress->roles = (char **)roles;
+	c->suppress->n_roles = n;
 	return mzf_call_send(f, c);
+}
+
+static void set_suppressed(struct mzf_framework *f, const char *const *roles, size_t n, bool on)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (on)
+			map_put(&f->suppressed, roles[i], f);
+		else
+			map_del(&f->suppressed, roles[i]);
+	}
+}
+
+int mzf_revive(struct mzf_framework *f)
+{
+	set_suppressed(f, (const char *const *)f->info->roles, f->info->n_roles, false);
+	return send_revive(f, NULL, 0);
+}
+
+int mzf_suppress(struct mzf_framework *f)
+{
+	set_suppressed(f, (const char *const *)f->info->roles, f->info->n_roles, true);
+	return send_suppress(f, NULL, 0);
+}
+
+int mzf_revive_roles(struct mzf_framework *f, const char *const *roles, size_t n)
+{
+	set_suppressed(f, roles, n, false);
+	return n ? send_revive(f, roles, n) : 0;
+}
+
+int mzf_suppress_roles(struct mzf_framework *f, const char *const *roles, size_t n)
+{
+	set_suppressed(f, roles, n, true);
+	return n ? send_suppress(f, roles, n) : 0;
+}
+
+int mzf_shutdown_executor(struct mzf_framework *f, const char *agent_id, const char *executor_id)
+{
+	mz_autoarena struct arena a = {0};
+	pb_call *c = mzf_call_new(f, &a, CALL_TYPE(SHUTDOWN));
+
+	c->shutdown = PB_NEW(&a, Mesos__V1__Scheduler__Call__Shutdown, mesos__v1__scheduler__call__shutdown);
+	c->shutdown->agent_id = MZF_ID(&a, AgentID, agent_id, agent_id);
+	c->shutdown->executor_id = MZF_ID(&a, ExecutorID, executor_id, executor_id);
+	return mzf_call_send(f, c);
+}
+
+int mzf_update_framework(struct mzf_framework *f, const struct mzf_options *o, struct mz_err *err)
+{
+	typedef Mesos__V1__Scheduler__Call__UpdateFramework pb_update;
+	struct arena fresh = {0};
+	Mesos__V1__FrameworkInfo *info;
+	int rc = mzf_info_make(o, &fresh, &info, err);
+
+	if (rc < 0) {
+		arena_done(&fresh);
+		return rc;
+	}
+	arena_done(&f->info_arena);
+	f->info_arena = fresh;
+	f->info = info;
+	mz_autoarena struct arena a = {0};
+	pb_call *c = mzf_call_new(f, &a, CALL_TYPE(UPDATE_FRAMEWORK));
+	c->update_framework = PB_NEW(&a, pb_update, mesos__v1__scheduler__call__update_framework);
+	c->update_framework->framework_info = f->info;
+	c->update_framework->suppressed_roles = suppressed_roles(f, &a, &c->update_framework->n_suppressed_roles);
+	f->info->id = c->framework_id;
+	rc = mzf_call_send(f, c);
+	f->info->id = NULL; /* it lived in this arena */
+	return rc < 0 ? mz_fail(err, rc, "Not subscribed: it counts from the next subscription on") : 0;
 }
 
 int mzf_message(struct mzf_framework *f, const char *agent_id, const char *executor_id, struct mz_bytes data)
@@ -248,6 +349,7 @@ int mzf_teardown(struct mzf_framework *f, void (*fn)(void *arg, const char *why)
 	f->state = MZF_ENDING;
 	/* Silence is now the call's own time limit. */
 	loop_timer_cancel(f->loop, MZ_MOVE(f->timer));
+	mzf_reconcile_stop(f);
 	mzf_offers_rescind(f, false);
 	return 0;
 }
@@ -259,4 +361,5 @@ void mzf_flush(struct mzf_framework *f, void (*fn)(void *arg, const char *why), 
 	f->flush_arg = arg;
 	if (list_empty(&f->calls))
 		f->flush_timer = loop_timer(f->loop, 0, on_flush_empty, f);
+	mzf_kick(f);
 }

@@ -23,6 +23,7 @@ void mzf_disconnect(struct mzf_framework *f)
 {
 	loop_timer_cancel(f->loop, MZ_MOVE(f->timer));
 	loop_timer_cancel(f->loop, MZ_MOVE(f->lost_timer));
+	mzf_reconcile_stop(f);
 	if (f->lookup)
 		MZ_MOVE(f->lookup)->f = NULL;
 	if (f->stream)
@@ -194,14 +195,15 @@ static void on_connect_timeout(void *arg)
 
 static void open_stream(struct mzf_framework *f)
 {
-	static const struct http_header headers[] = {{"Content-Type", "application/x-protobuf"},
-						     {"Accept", "application/x-protobuf"}};
+	const struct http_header headers[MAX_HEADERS] = {{"Content-Type", "application/x-protobuf"},
+							 {"Accept", "application/x-protobuf"},
+							 {"Authorization", f->authorization}};
 	mz_autobuf struct buf body = {0};
 
 	mzf_subscribe_body(f, &body);
 	f->state = MZF_CONNECTING;
 	f->stream = http_client_stream_open(f->loop, f->ip, f->port, "POST", "/api/v1/scheduler", headers,
-					    MZ_N(headers), body.data, body.len, &stream_cb, f);
+					    f->authorization ? 3 : 2, body.data, body.len, &stream_cb, f);
 }
 
 /* ---- names ----------------------------------------------------------------- */

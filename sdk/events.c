@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "sdk/impl.h"
 
 /* Shorter than a second is for tests; longer than a day would overflow soon. */
@@ -18,12 +19,21 @@ static int64_t heartbeat_of(const Mesos__V1__Scheduler__Event__Subscribed *s)
 	return MZ_MAX((int64_t)(secs * 1e9), NS_PER_MS);
 }
 
-static void on_subscribed(struct mzf_framework *f, const Mesos__V1__Scheduler__Event__Subscribed *s)
+static int on_subscribed(struct mzf_framework *f, const Mesos__V1__Scheduler__Event__Subscribed *s)
 {
+	bool known = str_eq(f->id, s->framework_id->value);
+
 	xset(&f->id, s->framework_id->value);
+	/* A framework that would forget its id could never come back to its tasks. */
+	if (!known && f->cb.on_framework_id && f->cb.on_framework_id(f->arg, f->id) < 0) {
+		xset(&f->fatal, "The framework id could not be stored");
+		return -ECONNABORTED;
+	}
 	mzf_subscribed(f, heartbeat_of(s));
+	mzf_reconcile_start(f, known);
 	if (f->cb.on_subscribed)
 		f->cb.on_subscribed(f->arg, f->id);
+	return 0;
 }
 
 static void on_offers(struct mzf_framework *f, const Mesos__V1__Scheduler__Event__Offers *e)
@@ -38,27 +48,16 @@ static void on_offers(struct mzf_framework *f, const Mesos__V1__Scheduler__Event
 				f->cb.on_refused(f->arg, "OFFERS", 0, err.msg);
 			continue;
 		}
-		if (map_has(&f->offers, o->id)) {
+		if (map_has(&f->offers, mzf_offer_id(o))) {
 			mzf_offer_free(o);
 			continue;
 		}
-		map_put(&f->offers, o->id, o);
+		map_put(&f->offers, mzf_offer_id(o), o);
 		vec_push(&fresh, o);
 	}
 	if (fresh.n && f->cb.on_offers)
 		f->cb.on_offers(f->arg, fresh.v, fresh.n);
 	vec_done(&fresh);
-}
-
-static void on_rescind(struct mzf_framework *f, const Mesos__V1__Scheduler__Event__Rescind *e)
-{
-	struct mzf_offer *o = map_del(&f->offers, e->offer_id->value);
-
-	if (!o)
-		return;
-	if (f->cb.on_rescind)
-		f->cb.on_rescind(f->arg, o);
-	mzf_offer_free(o);
 }
 
 static void on_update(struct mzf_framework *f, const Mesos__V1__TaskStatus *t)
@@ -70,6 +69,7 @@ static void on_update(struct mzf_framework *f, const Mesos__V1__TaskStatus *t)
 		.agent_id = t->agent_id ? t->agent_id->value : NULL,
 		.executor_id = t->executor_id ? t->executor_id->value : NULL,
 		.timestamp = t->timestamp,
+		.healthy = t->has_healthy ? !!t->healthy : -1,
 	};
 
 	if (t->has_reason)
@@ -82,6 +82,9 @@ static void on_update(struct mzf_framework *f, const Mesos__V1__TaskStatus *t)
 		s.data = (struct mz_bytes){t->data.data, t->data.len};
 	if (t->has_uuid)
 		s.uuid = (struct mz_bytes){t->uuid.data, t->uuid.len};
+	mzf_reconcile_answered(f, s.task_id, s.agent_id);
+	if (mzf_task_state_is_terminal(s.state))
+		mzf_untrack_task(f, s.task_id);
 	if (f->cb.on_update)
 		f->cb.on_update(f->arg, &s);
 	/* If the connection is lost by now, the agent says it again later. */
@@ -98,10 +101,8 @@ static void on_failure(struct mzf_framework *f, const Mesos__V1__Scheduler__Even
 
 static int dispatch(struct mzf_framework *f, const pb_event *e)
 {
-	if (e->subscribed && f->state == MZF_CONNECTING) {
-		on_subscribed(f, e->subscribed);
-		return 0;
-	}
+	if (e->subscribed && f->state == MZF_CONNECTING)
+		return on_subscribed(f, e->subscribed);
 	if (e->error) {
 		xset(&f->fatal, e->error->message);
 		return -ECONNABORTED;
@@ -111,7 +112,7 @@ static int dispatch(struct mzf_framework *f, const pb_event *e)
 	if (e->offers)
 		on_offers(f, e->offers);
 	else if (e->rescind)
-		on_rescind(f, e->rescind);
+		mzf_offer_rescinded(f, e->rescind->offer_id->value);
 	else if (e->update)
 		on_update(f, e->update->status);
 	else if (e->failure)

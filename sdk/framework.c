@@ -3,10 +3,7 @@
  * and offers.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <math.h>
-#include <pwd.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -15,7 +12,7 @@
 #include "model/model.h"
 #include "sdk/impl.h"
 
-enum { DEFAULT_PORT = 5050, MAX_MASTERS = 64, MAX_ROLES = 1024 };
+enum { DEFAULT_PORT = 5050, MAX_MASTERS = 64 };
 
 const char *mzf_task_state_name(int state)
 {
@@ -40,82 +37,6 @@ bool mzf_task_state_is_terminal(int state)
 	}
 }
 
-static const char *this_user(struct arena *a)
-{
-	struct passwd *pw = getpwuid(geteuid());
-	return arena_strdup(a, pw ? pw->pw_name : "root");
-}
-
-static char *dup_or_null(struct arena *a, const char *s)
-{
-	return s ? arena_strdup(a, s) : NULL;
-}
-
-static int set_roles(Mesos__V1__FrameworkInfo *info, struct arena *a, const struct mzf_options *o, struct mz_err *err)
-{
-	static const char *const any[] = {"*"};
-	const char *const *roles = o->n_roles ? o->roles : any;
-	size_t n = o->n_roles ? o->n_roles : 1;
-
-	if (n > MAX_ROLES)
-		return mz_fail(err, -EINVAL, "More than %d roles", MAX_ROLES);
-	info->roles = (char **)pb_array(a, n);
-	for (size_t i = 0; i < n; i++) {
-		int rc = role_check(roles[i], err);
-		if (rc < 0)
-			return rc;
-		for (size_t j = 0; j < i; j++)
-			if (str_eq(roles[i], roles[j]))
-				return mz_fail(err, -EINVAL, "Role '%s' is given twice", roles[i]);
-		info->roles[i] = arena_strdup(a, roles[i]);
-	}
-	info->n_roles = n;
-	return 0;
-}
-
-static void set_capabilities(Mesos__V1__FrameworkInfo *info, struct arena *a, uint32_t caps)
-{
-	typedef Mesos__V1__FrameworkInfo__Capability pb_cap;
-
-	caps = (caps ? caps : (uint32_t)MZF_CAP_DEFAULT) | MZF_CAP_MULTI_ROLE;
-	info->capabilities = (pb_cap **)pb_array(a, 32);
-	for (unsigned bit = 1; bit < 32; bit++) {
-		if (!(caps & 1u << bit))
-			continue;
-		pb_cap *c = PB_NEW(a, pb_cap, mesos__v1__framework_info__capability);
-		c->has_type = 1;
-		c->type = (Mesos__V1__FrameworkInfo__Capability__Type)bit;
-		info->capabilities[info->n_capabilities++] = c;
-	}
-}
-
-static int make_info(struct mzf_framework *f, const struct mzf_options *o, struct mz_err *err)
-{
-	struct arena *a = &f->info_arena;
-	Mesos__V1__FrameworkInfo *info = PB_NEW(a, Mesos__V1__FrameworkInfo, mesos__v1__framework_info);
-
-	if (!isfinite(o->failover_timeout_secs) || o->failover_timeout_secs < 0)
-		return mz_fail(err, -EINVAL, "The failover timeout is negative or not finite");
-	if (o->framework_id) {
-		int rc = id_check("framework id", o->framework_id, err);
-		if (rc < 0)
-			return rc;
-		f->id = xstrdup(o->framework_id);
-	}
-	info->user = o->user ? arena_strdup(a, o->user) : (char *)this_user(a);
-	info->name = arena_strdup(a, o->name ? o->name : "framework");
-	info->has_failover_timeout = 1;
-	info->failover_timeout = o->failover_timeout_secs;
-	info->has_checkpoint = 1;
-	info->checkpoint = o->checkpoint;
-	info->principal = dup_or_null(a, o->principal);
-	info->hostname = dup_or_null(a, o->hostname);
-	info->webui_url = dup_or_null(a, o->webui_url);
-	set_capabilities(info, a, o->capabilities);
-	f->info = info;
-	return set_roles(info, a, o, err);
-}
-
 static int set_masters(struct mzf_framework *f, const char *text, struct mz_err *err)
 {
 	mz_autofree char *copy = xstrdup(text ? text : "");
@@ -138,28 +59,66 @@ static int64_t ms_or(int ms, int default_ms)
 	return (ms > 0 ? ms : default_ms) * NS_PER_MS;
 }
 
-int mzf_framework_new(const struct mzf_options *o, const struct mzf_callbacks *cb, void *arg,
-		      struct mzf_framework **ret, struct mz_err *err)
+static void set_credentials(struct mzf_framework *f, const struct mzf_options *o)
+{
+	mz_autobuf struct buf value = {0};
+	mz_autofree char *pair = NULL;
+
+	if (!o->principal || !o->secret)
+		return;
+	pair = xasprintf("%s:%s", o->principal, o->secret);
+	buf_adds(&value, "Basic ");
+	base64_add(&value, pair, strlen(pair));
+	f->authorization = xstrdup(buf_str(&value));
+}
+
+static int set_id(struct mzf_framework *f, const char *id, struct mz_err *err)
+{
+	int rc = id ? id_check("framework id", id, err) : 0;
+
+	if (rc == 0)
+		f->id = xstrdup(id);
+	return rc;
+}
+
+static int set_options(struct mzf_framework *f, const struct mzf_options *o, struct mz_err *err)
+{
+	double rounds = o->reconcile_secs > 0 ? o->reconcile_secs : 600;
+	int rc;
+
+	f->manual_ack = o->manual_ack;
+	f->manual_reconcile = o->manual_reconcile;
+	f->reconcile_ns = (int64_t)(MZ_MIN(rounds, 1e9) * 1e9);
+	f->backoff_min_ns = ms_or(o->backoff_min_ms, 100);
+	f->backoff_max_ns = MZ_MAX(ms_or(o->backoff_max_ms, 15000), f->backoff_min_ns);
+	f->connect_timeout_ns = ms_or(o->connect_timeout_ms, 15000);
+	f->backoff_ns = f->backoff_min_ns;
+	set_credentials(f, o);
+	rc = set_masters(f, o->master, err);
+	if (rc == 0)
+		rc = set_id(f, o->framework_id, err);
+	if (rc == 0)
+		rc = mzf_info_make(o, &f->info_arena, &f->info, err);
+	for (size_t i = 0; rc == 0 && o->suppressed && i < f->info->n_roles; i++)
+		map_put(&f->suppressed, f->info->roles[i], f);
+	return rc;
+}
+
+int mzf_framework_new_on(struct loop *l, const struct mzf_options *o, const struct mzf_callbacks *cb, void *arg,
+			 struct mzf_framework **ret, struct mz_err *err)
 {
 	struct mzf_options full = {0};
 	struct mzf_framework *f = xnew(struct mzf_framework);
 	int rc;
 
 	memcpy(&full, o, MZ_MIN(sizeof(full), o->size));
-	f->cb = *cb;
+	full.size = sizeof(full);
+	memcpy(&f->cb, cb, MZ_MIN(sizeof(f->cb), cb->size));
 	f->arg = arg;
-	f->manual_ack = full.manual_ack;
-	f->suppressed = full.suppressed;
-	f->backoff_min_ns = ms_or(full.backoff_min_ms, 100);
-	f->backoff_max_ns = MZ_MAX(ms_or(full.backoff_max_ms, 15000), f->backoff_min_ns);
-	f->connect_timeout_ns = ms_or(full.connect_timeout_ms, 15000);
-	f->backoff_ns = f->backoff_min_ns;
+	f->loop = l;
 	f->reader.max_record = MAX_RECORD_BYTES;
 	list_init(&f->calls);
-	rc = set_masters(f, full.master, err);
-	if (rc == 0)
-		rc = make_info(f, &full, err);
-	f->loop = full.loop;
+	rc = set_options(f, &full, err);
 	if (rc == 0 && !f->loop) {
 		rc = loop_event_new(1, &f->loop, err);
 		f->own_loop = rc == 0;
@@ -170,6 +129,12 @@ int mzf_framework_new(const struct mzf_options *o, const struct mzf_callbacks *c
 	}
 	*ret = f;
 	return 0;
+}
+
+int mzf_framework_new(const struct mzf_options *o, const struct mzf_callbacks *cb, void *arg,
+		      struct mzf_framework **ret, struct mz_err *err)
+{
+	return mzf_framework_new_on(NULL, o, cb, arg, ret, err);
 }
 
 void mzf_framework_free(struct mzf_framework *f)
@@ -190,6 +155,8 @@ void mzf_framework_free(struct mzf_framework *f)
 		address_done(&f->masters.v[i]);
 	vec_done(&f->masters);
 	map_done(&f->offers);
+	map_done(&f->suppressed);
+	mzf_tracked_done(f);
 	address_done(&f->leader);
 	arena_done(&f->info_arena);
 	free(f->target);
@@ -197,6 +164,7 @@ void mzf_framework_free(struct mzf_framework *f)
 	free(f->fatal);
 	free(f->lost_why);
 	free(f->stream_id);
+	free(f->authorization);
 	free(f);
 }
 
@@ -204,6 +172,7 @@ void mzf_start(struct mzf_framework *f)
 {
 	if (f->state == MZF_IDLE)
 		mzf_connect(f);
+	mzf_kick(f);
 }
 
 void mzf_run(struct mzf_framework *f)
@@ -216,6 +185,36 @@ void mzf_stop(struct mzf_framework *f)
 {
 	must(f->own_loop);
 	loop_event_stop(f->loop);
+}
+
+void mzf_poll(struct mzf_framework *f, int timeout_ms)
+{
+	must(f->own_loop);
+	loop_event_turn(f->loop, MZ_MAX(timeout_ms, 0) * NS_PER_MS);
+	mzf_kick(f);
+}
+
+int mzf_fd(struct mzf_framework *f)
+{
+	must(f->own_loop);
+	return loop_event_fd(f->loop);
+}
+
+void mzf_dispatch(struct mzf_framework *f)
+{
+	must(f->own_loop);
+	loop_event_dispatch(f->loop);
+}
+
+void mzf_post(struct mzf_framework *f, void (*fn)(void *arg), void *arg)
+{
+	loop_post_from(f->loop, fn, arg);
+}
+
+void mzf_kick(struct mzf_framework *f)
+{
+	if (f->own_loop)
+		loop_event_kick(f->loop);
 }
 
 bool mzf_is_subscribed(const struct mzf_framework *f)

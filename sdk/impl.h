@@ -59,7 +59,9 @@ struct mzf_framework {
 	/* as given */
 	Mesos__V1__FrameworkInfo *info;
 	struct arena info_arena;
-	bool manual_ack, suppressed;
+	bool manual_ack, manual_reconcile;
+	struct map suppressed; /* roles */
+	char *authorization; /* the header's value; NULL: none */
 	int64_t backoff_min_ns, backoff_max_ns, connect_timeout_ns;
 	VEC(struct address) masters;
 	size_t next_master;
@@ -89,19 +91,37 @@ struct mzf_framework {
 	void *flush_arg;
 	struct loop_timer *flush_timer;
 
-	struct map offers; /* id -> struct mzf_offer */
+	struct map offers; /* id -> struct mzf_offer; joined ones under several */
+
+	struct map tracked; /* task id -> struct tracked, reconcile.c */
+	struct loop_timer *ask_timer;
+	int64_t ask_pause_ns, reconcile_ns; /* ask_pause_ns 0: between two rounds */
+};
+
+/* Tasks that are launched together on one executor. */
+struct mzf_group {
+	Mesos__V1__ExecutorInfo *executor;
+	Mesos__V1__TaskInfo **tasks;
+	size_t n;
 };
 
 struct mzf_offer {
 	struct mzf_framework *f;
-	char *id, *agent_id, *hostname, *ip, *role;
+	VEC(char *) ids; /* the first is its own, the others were joined */
+	char *agent_id, *hostname, *ip, *role;
 	int port;
 	resources left;
 	struct map executors; /* ids of those that run there, or will with this offer */
 	struct buf text;
 	struct arena arena; /* of the tasks */
 	VEC(Mesos__V1__TaskInfo *) tasks;
+	VEC(struct mzf_group) groups;
 };
+
+/* info.c: what describes the framework, as the options say. */
+int mzf_info_make(const struct mzf_options *o, struct arena *a, Mesos__V1__FrameworkInfo **ret, struct mz_err *err);
+/* Room for the headers of a request: the fixed ones, and the credentials. */
+enum { MAX_HEADERS = 4 };
 
 /* connect.c */
 void mzf_connect(struct mzf_framework *f);
@@ -125,6 +145,19 @@ void mzf_calls_drop(struct mzf_framework *f, const char *why);
 struct mzf_offer *mzf_offer_new(struct mzf_framework *f, const Mesos__V1__Offer *pb, struct mz_err *err);
 void mzf_offer_free(struct mzf_offer *o);
 void mzf_offers_rescind(struct mzf_framework *f, bool tell);
+void mzf_offer_rescinded(struct mzf_framework *f, const char *id); /* the master says so */
+
+/* take.c: the part of `left` that the text asks for; -ENOSPC. */
+int mzf_take(const resources *left, const char *text, resources *taken, struct mz_err *err);
+
+/* reconcile.c */
+void mzf_reconcile_start(struct mzf_framework *f, bool known); /* subscribed, with an id that was known before */
+void mzf_reconcile_stop(struct mzf_framework *f);
+void mzf_reconcile_answered(struct mzf_framework *f, const char *task_id, const char *agent_id);
+void mzf_tracked_done(struct mzf_framework *f);
+
+/* framework.c: somebody who waits for mzf_fd() has to look again. */
+void mzf_kick(struct mzf_framework *f);
 
 /* An {value} message such as TaskID in the arena. */
 #define MZF_ID(arena, Type, lower, text)                                 \

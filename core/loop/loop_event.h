@@ -20,6 +20,13 @@ void loop_event_turn(struct loop *l, int64_t max_wait_ns);
 void loop_event_stop(struct loop *l);
 /* fn(arg, signo) on the loop thread for each delivered signal, until free. */
 int loop_event_signal(struct loop *l, int signo, void (*fn)(void *arg, int signo), void *arg);
+/* The loop inside of another one: a descriptor that polls as readable when
+ * loop_event_dispatch() (one turn that does not wait) has something to do. It is the
+ * loop's; negative errno. What is asked of the loop outside of its callbacks is seen
+ * after loop_event_kick(). Signals are not covered. */
+int loop_event_fd(struct loop *l);
+void loop_event_dispatch(struct loop *l);
+void loop_event_kick(struct loop *l);
 struct event_base *loop_event_base(struct loop *l);
 
 #endif

@@ -1,5 +1,5 @@
 /* loop_impl.h - the insides of the libevent loop, shared by its own files
- * (loop_event.c, loop_child.c, loop_offload.c). Nobody else includes it.
+ * (loop_event.c, loop_child.c, loop_fd.c, loop_offload.c). Nobody else includes it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_LOOP_LOOP_IMPL_H
 #define MZ_LOOP_LOOP_IMPL_H
@@ -57,6 +57,7 @@ struct loop_event {
 
 	unsigned char random[RANDOM_BUFFER];
 	size_t n_random; /* unused bytes at the end of `random` */
+	struct loop_mirror *mirror; /* NULL: nobody asked for loop_event_fd() */
 };
 
 static inline struct loop_event *loop_event_of(struct loop *l)
@@ -71,6 +72,8 @@ int loop_child_adopt(struct loop *l, pid_t pid, loop_exit_fn fn, void *arg, stru
 int loop_child_kill(struct loop *l, struct loop_child *c, int sig);
 void loop_child_leave(struct loop *l, struct loop_child *c);
 void loop_child_free_all(struct loop_event *l);
+
+void loop_mirror_free(struct loop_event *l);
 
 void loop_offload_init(struct offload *o, int n_workers);
 /* Waits for the work that is running; what has not started never will. */

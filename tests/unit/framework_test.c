@@ -5,6 +5,8 @@
 #include "sdk/framework.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,11 +34,11 @@ static struct {
 	int answer; /* status of the next SUBSCRIBE; 0: 200 */
 	const char *location;
 	const char *interval;
-	int call_status;
+	int call_status, id_result;
 	/* what was seen */
-	int n_subscribe, n_subscribed, n_lost, n_rescind, n_refused, n_calls[32], n_errors, n_flushed;
-	struct buf last; /* the last call in JSON */
-	char id[64], state[64], error[128];
+	int n_subscribe, n_subscribed, n_lost, n_rescind, n_refused, n_calls[32], n_errors, n_flushed, n_ids;
+	struct buf last, subscribe; /* the last call, and the last SUBSCRIBE, in JSON */
+	char id[64], state[64], error[128], authorization[64];
 } t;
 
 #define until(cond)                                                \
@@ -100,7 +102,11 @@ static void on_scheduler(void *arg, const struct http_request *r, struct http_ex
 	buf_clear(&t.last);
 	json_encode(&c->base, &t.last);
 	if (c->type == MESOS__V1__SCHEDULER__CALL__TYPE__SUBSCRIBE) {
+		const char *auth = http_header(r, "Authorization");
 		assert_null(http_header(r, "Mesos-Stream-Id"));
+		snprintf(t.authorization, sizeof(t.authorization), "%s", auth ? auth : "");
+		buf_clear(&t.subscribe);
+		buf_adds(&t.subscribe, buf_str(&t.last));
 		subscribe(x);
 		return;
 	}
@@ -109,6 +115,14 @@ static void on_scheduler(void *arg, const struct http_request *r, struct http_ex
 }
 
 /* ---- the framework's side ------------------------------------------------------ */
+
+static int on_framework_id(void *arg, const char *id)
+{
+	(void)arg;
+	assert_string_equal(id, "F1");
+	t.n_ids++;
+	return t.id_result;
+}
 
 static void on_subscribed(void *arg, const char *id)
 {
@@ -167,8 +181,11 @@ static void on_flushed(void *arg, const char *why)
 
 static int setup(void **state)
 {
-	static const struct mzf_callbacks cb = {on_subscribed, on_disconnected, on_offers, on_rescind, on_update,
-						NULL, NULL, on_refused, on_error};
+	static const struct mzf_callbacks cb = {.size = sizeof(cb), .on_framework_id = on_framework_id,
+						.on_subscribed = on_subscribed, .on_disconnected = on_disconnected,
+						.on_offers = on_offers, .on_rescind = on_rescind,
+						.on_update = on_update, .on_refused = on_refused,
+						.on_error = on_error};
 	mz_autofree char *master = NULL;
 	struct mzf_options o = {.size = sizeof(o), .name = "test", .user = "me", .backoff_min_ms = 1, .backoff_max_ms = 4};
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
@@ -184,8 +201,7 @@ static int setup(void **state)
 	assert_int_equal(http_server_new(t.l, "127.0.0.1", 0, &limits, &t.router, &t.server, &err), 0);
 	master = xasprintf("127.0.0.1:%d", http_server_port(t.server));
 	o.master = master;
-	o.loop = t.l;
-	assert_int_equal(mzf_framework_new(&o, &cb, NULL, &t.f, &err), 0);
+	assert_int_equal(mzf_framework_new_on(t.l, &o, &cb, NULL, &t.f, &err), 0);
 	return 0;
 }
 
@@ -198,6 +214,7 @@ static int teardown(void **state)
 	loop_event_turn(t.l, 0); /* what was closed is freed by posted work */
 	loop_event_free(t.l);
 	buf_done(&t.last);
+	buf_done(&t.subscribe);
 	return 0;
 }
 
@@ -318,8 +335,11 @@ static void test_call_finds_master_gone(void **state)
 	until(t.n_subscribed == 1);
 	t.call_status = 503;
 	assert_int_equal(mzf_kill(t.f, "t1", NULL), 0);
+	until(t.n_lost == 1);
+	t.call_status = 202;
 	until(t.n_subscribed == 2);
-	assert_int_equal(t.n_lost, 1);
+	mzf_flush(t.f, on_flushed, NULL); /* its own reconciliation */
+	until(t.n_flushed == 1);
 	t.call_status = 400;
 	assert_int_equal(mzf_suppress(t.f), 0);
 	until(t.n_refused == 1);
@@ -327,7 +347,7 @@ static void test_call_finds_master_gone(void **state)
 	assert_int_equal(t.n_lost, 1);
 	t.call_status = 202;
 	mzf_flush(t.f, on_flushed, NULL);
-	until(t.n_flushed == 1);
+	until(t.n_flushed == 2);
 }
 
 static void test_error_is_final(void **state)
@@ -348,6 +368,220 @@ static void test_refused(void **state)
 	mzf_start(t.f);
 	until(t.n_errors == 1);
 	assert_string_equal(t.error, "HTTP status 401: no");
+}
+
+static void test_own_reconciliation(void **state)
+{
+	(void)state;
+	t.id_result = 0;
+	mzf_track_task(t.f, "t1", "S1");
+	mzf_track_task(t.f, "t2", NULL);
+	mzf_start(t.f);
+	until(t.n_subscribed == 1);
+	assert_int_equal(t.n_ids, 1);
+	/* One for the two tasks, one for all that the master knows. */
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__RECONCILE] == 2);
+	assert_null(strstr(buf_str(&t.last), "task_id"));
+	assert_int_equal(mzf_n_unanswered(t.f), 2);
+	event("{\"type\":\"UPDATE\",\"update\":{\"status\":{\"task_id\":{\"value\":\"t1\"},\"state\":\"TASK_RUNNING\","
+	      "\"agent_id\":{\"value\":\"S1\"},\"reason\":\"REASON_RECONCILIATION\"}}}");
+	until(mzf_n_unanswered(t.f) == 1);
+	/* Asked again, for the one without an answer alone. */
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__RECONCILE] == 3);
+	assert_non_null(strstr(buf_str(&t.last), "\"t2\""));
+	assert_null(strstr(buf_str(&t.last), "\"t1\""));
+	event("{\"type\":\"UPDATE\",\"update\":{\"status\":{\"task_id\":{\"value\":\"t2\"},\"state\":\"TASK_LOST\","
+	      "\"reason\":\"REASON_RECONCILIATION\"}}}");
+	until(mzf_n_unanswered(t.f) == 0);
+	assert_int_equal(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__ACKNOWLEDGE], 0);
+	/* Again after a lost connection: t1 has not ended, t2 has. */
+	http_close(MZ_MOVE(t.stream));
+	until(t.n_subscribed == 2);
+	assert_int_equal(t.n_ids, 1);
+	assert_int_equal(mzf_n_unanswered(t.f), 1);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__RECONCILE] == 5);
+}
+
+static void test_id_not_stored(void **state)
+{
+	(void)state;
+	t.id_result = -EIO;
+	mzf_start(t.f);
+	until(t.n_errors == 1);
+	assert_string_equal(t.error, "The framework id could not be stored");
+	assert_int_equal(t.n_subscribed, 0);
+}
+
+#define OFFER2(id, agent, role)                                                                                     \
+	"{\"type\":\"OFFERS\",\"offers\":{\"offers\":[{\"id\":{\"value\":\"" id "\"},\"framework_id\":{\"value\":\"F1\"},"   \
+	"\"agent_id\":{\"value\":\"" agent "\"},\"hostname\":\"h\",\"allocation_info\":{\"role\":\"" role "\"},\"resources\":["   \
+	"{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1.0},\"allocation_info\":{\"role\":\"" role "\"}}]}]}}"
+
+static struct mzf_offer *get_offer(const char *json)
+{
+	t.offer = NULL;
+	event(json);
+	until(t.offer);
+	return t.offer;
+}
+
+static void test_join(void **state)
+{
+	struct mzf_task task = {.size = sizeof(task), .id = "t1", .command = "true", .resources = "cpus:1.5"};
+	struct mzf_offer *o, *second;
+	struct mz_err err = {0};
+
+	(void)state;
+	mzf_start(t.f);
+	until(t.n_subscribed == 1);
+	o = get_offer(OFFER2("A", "S1", "ops"));
+	assert_int_equal(mzf_offer_join(o, get_offer(OFFER2("B", "S2", "ops")), &err), -EINVAL);
+	assert_int_equal(mzf_offer_join(o, get_offer(OFFER2("C", "S1", "web")), &err), -EINVAL);
+	second = get_offer(OFFER2("D", "S1", "ops"));
+	assert_int_equal(mzf_offer_add_task(o, &task, &err), -ENOSPC);
+	assert_int_equal(mzf_offer_join(o, second, &err), 0);
+	assert_int_equal(mzf_offer_add_task(o, &task, &err), 0);
+	assert_int_equal(mzf_offer_accept(o, 0), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__ACCEPT] == 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"offer_ids\":[{\"value\":\"A\"},{\"value\":\"D\"}]"));
+	/* One of two goes: both are gone, and the other one is given back. */
+	o = get_offer(OFFER2("E", "S1", "ops"));
+	assert_int_equal(mzf_offer_join(o, get_offer(OFFER2("F", "S1", "ops")), &err), 0);
+	event("{\"type\":\"RESCIND\",\"rescind\":{\"offer_id\":{\"value\":\"F\"}}}");
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__DECLINE] == 1);
+	assert_int_equal(t.n_rescind, 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"offer_ids\":[{\"value\":\"E\"}]"));
+}
+
+static void test_task_fields(void **state)
+{
+	const struct mzf_env label = {"tier", "web"}, env = {"X", "1"};
+	const struct mzf_uri uri = {.value = "http://h/f.tar.gz", .executable = true};
+	struct mzf_executor x = {.size = sizeof(x), .id = "x", .resources = "cpus:0.25", .env = &env, .n_env = 1};
+	struct mzf_task task = {.size = sizeof(task), .id = "t1", .resources = "cpus:0.5", .command = "true",
+				.labels = &label, .n_labels = 1, .uris = &uri, .n_uris = 1, .kill_grace_secs = 2};
+	const struct mzf_task *const group[] = {&task};
+	struct mzf_offer *o;
+	struct mz_err err = {0};
+
+	(void)state;
+	mzf_start(t.f);
+	until(t.n_subscribed == 1);
+	o = get_offer(OFFER2("A", "S1", "ops"));
+	task.executor = &x;
+	assert_int_equal(mzf_offer_add_task(o, &task, &err), -EINVAL); /* a command and an executor */
+	assert_int_equal(mzf_offer_add_group(o, &x, group, 1, &err), -EINVAL);
+	task.executor = NULL;
+	task.json = "[]";
+	assert_int_equal(mzf_offer_add_task(o, &task, &err), -EINVAL);
+	task.json = "{\"health_check\": 7}";
+	assert_true(mzf_offer_add_task(o, &task, &err) < 0);
+	assert_string_equal(mzf_offer_resources(o), "cpus:1");
+	task.json = " {\"max_completion_time\": {\"nanoseconds\": 7}} ";
+	assert_int_equal(mzf_offer_add_group(o, &x, group, 1, &err), 0);
+	assert_string_equal(mzf_offer_resources(o), "cpus:0.25");
+	assert_int_equal(mzf_offer_accept(o, 0), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__ACCEPT] == 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"type\":\"LAUNCH_GROUP\""));
+	assert_non_null(strstr(buf_str(&t.last), "\"type\":\"DEFAULT\""));
+	assert_non_null(strstr(buf_str(&t.last), "{\"key\":\"tier\",\"value\":\"web\"}"));
+	assert_non_null(strstr(buf_str(&t.last), "\"max_completion_time\":{\"nanoseconds\":7}"));
+	assert_non_null(strstr(buf_str(&t.last), "\"grace_period\":{\"nanoseconds\":2000000000}"));
+	assert_non_null(strstr(buf_str(&t.last), "http://h/f.tar.gz"));
+	assert_int_equal(mzf_n_unanswered(t.f), 0); /* tracked, not asked for yet */
+}
+
+static void test_more_calls(void **state)
+{
+	static const char *const role[] = {"*"};
+	static const char *const two[] = {"a", "b"};
+	struct mzf_options o = {.size = sizeof(o), .name = "other", .user = "me", .roles = two, .n_roles = 2};
+	struct mz_err err = {0};
+
+	(void)state;
+	mzf_start(t.f);
+	until(t.n_subscribed == 1);
+	assert_int_equal(mzf_suppress_roles(t.f, role, 1), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__SUPPRESS] == 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"roles\":[\"*\"]"));
+	http_close(MZ_MOVE(t.stream));
+	until(t.n_subscribed == 2);
+	assert_non_null(strstr(buf_str(&t.subscribe), "\"suppressed_roles\":[\"*\"]"));
+	assert_int_equal(mzf_revive(t.f), 0);
+	assert_int_equal(mzf_kill_within(t.f, "t", "S1", -1), -EINVAL);
+	assert_int_equal(mzf_kill_within(t.f, "t", "S1", 1.5), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__KILL] == 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"nanoseconds\":1500000000"));
+	assert_int_equal(mzf_shutdown_executor(t.f, "S1", "x"), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__SHUTDOWN] == 1);
+	assert_int_equal(mzf_update_framework(t.f, &o, &err), 0);
+	until(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__UPDATE_FRAMEWORK] == 1);
+	assert_non_null(strstr(buf_str(&t.last), "\"roles\":[\"a\",\"b\"]"));
+	http_close(MZ_MOVE(t.stream));
+	until(t.n_subscribed == 3);
+	assert_non_null(strstr(buf_str(&t.subscribe), "\"roles\":[\"a\",\"b\"]"));
+	assert_null(strstr(buf_str(&t.subscribe), "suppressed_roles"));
+}
+
+/* ---- inside of another loop: poll(2) on one descriptor ------------------------------- */
+
+static struct mzf_framework *polled;
+static int n_posted;
+
+static void on_posted(void *arg)
+{
+	assert_ptr_equal(arg, &n_posted);
+	n_posted++;
+}
+
+static void *post_from_thread(void *arg)
+{
+	mzf_post(polled, on_posted, arg);
+	return NULL;
+}
+
+#define until_polled(cond)                                                              \
+	do {                                                                            \
+		struct pollfd pfd_ = {.fd = mzf_fd(polled), .events = POLLIN};          \
+		while (!(cond)) {                                                       \
+			loop_event_turn(t.l, 0);                                        \
+			if (poll(&pfd_, 1, 1) > 0)                                      \
+				mzf_dispatch(polled);                                   \
+		}                                                                       \
+	} while (0)
+
+static void test_descriptor(void **state)
+{
+	mz_autofree char *master = xasprintf("127.0.0.1:%d", http_server_port(t.server));
+	static const struct mzf_callbacks cb = {.size = sizeof(cb), .on_subscribed = on_subscribed,
+						.on_disconnected = on_disconnected};
+	struct mzf_options o = {.size = sizeof(o), .master = master, .principal = "p", .secret = "s",
+				.backoff_min_ms = 1, .backoff_max_ms = 4};
+	struct mz_err err = {0};
+	pthread_t thread;
+	struct pollfd pfd = {.events = POLLIN};
+
+	(void)state;
+	assert_int_equal(mzf_framework_new(&o, &cb, NULL, &polled, &err), 0);
+	pfd.fd = mzf_fd(polled);
+	assert_true(pfd.fd >= 0);
+	mzf_dispatch(polled);
+	assert_int_equal(poll(&pfd, 1, 0), 0); /* nothing to do */
+	t.answer = 503;
+	mzf_start(polled);
+	/* A timer (the pause after 503), a connection, a call, a post. */
+	until_polled(t.n_subscribed == 1);
+	assert_int_equal(t.n_lost, 1);
+	assert_string_equal(t.authorization, "Basic cDpz");
+	assert_int_equal(mzf_kill(polled, "t1", NULL), 0);
+	until_polled(t.n_calls[MESOS__V1__SCHEDULER__CALL__TYPE__KILL] == 1);
+	assert_int_equal(pthread_create(&thread, NULL, post_from_thread, &n_posted), 0);
+	until_polled(n_posted == 1);
+	pthread_join(thread, NULL);
+	http_close(MZ_MOVE(t.stream));
+	until_polled(t.n_subscribed == 2);
+	assert_int_equal(mzf_fd(polled), pfd.fd);
+	mzf_framework_free(polled);
 }
 
 static void address_is(const char *text, const char *host, int port)
@@ -380,7 +614,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_launch), T(test_cut_mid_record), T(test_broken_framing), T(test_heartbeat_loss),
 		T(test_redirect_and_no_leader), T(test_call_finds_master_gone), T(test_error_is_final),
-		T(test_refused), cmocka_unit_test(test_addresses),
+		T(test_refused), T(test_own_reconciliation), T(test_id_not_stored), T(test_join),
+		T(test_task_fields), T(test_more_calls), T(test_descriptor), cmocka_unit_test(test_addresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
