@@ -1,5 +1,5 @@
-/* http_client_impl.h - what http_client.c and http_client_stream.c share.
- * Nobody else includes it.
+/* http_client_impl.h - what http_client.c, http_client_stream.c and http_answer.c
+ * share. Nobody else includes it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_HTTP_CLIENT_IMPL_H
 #define MZ_WIRE_HTTP_CLIENT_IMPL_H
@@ -11,7 +11,7 @@
 #include "base/vec.h"
 #include "wire/http_event.h"
 
-/* A whole answer, copied out of evhttp. */
+/* A whole answer with memory of its own. */
 struct http_answer {
 	struct http_response r;
 	VEC(struct http_header) headers;
@@ -20,12 +20,31 @@ struct http_answer {
 void http_answer_take(struct http_answer *a, struct evhttp_request *req);
 void http_answer_done(struct http_answer *a);
 
-/* False: evhttp has no such method. */
-bool http_method_type(const char *method, enum evhttp_cmd_type *ret);
-/* Headers, Host and body of a request. */
-void http_fill_request(struct evhttp_request *req, const char *ip, int port, const struct http_header *headers,
-		       size_t n_headers, const void *body, size_t size);
-const char *http_error_text(enum evhttp_request_error error);
-struct evhttp_connection *http_connection_new(struct loop *l, const char *ip, int port);
+enum http_parser_state {
+	HTTP_AT_STATUS,
+	HTTP_AT_HEADERS,
+	HTTP_AT_BODY,
+	HTTP_AT_BODY_UNTIL_CLOSE,
+	HTTP_AT_CHUNK_SIZE,
+	HTTP_AT_CHUNK,
+	HTTP_AT_CHUNK_END,
+	HTTP_AT_TRAILER,
+	HTTP_AT_END,
+};
+
+/* One answer, from bytes as they come. */
+struct http_parser {
+	enum http_parser_state state;
+	bool is_head; /* of a HEAD request: no body follows */
+	bool closes;  /* the connection ends with this answer */
+	int64_t remaining;
+	size_t head_bytes;
+};
+void http_parser_start(struct http_parser *p, bool is_head);
+/* Takes from `in` what belongs to the answer. 1: complete, 0: more is needed,
+ * -EPROTO: not HTTP, -EMSGSIZE: too long. */
+int http_parser_feed(struct http_parser *p, struct evbuffer *in, struct http_answer *a);
+/* The connection has ended: true if that completes the answer. */
+bool http_parser_closed(struct http_parser *p, struct http_answer *a);
 
 #endif

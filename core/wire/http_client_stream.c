@@ -8,6 +8,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -15,7 +16,7 @@
 #include "wire/http_client_impl.h"
 #include "wire/sock.h"
 
-enum { MAX_CHUNK_BYTES = 256 << 20 };
+enum { MAX_CHUNK_BYTES = 256 << 20, NO_TIMEOUT_SECS = 10 * 365 * 86400 };
 
 #define OPEN_TIMEOUT_NS (60 * NS_PER_SEC)
 
@@ -33,6 +34,67 @@ struct http_client_stream {
 	bool opened, ended, closed;
 	bool posted; /* on_start or on_free is under way */
 };
+
+/* False: evhttp has no such method. */
+static bool method_type(const char *method, enum evhttp_cmd_type *ret)
+{
+	static const struct {
+		const char *name;
+		enum evhttp_cmd_type type;
+	} methods[] = {
+		{"GET", EVHTTP_REQ_GET},     {"POST", EVHTTP_REQ_POST},	      {"HEAD", EVHTTP_REQ_HEAD},
+		{"PUT", EVHTTP_REQ_PUT},     {"DELETE", EVHTTP_REQ_DELETE},   {"PATCH", EVHTTP_REQ_PATCH},
+		{"OPTIONS", EVHTTP_REQ_OPTIONS},
+	};
+
+	for (size_t i = 0; i < MZ_N(methods); i++)
+		if (strcmp(methods[i].name, method) == 0) {
+			*ret = methods[i].type;
+			return true;
+		}
+	return false;
+}
+
+/* Headers, Host and body of a request. */
+static void fill_request(struct evhttp_request *req, const char *ip, int port, const struct http_header *headers,
+			 size_t n_headers, const void *body, size_t size)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
+	mz_autofree char *host = xasprintf(strchr(ip, ':') ? "[%s]:%d" : "%s:%d", ip, port);
+
+	for (size_t i = 0; i < n_headers; i++)
+		evhttp_add_header(out, headers[i].name, headers[i].value);
+	if (!evhttp_find_header(out, "Host"))
+		evhttp_add_header(out, "Host", host);
+	if (size) {
+		evbuffer_add(evhttp_request_get_output_buffer(req), body, size);
+		if (!evhttp_find_header(out, "Content-Length")) {
+			mz_autofree char *length = xasprintf("%zu", size);
+			evhttp_add_header(out, "Content-Length", length);
+		}
+	}
+}
+
+static const char *error_text(enum evhttp_request_error error)
+{
+	switch (error) {
+	case EVREQ_HTTP_TIMEOUT: return "Timed out";
+	case EVREQ_HTTP_EOF: return "Connection closed by the peer";
+	case EVREQ_HTTP_DATA_TOO_LONG: return "The answer is too long";
+	case EVREQ_HTTP_INVALID_HEADER: return "The answer is not HTTP";
+	default: return "Connection failed";
+	}
+}
+
+static struct evhttp_connection *connection_new(struct loop *l, const char *ip, int port)
+{
+	struct evhttp_connection *ec = evhttp_connection_base_new(loop_event_base(l), NULL, ip, (ev_uint16_t)port);
+
+	must(ec);
+	/* evhttp has default timeouts of its own; ours are timers. */
+	evhttp_connection_set_timeout(ec, NO_TIMEOUT_SECS);
+	return ec;
+}
 
 static void end(struct http_client_stream *s, const char *error)
 {
@@ -94,7 +156,7 @@ static void on_error(enum evhttp_request_error error, void *arg)
 {
 	struct http_client_stream *s = arg;
 
-	s->error = http_error_text(error);
+	s->error = error_text(error);
 }
 
 static void on_done(struct evhttp_request *req, void *arg)
@@ -167,14 +229,14 @@ struct http_client_stream *http_client_stream_open(struct loop *l, const char *i
 	s->cb = *cb;
 	s->arg = arg;
 	s->target = xstrdup(target);
-	s->ec = http_connection_new(l, ip, port);
+	s->ec = connection_new(l, ip, port);
 	move_limit(s);
-	if (http_method_type(method, &s->type)) {
+	if (method_type(method, &s->type)) {
 		s->req = evhttp_request_new(on_done, s);
 		must(s->req);
 		evhttp_request_set_error_cb(s->req, on_error);
 		evhttp_request_set_header_cb(s->req, on_headers);
-		http_fill_request(s->req, ip, port, headers, n_headers, body, size);
+		fill_request(s->req, ip, port, headers, n_headers, body, size);
 	}
 	s->posted = true;
 	loop_post(l, on_start, s);
