@@ -203,6 +203,7 @@ static void on_torn_down(void *arg, const char *why)
 int main(int argc, char **argv)
 {
 	static const struct mzf_callbacks cb = {
+		.size = sizeof(cb),
 		.on_offers = on_offers,
 		.on_update = on_update,
 		.on_refused = on_refused,
@@ -221,9 +222,8 @@ int main(int argc, char **argv)
 	b.finished_ms = xcalloc((size_t)b.n, sizeof(double));
 	struct mzf_options o = {.size = sizeof(o), .master = argv[1], .name = "bench"};
 	int rc = loop_event_new(1, &b.loop, &err);
-	o.loop = b.loop;
 	if (rc == 0)
-		rc = mzf_framework_new(&o, &cb, &b, &b.f, &err);
+		rc = mzf_framework_new_on(b.loop, &o, &cb, &b, &b.f, &err);
 	if (rc < 0) {
 		fprintf(stderr, "tasks: %s\n", err.msg);
 		return EXIT_FAILURE;
