@@ -28,6 +28,7 @@ static void left(struct sim_framework *f)
 {
 	f->done = true;
 	f->subscribed = false;
+	f->stream = NULL;
 	fw_forget_offers(f);
 }
 
@@ -207,7 +208,7 @@ static int on_event(void *arg, const char *record, size_t len)
 	struct stream *s = arg;
 	struct sim_framework *f = s->f;
 	struct arena mz_autoarena m = {0};
-	Mesos__V1__Scheduler__Event *v = decode(s, record, len, &m);
+	Mesos__V1__Scheduler__Event *v = f->stream == s ? decode(s, record, len, &m) : NULL;
 	if (!v)
 		return 0;
 	if (!f->subscribed && v->type != MESOS__V1__SCHEDULER__EVENT__TYPE__SUBSCRIBED &&
