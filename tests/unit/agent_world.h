@@ -1,0 +1,99 @@
+/* agent_world.h - an agent on a disk, containers and files in memory; its master
+ * and its executors are played by the test. Disk and containers outlive the agent.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_TESTS_AGENT_WORLD_H
+#define MZ_TESTS_AGENT_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "agent/agent.h"
+#include "base/str.h"
+#include "fakes.h"
+#include "kit_loop.h"
+#include "mesos/v1/executor.pb-c.h"
+#include "mezzo/link.pb-c.h"
+#include "os/files.h"
+
+#define SECS NS_PER_SEC
+#define TM(name) MEZZO__LINK__TO_MASTER__MESSAGE_##name
+#define ST(name) MESOS__V1__TASK_STATE__TASK_##name
+#define RS(name) MESOS__V1__TASK_STATUS__REASON__REASON_##name
+#define EV(name) MESOS__V1__EXECUTOR__EVENT__TYPE__##name
+
+struct fake_containers {
+	struct containers c; /* first member */
+	struct loop *loop;
+	struct map live;       /* container id -> itself */
+	VEC(char *) launched;  /* ids, in order */
+	VEC(char *) removed;   /* sandboxes */
+	char *last_executor, *last_argv, *last_env;
+	bool fail_launch;
+	size_t n_updates, n_recovered, n_terminated;
+	double usage;
+};
+
+struct world {
+	struct loop *loop;
+	struct fake_disk disk;
+	struct store *store;
+	struct http_router router;
+	struct fake_containers containers;
+	struct files files;
+	struct map attached; /* virtual -> real */
+	struct link_dialer dialer;
+	struct agent *a;
+	struct arena arena;
+	const char *resources, *attributes, *boot_id;
+	int port;
+	size_t max_completed;
+	struct fake_link *link; /* the newest */
+	size_t n_dials;
+	bool refuse_dials;
+	char *fatal;
+	VEC(struct fake_call *) calls;
+	VEC(struct fake_link *) links;
+	VEC(struct world_job *) jobs;
+};
+
+int world_setup(void **state);
+int world_teardown(void **state);
+void world_settle(struct world *w);
+void world_pass(struct world *w, int64_t ns);
+int world_start(struct world *w, struct mz_err *err); /* a new agent, recovering */
+void world_crash(struct world *w); /* streams and link with it */
+void world_restart(struct world *w);
+/* Start, master, Register, Registered. */
+void world_register(struct world *w);
+Mezzo__Link__Register *world_registered(struct world *w); /* answers Register, and returns it */
+size_t world_n_records(struct world *w, const char *prefix);
+
+/* A message of the master, JSON of ToAgent. */
+void to_agent(struct world *w, const char *fmt, ...);
+/* The next of that kind, others are skipped; NULL: none. */
+Mezzo__Link__ToMaster *to_master(struct world *w, int message);
+Mesos__V1__TaskStatus *next_status(struct world *w);
+void expect_status(struct world *w, const char *task, int state, int reason);
+
+/* A command task, or (executor) one of a custom executor, of framework "F". */
+void run_task(struct world *w, const char *task, const char *executor);
+void kill_task(struct world *w, const char *task);
+void ack(struct world *w, const char *task, const Mesos__V1__TaskStatus *s);
+void ack_uuid(struct world *w, const char *task, int uuid);
+
+/* `more`: members of "subscribe". */
+struct fake_call *executor_subscribe(struct world *w, const char *executor, const char *more);
+struct fake_call *executor_post(struct world *w, const char *json);
+int executor_update(struct world *w, const char *executor, const char *task, const char *state, int uuid);
+Mesos__V1__Executor__Event *event_any(struct world *w, struct fake_call *stream);
+Mesos__V1__Executor__Event *event(struct world *w, struct fake_call *stream, int type);
+char *uuid_json(struct world *w, int byte); /* base64 of 16 of them */
+struct fake_call *world_get(struct world *w, const char *target);
+
+void container_exit(struct world *w, const char *id, int wait_status);
+const char *last_container(struct world *w);
+
+#endif
