@@ -86,8 +86,12 @@ void agent_framework_maybe_complete(struct framework *f)
 		vec_remove(&a->completed_frameworks, i);
 		break;
 	}
-	for (size_t i = 0; i < f->completed_executors.n; i++)
-		f->completed_executors.v[i]->framework = f;
+	for (size_t i = 0; i < f->completed_executors.n; i++) {
+		struct executor *ex = f->completed_executors.v[i];
+		ex->framework = f;
+		for (size_t k = 0; k < ex->completed_tasks.n; k++)
+			ex->completed_tasks.v[k]->framework = f;
+	}
 	while (f->completed_executors.n > a->cfg.max_completed_executors) {
 		agent_executor_free(f->completed_executors.v[0]);
 		vec_remove(&f->completed_executors, 0);
