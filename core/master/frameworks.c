@@ -27,13 +27,18 @@ bool framework_has_role(const struct framework *f, const char *role)
 	return false;
 }
 
+void framework_fill_info(pb_framework_info *info)
+{
+	info->has_checkpoint = info->has_failover_timeout = 1; /* shown even when left to their defaults */
+}
+
 void framework_set_info(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
 			const Mesos__V1__Scheduler__OfferConstraints *constraints)
 {
 	struct arena old = f->info_arena;
 	f->info_arena = (struct arena){0};
 	f->info = (pb_framework_info *)pb_copy(&info->base, &f->info_arena);
-	f->info->has_checkpoint = f->info->has_failover_timeout = 1; /* shown even when left to its default */
+	framework_fill_info(f->info);
 	if (!f->info->id)
 		f->info->id = id_framework(&f->info_arena, f->id);
 	f->n_roles = framework_roles(f->info, &f->info_arena, &f->roles);

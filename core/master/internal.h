@@ -69,6 +69,7 @@ void session_close(struct framework *f, const char *error); /* error NULL: silen
 /* ---- frameworks.c, subscribe.c ----------------------------------------------------- */
 struct framework *framework_get(struct master *m, const char *id); /* NULL: unknown or completed */
 struct framework *framework_new(struct master *m, const pb_framework_info *info);
+void framework_fill_info(pb_framework_info *info); /* so that equal ones compare equal */
 void framework_set_info(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
 			const Mesos__V1__Scheduler__OfferConstraints *constraints);
 void framework_free(struct framework *f);

@@ -223,6 +223,7 @@ void subscribe_start(struct master *m, const char *principal, pb_call *call, str
 	*arena = (struct arena){0};
 	s->call = call;
 	s->info = call->subscribe->framework_info;
+	framework_fill_info(s->info);
 	if (!s->info->principal && principal)
 		s->info->principal = arena_strdup(&s->arena, principal);
 	if (given_id(s->info))

@@ -141,6 +141,7 @@ void call_update_framework(struct call_ctx *c, const char *principal, struct htt
 {
 	struct mz_err err;
 	Mesos__V1__Scheduler__Call__UpdateFramework *call = c->call->update_framework;
+	framework_fill_info(call->framework_info);
 	if (!call->framework_info->principal && c->f->info->principal && principal)
 		call->framework_info->principal = arena_strdup(c->arena, principal);
 	if (check(c->f, call, &err) < 0) {

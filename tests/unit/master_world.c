@@ -138,7 +138,7 @@ void world_restart(struct world *w)
 static int setup(void **state, bool with_authorizer, enum codec codec)
 {
 	struct world *w = xnew(struct world);
-	log_set_level(MZ_LOG_ERROR + 1);
+	log_set_level(getenv("MZ_TEST_LOG") ? MZ_LOG_DEBUG : MZ_LOG_ERROR + 1);
 	w->loop = kit_loop_new();
 	w->with_authorizer = with_authorizer;
 	w->codec = codec;
