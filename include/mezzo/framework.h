@@ -1,6 +1,7 @@
 /* <mezzo/framework.h> - the C library for framework authors: a scheduler over the
  * v1 HTTP API, without its HTTP, protobuf, reconnecting and reconciling.
  * Link with what `pkg-config --libs mezzo-framework` says.
+ * SPDX-License-Identifier: Apache-2.0
  *
  * DATA
  *   struct mzf_framework  one subscription; opaque
@@ -39,9 +40,7 @@
  *     repeated by themselves: write down what you are about to do, and let the
  *     reconciliation say what became of it.
  *   - A callback may be NULL. Everything but mzf_framework_free() may be called
- *     from inside of any callback.
- *
- * SPDX-License-Identifier: Apache-2.0 */
+ *     from inside of any callback. */
 #ifndef MEZZO_FRAMEWORK_H
 #define MEZZO_FRAMEWORK_H
 
