@@ -59,6 +59,8 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	a->register_backoff_ns = cfg->registration_backoff_ns;
 	list_init(&a->gc);
 	list_init(&a->launches);
+	list_init(&a->nested_list);
+	list_init(&a->executor_waiters);
 	deps->containers->on_exited = on_container_exited;
 	deps->containers->arg = a;
 	agent_api_routes(a);
@@ -92,6 +94,7 @@ void agent_free(struct agent *a)
 	agent_set_master(a, NULL);
 	loop_timer_cancel(a->loop, a->recover_timer);
 	agent_launches_done(a);
+	nested_done(a);
 	gc_done(a);
 	map_each(&a->frameworks, e)
 		agent_framework_free(e->value);

@@ -83,6 +83,17 @@ char **agent_executor_environment(const struct executor *ex)
 	return e.v.v;
 }
 
+char **agent_nested_environment(const struct agent *a, const Mesos__V1__CommandInfo *c, const char *directory)
+{
+	struct env e = {0};
+	put(&e, "PATH", DEFAULT_PATH);
+	put(&e, "LIBPROCESS_IP", a->cfg.ip);
+	put(&e, "MESOS_SANDBOX", directory);
+	put_command_environment(&e, c);
+	vec_push(&e.v, NULL);
+	return e.v.v;
+}
+
 void environment_free(char **env)
 {
 	for (char **p = env; p && *p; p++)

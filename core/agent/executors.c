@@ -276,8 +276,12 @@ void agent_executor_launch(struct executor *ex)
 	char **env = agent_executor_environment(ex);
 	resources *r = agent_executor_resources(ex);
 	size_t n = 0;
-	const char **argv = arena_alloc(&m, sizeof(*argv) * (5 + (c ? c->n_arguments : 0)));
-	if (c && (!c->has_shell || c->shell)) {
+	const char **argv = arena_alloc(&m, sizeof(*argv) * (6 + (c ? c->n_arguments : 0)));
+	if (ex->info->has_type && ex->info->type == MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT) {
+		const char *const pod[] = {a->cfg.executor_path, "--module", "pod", "--module-dir", a->cfg.module_dir};
+		memcpy(argv, pod, sizeof(pod));
+		n = MZ_N(pod);
+	} else if (c && (!c->has_shell || c->shell)) {
 		argv[n++] = "/bin/sh";
 		argv[n++] = "-c";
 		argv[n++] = c->value ? c->value : "";
@@ -413,9 +417,12 @@ static void close_stream(struct executor *ex)
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t)
 {
 	struct agent *a = arg;
+	if (nested_exited(a, id, t))
+		return;
 	struct executor *ex = map_del(&a->containers, id);
 	if (!ex || a->stopping)
 		return;
+	nested_drop_all(a, id, t);
 	struct framework *f = ex->framework;
 	log_debug(AREA, "Executor '%s' of framework '%s' ended with wait status %d", ex->id, f->id, t->wait_status);
 	ex->launched = ex->launched || t->wait_status >= 0;

@@ -155,6 +155,10 @@ struct agent {
 
 	struct map frameworks;	/* id -> struct framework */
 	struct map containers;	/* container id -> struct executor, not ended */
+	struct map nested;	/* "A.B" -> struct nested, all others */
+	struct list nested_list;
+	size_t n_nested_ended;
+	struct list executor_waiters; /* who waits for the end of an executor's container */
 	VEC(struct framework *) completed_frameworks;
 	struct list launches; /* struct launch: waiting for their records */
 	char *ending;	      /* the master refused us, and why: ends with the last container */
@@ -210,9 +214,21 @@ void agent_executor_free(struct executor *ex);
 void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
 
-/* environment.c: what an executor finds in its environment */
+/* environment.c: what an executor finds in its environment, and what any other
+ * container does */
 char **agent_executor_environment(const struct executor *ex);
+char **agent_nested_environment(const struct agent *a, const Mesos__V1__CommandInfo *c, const char *directory);
 void environment_free(char **env);
+
+/* nested.c: the other containers; nested.h has the rest */
+bool nested_exited(struct agent *a, const char *id, const struct mz_termination *t); /* false: not one of them */
+void nested_drop_all(struct agent *a, const char *top, const struct mz_termination *t);
+int nested_restore(struct agent *a, const char *key, const Mezzo__Records__AgentContainer *r);
+void nested_restored(struct agent *a);
+/* Of those that have not ended; v has room for all. */
+size_t nested_live(struct agent *a, struct arena *m, struct container_config *v);
+void nested_end_all(struct agent *a, const struct mz_termination *t);
+void nested_done(struct agent *a);
 
 /* launch.c, tasks.c */
 void agent_launches_done(struct agent *a);

@@ -147,6 +147,16 @@ static int on_update(void *arg, const char *key, const void *data, size_t size)
 	return 0;
 }
 
+static int on_container(void *arg, const char *key, const void *data, size_t size)
+{
+	struct agent *a = arg;
+	struct arena mz_autoarena m = {0};
+	struct mz_err err;
+	Mezzo__Records__AgentContainer *r = (Mezzo__Records__AgentContainer *)pb_decode(
+		&mezzo__records__agent_container__descriptor, &m, data, size, &err);
+	return r ? nested_restore(a, key, r) : bad_record(a, key, err.msg);
+}
+
 static int on_sandbox(void *arg, const char *key, const void *data, size_t size)
 {
 	struct agent *a = arg;
@@ -243,6 +253,7 @@ static void end_all(struct agent *a)
 		.reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
 		.message = "The machine was rebooted",
 	};
+	nested_end_all(a, &t);
 	map_each(&a->containers, e) {
 		mz_autofree char *id = xstrdup(e->key);
 		on_container_exited(a, id, &t);
@@ -296,8 +307,9 @@ static void reattach(struct agent *a)
 {
 	struct arena mz_autoarena m = {0};
 	size_t n = 0;
-	struct container_config *v = arena_calloc(&m, sizeof(*v) * (a->containers.n + 1));
-	const struct container_config **list = arena_calloc(&m, sizeof(*list) * (a->containers.n + 1));
+	size_t most = a->containers.n + a->nested.n + 1;
+	struct container_config *v = arena_calloc(&m, sizeof(*v) * most);
+	const struct container_config **list = arena_calloc(&m, sizeof(*list) * most);
 	VEC(resources *) sets = {0};
 	map_each(&a->containers, e) {
 		struct executor *ex = e->value;
@@ -320,9 +332,12 @@ static void reattach(struct agent *a)
 			.role = res_allocation_role(r),
 			.checkpoint = checkpoints(ex->framework),
 		};
-		list[n] = &v[n];
 		n++;
 	}
+	if (!a->rebooted)
+		n += nested_live(a, &m, v + n);
+	for (size_t i = 0; i < n; i++)
+		list[i] = &v[i];
 	a->deps.containers->ops->recover(a->deps.containers, list, n, on_reattached, a);
 	for (size_t i = 0; i < sets.n; i++)
 		res_free(sets.v[i]);
@@ -345,6 +360,7 @@ int agent_recover(struct agent *a, struct mz_err *err)
 	} kinds[] = {
 		{"agent", on_self},   {"framework/", on_framework}, {"executor/", on_executor},
 		{"task/", on_task},   {"update/", on_update},	    {"sandbox/", on_sandbox},
+		{"container/", on_container},
 	};
 	a->phase = AGENT_READING;
 	a->recover_started_ns = loop_now(a->loop);
@@ -360,6 +376,7 @@ int agent_recover(struct agent *a, struct mz_err *err)
 		}
 	}
 	a->metrics.recovery_errors += store_n_bad(a->deps.store);
+	nested_restored(a);
 	a->phase = AGENT_REATTACHING;
 	reattach(a);
 	return 0;

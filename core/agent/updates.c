@@ -5,7 +5,7 @@
  * intervals, and whenever a link comes back. An update is acknowledged to the
  * executor when its record is durable. Records: "update/FRAMEWORK/TASK/NNNNNNNN".
  * SPDX-License-Identifier: Apache-2.0 */
-#include "agent/internal.h"
+#include "agent/nested.h"
 
 static void on_retry(void *arg);
 
@@ -211,14 +211,23 @@ static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__Tas
 		return;
 	s->executor_id = PB_NEW(m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
 	s->executor_id->value = ex->id;
-	if (!ex->launched)
-		return;
+	if (!ex->launched && !ex->subscribed_once)
+		return; /* an executor may be faster than the news of its launch */
 	Mesos__V1__ContainerStatus *c = s->container_status;
 	if (!c)
 		c = s->container_status = PB_NEW(m, Mesos__V1__ContainerStatus, mesos__v1__container_status);
 	if (!c->container_id) {
 		c->container_id = PB_NEW(m, Mesos__V1__ContainerID, mesos__v1__container_id);
 		c->container_id->value = ex->container_id;
+	}
+	int32_t pid = ex->pid;
+	if (c->container_id->parent) {
+		/* In a container of its own, which may not run yet, or not any more. */
+		mz_autofree char *path = nested_path(c->container_id);
+		const struct nested *n = nested_find(a, path);
+		if (!n || !n->pid)
+			return;
+		pid = n->pid;
 	}
 	if (!c->n_network_infos) {
 		Mesos__V1__NetworkInfo__IPAddress *ip =
@@ -234,9 +243,9 @@ static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__Tas
 		c->network_infos = (Mesos__V1__NetworkInfo **)pb_array(m, 1);
 		c->network_infos[0] = n;
 	}
-	if (ex->pid > 0) {
+	if (pid > 0) {
 		c->has_executor_pid = 1;
-		c->executor_pid = (uint32_t)ex->pid;
+		c->executor_pid = (uint32_t)pid;
 	}
 }
 

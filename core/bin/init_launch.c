@@ -243,6 +243,42 @@ static int prepare(const struct init_launch *l, struct init_failure *f)
 	return 0;
 }
 
+static int has_name(const char *variable, const char *name)
+{
+	size_t n = strlen(name);
+	return !strncmp(variable, name, n) && variable[n] == '=';
+}
+
+/* A name without a slash is looked for in the payload's own PATH. */
+static void execute(const struct init_launch *l)
+{
+	const char *path = "/usr/local/bin:/usr/bin:/bin", *name = l->argv[0];
+	char file[4096];
+	if (strchr(name, '/')) {
+		execve(name, l->argv, l->env);
+		return;
+	}
+	for (size_t i = 0; i < l->n_env; i++)
+		if (has_name(l->env[i], "PATH"))
+			path = l->env[i] + strlen("PATH=");
+	int denied = 0;
+	size_t n_name = strlen(name) + 1;
+	while (*path) {
+		size_t n = strcspn(path, ":");
+		if (n && n + 1 + n_name <= sizeof(file)) {
+			memcpy(file, path, n);
+			file[n] = '/';
+			memcpy(file + n + 1, name, n_name);
+			execve(file, l->argv, l->env);
+			denied |= errno == EACCES;
+			if (errno != ENOENT && errno != EACCES && errno != ENOTDIR)
+				return;
+		}
+		path += n + (path[n] == ':');
+	}
+	errno = denied ? EACCES : ENOENT;
+}
+
 pid_t init_start(const struct init_launch *l, struct init_failure *f)
 {
 	/* volatile: the child writes to it behind the compiler's back. */
@@ -254,7 +290,7 @@ pid_t init_start(const struct init_launch *l, struct init_failure *f)
 	pid_t pid = vfork();
 	if (pid == 0) {
 		if (prepare(l, &failure) == 0) {
-			execve(l->argv[0], l->argv, l->env);
+			execute(l);
 			broken(&failure, "execute", l->argv[0]);
 		}
 		_exit(127);

@@ -4,6 +4,7 @@
 #define MZ_AGENT_API_API_H
 
 #include "agent/internal.h"
+#include "mesos/v1/agent.pb-c.h"
 #include "wire/http.h"
 
 void agent_api_executor(void *arg, const struct http_request *r, struct http_exchange *x);
@@ -19,6 +20,9 @@ void agent_api_files_read(void *arg, const struct http_request *r, struct http_e
 void agent_api_files_download(void *arg, const struct http_request *r, struct http_exchange *x);
 void agent_api_files_debug(void *arg, const struct http_request *r, struct http_exchange *x);
 void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
+
+/* Calls about containers; false: it is none of them, and not answered. */
+bool agent_api_nested(struct agent *a, const Mesos__V1__Agent__Call *c, enum codec out, struct http_exchange *x);
 
 /* Every metric, in no order. */
 void agent_metrics_each(struct agent *a, void (*add)(void *to, const char *name, double value), void *to);

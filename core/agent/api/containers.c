@@ -2,6 +2,7 @@
  * container is asked what it uses, and one answer is made when all have told.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api/containers.h"
+#include "agent/nested.h"
 #include "wire/api.h"
 
 struct slot {
@@ -47,25 +48,45 @@ static void on_usage(void *arg, struct mz_bytes statistics)
 		finish(g);
 }
 
-void usage_gather(struct agent *a, void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg)
+/* A copy: the answers may take time. */
+static void add(struct usage_gather *g, const struct executor *ex, const char *id, int32_t pid)
+{
+	struct usage_entry *e = &g->v[g->n];
+	g->slots[g->n] = (struct slot){g, g->n};
+	g->n++;
+	e->container_id = xstrdup(id);
+	e->pid = pid;
+	if (!ex)
+		return;
+	e->framework_id = xstrdup(ex->framework->id);
+	e->executor_id = xstrdup(ex->id);
+	e->executor_name = xstrdup(ex->info->name ? ex->info->name : "");
+	e->source = xstrdup(ex->info->source ? ex->info->source : "");
+}
+
+static void add_others(struct usage_gather *g, struct agent *a, unsigned which)
+{
+	list_each(&a->nested_list, struct nested, node, n) {
+		const struct executor *ex = nested_executor(n);
+		if (n->state == NESTED_RUNNING && (which & USAGE_NESTED || !n->parent) && (which & USAGE_STANDALONE || ex))
+			add(g, ex, n->id, n->pid);
+	}
+}
+
+void usage_gather(struct agent *a, unsigned which, void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg)
 {
 	struct usage_gather *g = xnew(struct usage_gather);
 	g->fn = fn;
 	g->arg = arg;
-	g->v = xcalloc(a->containers.n, sizeof(*g->v));
-	g->slots = xcalloc(a->containers.n, sizeof(*g->slots));
+	size_t most = a->containers.n + (which ? a->nested.n : 0);
+	g->v = xcalloc(most, sizeof(*g->v));
+	g->slots = xcalloc(most, sizeof(*g->slots));
 	map_each(&a->containers, c) {
 		const struct executor *ex = c->value;
-		struct usage_entry *e = &g->v[g->n];
-		g->slots[g->n] = (struct slot){g, g->n};
-		g->n++;
-		e->framework_id = xstrdup(ex->framework->id);
-		e->executor_id = xstrdup(ex->id);
-		e->executor_name = xstrdup(ex->info->name ? ex->info->name : "");
-		e->source = xstrdup(ex->info->source ? ex->info->source : "");
-		e->container_id = xstrdup(ex->container_id);
-		e->pid = ex->pid;
+		add(g, ex, ex->container_id, ex->pid);
 	}
+	if (which)
+		add_others(g, a, which);
 	g->n_pending = g->n + 1; /* ours: answers may come at once */
 	for (size_t i = 0; i < g->n; i++)
 		a->deps.containers->ops->usage(a->deps.containers, g->v[i].container_id, on_usage, &g->slots[i]);
@@ -137,7 +158,7 @@ static void view(struct agent *a, const struct http_request *r, struct http_exch
 		q->jsonp = NULL;
 	}
 	q->container_id = with_status ? http_query(r, "container_id") : NULL;
-	usage_gather(a, reply_view, q);
+	usage_gather(a, 0, reply_view, q);
 }
 
 void agent_api_containers(void *arg, const struct http_request *r, struct http_exchange *x)

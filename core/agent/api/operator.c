@@ -4,6 +4,7 @@
  * that are not in the table are 501.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api/containers.h"
+#include "agent/nested.h"
 #include "mesos/v1/agent.pb-c.h"
 #include "wire/api.h"
 
@@ -303,13 +304,14 @@ static void reply_containers(void *arg, struct usage_entry *v, size_t n)
 	g->containers = (item **)pb_array(&m, n);
 	for (size_t i = 0; i < n; i++) {
 		item *c = PB_NEW(&m, item, mesos__v1__agent__response__get_containers__container);
-		c->framework_id = PB_NEW(&m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
-		c->framework_id->value = v[i].framework_id;
-		c->executor_id = PB_NEW(&m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
-		c->executor_id->value = v[i].executor_id;
-		c->executor_name = v[i].executor_name;
-		c->container_id = PB_NEW(&m, Mesos__V1__ContainerID, mesos__v1__container_id);
-		c->container_id->value = v[i].container_id;
+		if (v[i].framework_id) {
+			c->framework_id = PB_NEW(&m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+			c->framework_id->value = v[i].framework_id;
+			c->executor_id = PB_NEW(&m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+			c->executor_id->value = v[i].executor_id;
+			c->executor_name = v[i].executor_name;
+		}
+		c->container_id = nested_container_id(v[i].container_id, &m);
 		c->container_status = PB_NEW(&m, Mesos__V1__ContainerStatus, mesos__v1__container_status);
 		c->container_status->container_id = c->container_id;
 		c->container_status->has_executor_pid = v[i].pid > 0;
@@ -415,9 +417,15 @@ void agent_api_operator(void *arg, const struct http_request *req, struct http_e
 		struct containers_request *q = xnew(struct containers_request);
 		q->x = x;
 		q->out = out;
-		usage_gather(a, reply_containers, q);
+		const Mesos__V1__Agent__Call__GetContainers *g = c->get_containers;
+		unsigned which = g && g->has_show_nested && g->show_nested ? USAGE_NESTED : 0;
+		if (g && g->has_show_standalone && g->show_standalone)
+			which |= USAGE_STANDALONE;
+		usage_gather(a, which, reply_containers, q);
 		return;
 	}
+	if (agent_api_nested(a, c, out, x))
+		return;
 	for (size_t i = 0; i < MZ_N(reads); i++) {
 		if (reads[i].call != (int)c->type)
 			continue;

@@ -1,0 +1,295 @@
+/* nested.c - the calls of POST /api/v1 about containers: LAUNCH_CONTAINER, WAIT_,
+ * KILL_ and REMOVE_CONTAINER, and the same under their old names, which know nested
+ * containers only. Pods' executors and operators call them.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/nested.h"
+
+#include <signal.h>
+
+#include "agent/api/api.h"
+#include "wire/api.h"
+
+typedef Mesos__V1__Agent__Call call_msg;
+typedef Mesos__V1__ContainerID id_msg;
+
+#define CALL(name) MESOS__V1__AGENT__CALL__TYPE__##name
+
+enum { MAX_ID = 242, MAX_DEPTH = 32 };
+
+/* ---- checks -------------------------------------------------------------------------- */
+
+/* Ids become names of directories, and are joined by dots. */
+static int check_id(const id_msg *id, struct mz_err *err)
+{
+	int depth = 0;
+	for (; id; id = id->parent) {
+		size_t len = strlen(id->value);
+		if (++depth > MAX_DEPTH)
+			return mz_fail(err, -EINVAL, "'container_id' is nested more than %d levels deep", MAX_DEPTH);
+		if (!len)
+			return mz_fail(err, -EINVAL, "'container_id.value' must not be empty");
+		if (len > MAX_ID)
+			return mz_fail(err, -EINVAL, "'container_id.value' must not be longer than %d characters", MAX_ID);
+		for (const char *p = id->value; *p; p++)
+			if ((unsigned char)*p <= ' ' || *p == 127 || strchr("/\\.", *p))
+				return mz_fail(err, -EINVAL, "'container_id.value' '%s' contains invalid characters",
+					       id->value);
+	}
+	return 0;
+}
+
+static int check_resources(const Mesos__V1__Agent__Call__LaunchContainer *l, struct mz_err *err)
+{
+	const id_msg *id = l->container_id;
+	const Mesos__V1__LinuxInfo *linux_info = l->container ? l->container->linux_info : NULL;
+	if (id->parent && id->parent->parent && (l->n_resources || l->n_limits))
+		return mz_fail(err, -EINVAL, "Only the first level of nested containers may have resources or limits");
+	if (id->parent && id->parent->parent && linux_info && linux_info->has_share_cgroups && !linux_info->share_cgroups)
+		return mz_fail(err, -EINVAL, "Below the first level of nested containers 'share_cgroups' must be true");
+	if (id->parent)
+		return 0;
+	if (linux_info && linux_info->has_share_cgroups && linux_info->share_cgroups)
+		return mz_fail(err, -EINVAL, "'share_cgroups' must not be true for a container without parent");
+	for (size_t i = 0; i < l->n_resources; i++) {
+		const Mesos__V1__Resource *r = l->resources[i];
+		if (r->n_reservations || (r->role && strcmp(r->role, "*") != 0) || r->reservation)
+			return mz_fail(err, -EINVAL, "Resources of a container without parent must not be reserved");
+		if (r->revocable)
+			return mz_fail(err, -EINVAL, "Resources of a container without parent must not be revocable");
+		if (r->disk && r->disk->persistence)
+			return mz_fail(err, -EINVAL, "A container without parent must not have persistent volumes");
+	}
+	return 0;
+}
+
+/* ---- launch --------------------------------------------------------------------------- */
+
+static void on_launched(void *arg, const struct mz_err *err)
+{
+	if (err)
+		http_reply_text(arg, 400, "%s", err->msg);
+	else
+		http_reply(arg, 200, NULL, NULL, 0);
+}
+
+static void launch(struct agent *a, const Mesos__V1__Agent__Call__LaunchContainer *l, struct http_exchange *x)
+{
+	struct mz_err err;
+	if (check_resources(l, &err) < 0) {
+		http_reply_text(x, 400, "%s", err.msg);
+		return;
+	}
+	if (!l->command) {
+		http_reply_text(x, 400, "'command' is not set, and images are not supported");
+		return;
+	}
+	resources *r = res_new();
+	int rc = res_from_pb(l->resources, l->n_resources, r, &err);
+	struct nested_launch n = {
+		.id = l->container_id, .command = l->command, .container = l->container, .resources = r};
+	if (rc == 0)
+		rc = nested_launch(a, &n, on_launched, x, &err);
+	res_free(r);
+	if (rc == -EEXIST)
+		http_reply(x, 202, NULL, NULL, 0);
+	else if (rc < 0)
+		http_reply_text(x, 400, "%s", err.msg);
+}
+
+/* ---- wait ------------------------------------------------------------------------------ */
+
+struct waiting {
+	struct nested_waiter w;
+	struct http_exchange *x;
+	enum codec out;
+	bool old; /* asked by the old name */
+};
+
+static void waiting_free(struct waiting *q)
+{
+	list_remove(&q->w.node);
+	free(q->w.id);
+	free(q);
+}
+
+static void on_waiter_gone(void *arg)
+{
+	struct waiting *q = arg;
+	struct http_exchange *x = q->x;
+	waiting_free(q);
+	x->on_gone = NULL;
+	http_reply(x, 503, NULL, NULL, 0); /* frees it */
+}
+
+#define FILL(to)                                                              \
+	do {                                                                  \
+		(to)->has_exit_status = t->wait_status != -1;                 \
+		(to)->exit_status = t->wait_status;                           \
+		(to)->has_state = t->state >= 0;                              \
+		(to)->state = (Mesos__V1__TaskState)t->state;                 \
+		(to)->has_reason = t->reason >= 0;                            \
+		(to)->reason = (Mesos__V1__TaskStatus__Reason)t->reason;      \
+		(to)->message = (char *)t->message;                           \
+	} while (0)
+
+static void on_end(struct nested_waiter *w, const struct mz_termination *t)
+{
+	struct waiting *q = mz_container_of(w, struct waiting, w);
+	q->x->on_gone = NULL;
+	if (t) {
+		Mesos__V1__Agent__Response r = MESOS__V1__AGENT__RESPONSE__INIT;
+		Mesos__V1__Agent__Response__WaitContainer wait = MESOS__V1__AGENT__RESPONSE__WAIT_CONTAINER__INIT;
+		Mesos__V1__Agent__Response__WaitNestedContainer old =
+			MESOS__V1__AGENT__RESPONSE__WAIT_NESTED_CONTAINER__INIT;
+		r.has_type = 1;
+		if (q->old) {
+			r.type = MESOS__V1__AGENT__RESPONSE__TYPE__WAIT_NESTED_CONTAINER;
+			r.wait_nested_container = &old;
+			FILL(&old);
+		} else {
+			r.type = MESOS__V1__AGENT__RESPONSE__TYPE__WAIT_CONTAINER;
+			r.wait_container = &wait;
+			FILL(&wait);
+		}
+		api_reply_message(q->x, q->out, &r.base);
+	} else {
+		http_reply_text(q->x, 503, "The agent stops");
+	}
+	waiting_free(q);
+}
+
+static void wait_for(struct agent *a, const id_msg *id, bool old, enum codec out, struct http_exchange *x)
+{
+	mz_autofree char *path = nested_path(id);
+	struct waiting *q = xnew(struct waiting);
+	q->w.fn = on_end;
+	list_init(&q->w.node);
+	q->x = x;
+	q->out = out;
+	q->old = old;
+	x->on_gone = on_waiter_gone;
+	x->on_gone_arg = q;
+	if (nested_wait(a, path, &q->w) == 0)
+		return;
+	x->on_gone = NULL;
+	waiting_free(q);
+	http_reply_text(x, 404, "There is no container '%s'", path);
+}
+
+/* ---- kill, remove -------------------------------------------------------------------------- */
+
+static void kill_it(struct agent *a, const id_msg *id, int signal, struct http_exchange *x)
+{
+	mz_autofree char *path = nested_path(id);
+	struct mz_err err;
+	if (signal < 1 || signal > SIGRTMAX) {
+		http_reply_text(x, 400, "'signal' %d is not a signal", signal);
+		return;
+	}
+	int rc = nested_kill(a, path, signal, &err);
+	if (rc == 0)
+		http_reply(x, 200, NULL, NULL, 0);
+	else
+		http_reply_text(x, rc == -ENOENT || rc == -ESRCH ? 404 : 500, "%s", err.msg);
+}
+
+static void on_removed(void *arg, const struct mz_err *err)
+{
+	if (err)
+		http_reply_text(arg, 500, "%s", err->msg);
+	else
+		http_reply(arg, 200, NULL, NULL, 0);
+}
+
+static void remove_it(struct agent *a, const id_msg *id, struct http_exchange *x)
+{
+	mz_autofree char *path = nested_path(id);
+	struct mz_err err;
+	if (nested_remove(a, path, on_removed, x, &err) < 0)
+		http_reply_text(x, 500, "%s", err.msg);
+}
+
+/* ---- which call ------------------------------------------------------------------------------ */
+
+#define SIGNAL(m) ((m)->has_signal ? (m)->signal : SIGKILL)
+
+/* The container that a call of ours names; false: it is none of ours. */
+static bool find_id(const call_msg *c, const char **ret_member, const id_msg **ret_id)
+{
+	*ret_id = NULL;
+	switch (c->type) {
+#define MEMBER(TYPE, member)                                                  \
+	case CALL(TYPE):                                                      \
+		*ret_member = #member;                                        \
+		if (c->member)                                                \
+			*ret_id = c->member->container_id;                    \
+		return true
+	MEMBER(LAUNCH_CONTAINER, launch_container);
+	MEMBER(WAIT_CONTAINER, wait_container);
+	MEMBER(KILL_CONTAINER, kill_container);
+	MEMBER(REMOVE_CONTAINER, remove_container);
+	MEMBER(LAUNCH_NESTED_CONTAINER, launch_nested_container);
+	MEMBER(WAIT_NESTED_CONTAINER, wait_nested_container);
+	MEMBER(KILL_NESTED_CONTAINER, kill_nested_container);
+	MEMBER(REMOVE_NESTED_CONTAINER, remove_nested_container);
+	default:
+		return false;
+	}
+}
+
+static void launch_old(struct agent *a, const Mesos__V1__Agent__Call__LaunchNestedContainer *old,
+		       struct http_exchange *x)
+{
+	Mesos__V1__Agent__Call__LaunchContainer l = MESOS__V1__AGENT__CALL__LAUNCH_CONTAINER__INIT;
+	l.container_id = old->container_id;
+	l.command = old->command;
+	l.container = old->container;
+	launch(a, &l, x);
+}
+
+static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, enum codec out, struct http_exchange *x)
+{
+	switch (c->type) {
+	case CALL(LAUNCH_CONTAINER):
+		launch(a, c->launch_container, x);
+		break;
+	case CALL(LAUNCH_NESTED_CONTAINER):
+		launch_old(a, c->launch_nested_container, x);
+		break;
+	case CALL(WAIT_CONTAINER):
+	case CALL(WAIT_NESTED_CONTAINER):
+		wait_for(a, id, c->type == CALL(WAIT_NESTED_CONTAINER), out, x);
+		break;
+	case CALL(KILL_CONTAINER):
+		kill_it(a, id, SIGNAL(c->kill_container), x);
+		break;
+	case CALL(KILL_NESTED_CONTAINER):
+		kill_it(a, id, SIGNAL(c->kill_nested_container), x);
+		break;
+	default:
+		remove_it(a, id, x);
+		break;
+	}
+}
+
+bool agent_api_nested(struct agent *a, const call_msg *c, enum codec out, struct http_exchange *x)
+{
+	const char *member;
+	const id_msg *id;
+	struct mz_err err;
+	if (!find_id(c, &member, &id))
+		return false;
+	bool old = strstr(member, "nested") != NULL;
+	if (a->phase != AGENT_RECOVERED)
+		http_reply_text(x, 503, "Agent has not finished recovery");
+	else if (!id)
+		http_reply_text(x, 400, "Failed to validate call: Expecting '%s' to be present", member);
+	else if (check_id(id, &err) < 0)
+		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
+	else if (old && !id->parent)
+		http_reply_text(x, 400, "Failed to validate call: Expecting '%s.container_id.parent' to be present",
+				member);
+	else
+		dispatch(a, c, id, out, x);
+	return true;
+}
