@@ -84,6 +84,10 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 		.runtime_dir = runtime_dir,
 		.libexec_dir = init,
 		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
+		.fetch_max_bytes = daemon_int(d, "fetcher_max_bytes"),
+		.fetch_max_entries = daemon_int(d, "fetcher_max_files"),
+		.fetch_stall_ns = daemon_int(d, "fetcher_stall_timeout"),
+		.fetch_timeout_ns = daemon_int(d, "fetcher_timeout"),
 	};
 	int rc = containers_real_new(&c, &a->containers, err);
 	if (rc == 0)

@@ -62,7 +62,9 @@ struct containers_real {
 		void *inst;
 	} on_limitation[8]; /* by containerizer, in order of loading */
 	size_t n_on_limitation;
-	int n_pending; /* posts and worker jobs that will come back */
+	int n_pending; /* posts, worker jobs and fetches that will come back */
+	struct list fetches; /* struct fetch: those that run */
+	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;
 };
 
 static inline struct containers_real *real_of(struct containers *c)
@@ -84,6 +86,8 @@ void containers_host_init(struct containers_real *r);
  * `r` is closed meanwhile. The messages are copied. */
 void sandbox_make(struct containers_real *r, const struct container_config *cfg,
 		  void (*fn)(void *arg, const struct mz_err *err), void *arg);
+/* One that is being filled need not be: sandbox_make's fn follows, with an error. */
+void sandbox_cancel(struct containers_real *r, const char *directory);
 void sandbox_remove(struct containers_real *r, const char *directory,
 		    void (*fn)(void *arg, const struct mz_err *err), void *arg);
 

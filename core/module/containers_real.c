@@ -311,6 +311,8 @@ static int real_terminate(struct containers *c, const char *id, struct mz_err *e
 	if (!b)
 		return mz_fail(err, -ENOENT, "There is no container '%s'", id);
 	b->terminated = true;
+	if (b->state == BOX_SANDBOX)
+		sandbox_cancel(r, b->c.sandbox);
 	if (b->exited || b->state == BOX_SANDBOX || b->state == BOX_RECOVERING)
 		return 0; /* seen at the next step */
 	struct module_containerizer *m = &r->containerizers.v[b->owner];
@@ -579,6 +581,11 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	r->switch_user = cfg->switch_user && r->is_root;
 	r->deadline_ns = cfg->isolator_deadline_ns ? cfg->isolator_deadline_ns : ISOLATOR_DEADLINE_NS;
 	r->n_pending = 1; /* ours, until free */
+	list_init(&r->fetches);
+	r->fetch_max_bytes = cfg->fetch_max_bytes ? cfg->fetch_max_bytes : INT64_MAX;
+	r->fetch_max_entries = cfg->fetch_max_entries ? cfg->fetch_max_entries : INT64_MAX;
+	r->fetch_stall_ns = cfg->fetch_stall_ns;
+	r->fetch_timeout_ns = cfg->fetch_timeout_ns;
 	containers_host_init(r);
 	*ret = &r->base;
 	return 0;
@@ -604,6 +611,7 @@ void containers_real_free(struct containers *c)
 		return;
 	struct containers_real *r = real_of(c);
 	r->closing = true;
+	sandbox_cancel(r, NULL);
 	/* Modules may still hold what they were given: they go first. */
 	for (size_t i = r->containerizers.n; i-- > 0;)
 		module_free(r->containerizers.v[i].m);

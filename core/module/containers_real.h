@@ -23,6 +23,9 @@ struct containers_real_config {
 	const char *libexec_dir; /* of mezzo-init and mezzo-executor */
 	bool switch_user;	 /* only root can */
 	int64_t isolator_deadline_ns; /* of one call; 0: 5 minutes */
+	/* What URIs may put into one sandbox, how long they may send nothing, and how
+	 * long all of it may take. 0: no limit. */
+	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;
 };
 
 int containers_real_new(const struct containers_real_config *cfg, struct containers **ret, struct mz_err *err);

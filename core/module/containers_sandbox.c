@@ -1,6 +1,7 @@
 /* containers_sandbox.c - a container's directory: made with its "latest" link, given
  * to the user, filled with what CommandInfo.uris name, and removed in the end. All
- * of it blocks and is done on worker threads.
+ * of it blocks and is done on worker threads; what is more than copying a local file
+ * is done by a process, mezzo-fetcher (containers_fetch.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,19 +11,15 @@
 
 #include "base/str.h"
 #include "loop/loop.h"
-#include "module/containers_impl.h"
+#include "module/containers_fetch.h"
 #include "os/tree.h"
 #include "os/user.h"
-
-struct uri {
-	char *value, *name; /* name: in the sandbox */
-	bool executable, extract;
-};
 
 struct job {
 	struct containers_real *r;
 	char *directory, *user;
-	VEC(struct uri) uris;
+	struct fetch *fetch; /* NULL: nothing is fetched */
+	bool nested; /* beneath the parent's sandbox, where a task may have been at work */
 	struct mz_err err;
 	void (*fn)(void *arg, const struct mz_err *err);
 	void *arg;
@@ -30,27 +27,13 @@ struct job {
 
 static void job_free(struct job *j)
 {
-	for (size_t i = 0; i < j->uris.n; i++) {
-		free(j->uris.v[i].value);
-		free(j->uris.v[i].name);
-	}
-	vec_done(&j->uris);
+	fetch_free(j->fetch);
 	free(j->directory);
 	free(j->user);
 	free(j);
 }
 
 /* ---- worker thread ---------------------------------------------------------------- */
-
-static bool is_archive(const char *name)
-{
-	static const char *const endings[] = {".tar", ".tgz", ".tar.gz", ".tbz2", ".tar.bz2",
-					      ".txz", ".tar.xz", ".zip",  ".gz"};
-	for (size_t i = 0; i < MZ_N(endings); i++)
-		if (str_ends(name, endings[i]))
-			return true;
-	return false;
-}
 
 /* A path in the sandbox: no way out of it. */
 static bool is_inside(const char *name)
@@ -72,47 +55,56 @@ static int make_parent(const char *directory, const char *name, struct mz_err *e
 	return tree_make(path, 0755, err);
 }
 
-static int fetch(struct job *j, int dir, const struct uri *u, struct mz_err *err)
+static int copy(struct job *j, int dir, const struct fetch_uri *u, int64_t *left, struct mz_err *err)
 {
-	const char *from = u->value;
-	if (str_starts(from, "file://"))
-		from += strlen("file://");
-	if (from[0] != '/')
-		return mz_fail(err, -EOPNOTSUPP, "Only local files can be fetched, by an absolute path or file://");
+	const char *from = fetch_local_path(u->value);
 	if (!is_inside(u->name))
 		return mz_fail(err, -EINVAL, "Output file '%s' is not a name in the sandbox", u->name);
-	if (u->extract && !u->executable && is_archive(from))
-		return mz_fail(err, -EOPNOTSUPP, "Archives cannot be extracted (set 'extract' to false to have it as it is)");
+	struct stat st = {0};
+	mode_t mode = u->executable ? 0755 : 0644;
+	if (stat(from, &st) == 0) {
+		if (st.st_size > *left)
+			return mz_fail(err, -EFBIG, "It is larger than the limit of %lld bytes for all of a sandbox",
+				       (long long)j->r->fetch_max_bytes);
+		*left -= st.st_size;
+		if (!u->executable)
+			mode = st.st_mode & 0755;
+	}
 	if (strchr(u->name, '/')) {
 		int rc = make_parent(j->directory, u->name, err);
 		if (rc < 0)
 			return rc;
 	}
-	struct stat st;
-	mode_t mode = u->executable ? 0755 : 0644;
-	if (!u->executable && stat(from, &st) == 0)
-		mode = st.st_mode & 0755;
 	return tree_copy(from, dir, u->name, mode, err);
 }
 
-static int fetch_all(struct job *j, int dir, const struct user *user)
+static int copy_all(struct job *j, int dir, const struct user *user)
 {
 	struct user_saved saved;
+	int64_t left = j->r->fetch_max_bytes;
 	int rc = 0;
-	if (!j->uris.n)
-		return 0;
 	/* With the user's rights: whoever writes a TaskInfo shall not read with
 	 * it what only root may. */
 	if (user && (rc = user_assume(user, &saved, &j->err)) < 0)
 		return rc;
-	for (size_t i = 0; rc == 0 && i < j->uris.n; i++) {
-		rc = fetch(j, dir, &j->uris.v[i], &j->err);
+	for (size_t i = 0; rc == 0 && i < j->fetch->uris.n; i++) {
+		rc = copy(j, dir, &j->fetch->uris.v[i], &left, &j->err);
 		if (rc < 0)
-			mz_wrap(&j->err, "Cannot fetch '%s'", j->uris.v[i].value);
+			mz_wrap(&j->err, "Cannot fetch '%s'", j->fetch->uris.v[i].value);
 	}
 	if (user)
 		user_restore(&saved);
 	return rc;
+}
+
+/* The sandbox's stderr, where a fetch tells how it goes. */
+static int open_stderr(struct job *j, int dir, const struct user *user)
+{
+	int fd = openat(dir, "stderr", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || (user && fchown(fd, user->uid, user->gid) < 0))
+		mz_fail(&j->err, -errno, "Cannot prepare 'stderr' in '%s': %s", j->directory, strerror(errno));
+	j->fetch->fd_stderr = fd;
+	return j->err.code;
 }
 
 /* ".../runs/ID" is also ".../runs/latest". */
@@ -126,6 +118,51 @@ static int link_latest(const char *directory, struct mz_err *err)
 	return tree_link(name + 1, latest, err);
 }
 
+/* The directory that holds the last part of `path`, below the work dir, without
+ * following any link: sandboxes above it belong to users, who may plant some. */
+static int open_parent(struct job *j, bool make, const char **ret_name)
+{
+	const char *work_dir = j->r->work_dir;
+	size_t len = strlen(work_dir);
+	if (strncmp(j->directory, work_dir, len) || j->directory[len] != '/')
+		return mz_fail(&j->err, -EINVAL, "'%s' is not in the work directory", j->directory);
+	int dir = open(work_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const char *part = j->directory + len;
+	while (dir >= 0) {
+		part += strspn(part, "/");
+		size_t n = strcspn(part, "/");
+		if (!part[n]) {
+			*ret_name = part;
+			return dir;
+		}
+		mz_autofree char *name = xstrndup(part, n);
+		if (make && mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			break;
+		mz_autoclose int above = dir;
+		dir = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		part += n;
+	}
+	int code = errno;
+	if (dir >= 0)
+		close(dir);
+	return mz_fail(&j->err, -code, "Cannot get to '%s': %s", j->directory, strerror(code));
+}
+
+static int make_nested(struct job *j)
+{
+	const char *name;
+	mz_autoclose int parent = open_parent(j, true, &name);
+	if (parent < 0)
+		return parent;
+	int dir = -1;
+	/* New for sure: whatever is there already is not ours to give away. */
+	if (mkdirat(parent, name, 0750) == 0)
+		dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0)
+		return mz_fail(&j->err, -errno, "Cannot make the directory '%s': %s", j->directory, strerror(errno));
+	return dir;
+}
+
 static void make_work(void *arg)
 {
 	struct job *j = arg;
@@ -133,34 +170,65 @@ static void make_work(void *arg)
 	bool other = j->user && j->r->switch_user;
 	if (other && user_find(j->user, &user, &j->err) < 0)
 		return;
-	if (tree_make(j->directory, 0750, &j->err) < 0)
+	if (!j->nested && tree_make(j->directory, 0750, &j->err) < 0)
 		return;
-	mz_autoclose int dir = open(j->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	mz_autoclose int dir =
+		j->nested ? make_nested(j) : open(j->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (j->err.code)
+		return;
 	if (dir < 0 || fchmod(dir, 0750) < 0 || (other && fchown(dir, user.uid, user.gid) < 0)) {
 		mz_fail(&j->err, -errno, "Cannot prepare the sandbox '%s': %s", j->directory, strerror(errno));
 		return;
 	}
 	if (link_latest(j->directory, &j->err) < 0)
 		return;
-	(void)fetch_all(j, dir, other ? &user : NULL); /* it has set j->err */
+	/* These set j->err. */
+	if (j->fetch && j->fetch->by_program)
+		(void)open_stderr(j, dir, other ? &user : NULL);
+	else if (j->fetch)
+		(void)copy_all(j, dir, other ? &user : NULL);
 }
 
 static void remove_work(void *arg)
 {
 	struct job *j = arg;
-	(void)tree_remove(j->directory, &j->err);
+	const char *name;
+	mz_autoclose int parent = open_parent(j, false, &name);
+	if (parent == -ENOENT)
+		j->err = (struct mz_err){0}; /* gone already */
+	if (parent < 0)
+		return;
+	mz_autofree char *path = xasprintf("/proc/self/fd/%d/%s", parent, name);
+	(void)tree_remove(path, &j->err);
 }
 
 /* ---- loop thread -------------------------------------------------------------------- */
 
-static void on_done(void *arg)
+static void answer(struct job *j)
 {
-	struct job *j = arg;
 	struct containers_real *r = j->r;
 	if (!r->closing)
 		j->fn(j->arg, j->err.code ? &j->err : NULL);
 	job_free(j);
 	real_pending_end(r);
+}
+
+static void on_fetched(void *arg, const struct mz_err *err)
+{
+	struct job *j = arg;
+	if (err)
+		j->err = *err;
+	answer(j);
+}
+
+static void on_done(void *arg)
+{
+	struct job *j = arg;
+	bool other = j->user && j->r->switch_user;
+	if (j->fetch && j->fetch->by_program && !j->err.code && !j->r->closing &&
+	    fetch_start(j->fetch, j->directory, other ? j->user : NULL, on_fetched, j, &j->err) == 0)
+		return;
+	answer(j);
 }
 
 static void run(struct job *j, loop_fn work)
@@ -189,19 +257,8 @@ void sandbox_make(struct containers_real *r, const struct container_config *cfg,
 {
 	struct job *j = job_new(r, cfg->directory, fn, arg);
 	j->user = xstrdup(cfg->user);
-	const Mesos__V1__CommandInfo *cmd = cfg->command;
-	for (size_t i = 0; cmd && i < cmd->n_uris; i++) {
-		const Mesos__V1__CommandInfo__URI *u = cmd->uris[i];
-		const char *slash = strrchr(u->value, '/');
-		const char *name = !str_empty(u->output_file) ? u->output_file : slash ? slash + 1 : u->value;
-		struct uri own = {
-			.value = xstrdup(u->value),
-			.name = xstrdup(name),
-			.executable = u->has_executable && u->executable,
-			.extract = !u->has_extract || u->extract,
-		};
-		vec_push(&j->uris, own);
-	}
+	j->nested = cfg->parent != NULL;
+	j->fetch = fetch_new(r, cfg->command);
 	run(j, make_work);
 }
 
