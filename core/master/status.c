@@ -120,6 +120,14 @@ void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct 
 	m->metrics.messages_status_update++;
 	struct framework *f = framework_get(m, u->framework_id->value);
 	task_state latest = u->has_latest_state ? u->latest_state : u->status->state;
+	const Mesos__V1__ContainerStatus *cs = u->status->container_status;
+	struct mz_err err;
+	if (cs && cs->container_id && container_id_check(cs->container_id, &err) < 0) {
+		log_warning(AREA, "Update of task '%.80s' by agent %s: %s, ignoring", u->status->task_id->value, a->id,
+			    err.msg);
+		m->metrics.invalid_updates++;
+		return;
+	}
 	if (!f || (unsigned)latest >= N_TASK_STATES || (unsigned)u->status->state >= N_TASK_STATES) {
 		m->metrics.invalid_updates++;
 		return;

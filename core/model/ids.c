@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "model/model.h"
 
-enum { ID_MAX_BYTES = 255 };
+enum { ID_MAX_BYTES = 255, MAX_CONTAINER_DEPTH = 32 };
 
 int id_check(const char *what, const char *id, struct mz_err *err)
 {
@@ -22,6 +22,18 @@ int id_check(const char *what, const char *id, struct mz_err *err)
 			return mz_fail(err, -EINVAL, "%s has a control character", what);
 		if (*c == '/' || *c == '\\')
 			return mz_fail(err, -EINVAL, "%s '%s' has a '%c'", what, id, *c);
+	}
+	return 0;
+}
+
+int container_id_check(const Mesos__V1__ContainerID *id, struct mz_err *err)
+{
+	for (int depth = 1; id; id = id->parent, depth++) {
+		if (depth > MAX_CONTAINER_DEPTH)
+			return mz_fail(err, -EINVAL, "Container id is nested deeper than %d", MAX_CONTAINER_DEPTH);
+		int rc = id_check("Container id", id->value, err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }

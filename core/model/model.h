@@ -15,6 +15,8 @@
 /* Ids that clients choose: 1 to 255 bytes, not "." or "..", no control
  * characters, no '/' or '\\'. The message names `what`. */
 int id_check(const char *what, const char *id, struct mz_err *err);
+/* The same for a container and all of its parents, of which there are 31 at most. */
+int container_id_check(const Mesos__V1__ContainerID *id, struct mz_err *err);
 
 /* "*", or components separated by '/': none empty, ".", "..", "*" or starting with
  * '-', no white space or control characters. */

@@ -143,6 +143,7 @@ static int setup(void **state, bool with_authorizer, enum codec codec)
 	w->with_authorizer = with_authorizer;
 	w->codec = codec;
 	world_attributes = "rack:1-1;speed:2.5";
+	world_capability = 0;
 	fake_disk_init(&w->disk, w->loop);
 	world_start(w);
 	*state = w;
@@ -308,6 +309,7 @@ Mesos__V1__Scheduler__Event *sched_event(struct sched *s, int type)
 /* ---- agents ---------------------------------------------------------------------------- */
 
 const char *world_attributes;
+int world_capability;
 
 struct fagent *agent_join(struct world *w, const char *text, const char *id, Mezzo__Link__Register *reg)
 {
@@ -334,10 +336,13 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 	reg->agent_info = info;
 	reg->version = (char *)"0.1";
 	reg->pid = (char *)"slave(1)@127.0.0.1:5051";
-	Mesos__V1__AgentInfo__Capability cap = MESOS__V1__AGENT_INFO__CAPABILITY__INIT, *caps[] = {&cap};
+	Mesos__V1__AgentInfo__Capability cap = MESOS__V1__AGENT_INFO__CAPABILITY__INIT, more = cap,
+					 *caps[] = {&cap, &more};
 	cap.has_type = 1;
 	cap.type = MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE;
-	reg->n_capabilities = 1;
+	more.has_type = 1;
+	more.type = (Mesos__V1__AgentInfo__Capability__Type)world_capability;
+	reg->n_capabilities = world_capability ? 2 : 1;
 	reg->capabilities = caps;
 	a->w = w;
 	a->link = fake_link_new(w->loop);

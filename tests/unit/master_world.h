@@ -84,6 +84,7 @@ struct fagent {
 };
 /* Attributes of agents that join from now on, as text; the default is rack:1-1;speed:2.5. */
 extern const char *world_attributes;
+extern int world_capability; /* of such agents, besides MULTI_ROLE; 0: none */
 struct fagent *agent_join(struct world *w, const char *resources, const char *id, Mezzo__Link__Register *reg);
 Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message);
 /* state, uuid byte (0: none) and latest state (-1: the same). */

@@ -22,8 +22,37 @@ static int check_executor(const pb_executor_info *e, struct mz_err *err)
 	return r;
 }
 
+static bool shares_cgroups(const Mesos__V1__ContainerInfo *c)
+{
+	const Mesos__V1__LinuxInfo *l = c ? c->linux_info : NULL;
+	return !l || !l->has_share_cgroups || l->share_cgroups;
+}
+
+/* All tasks of one executor share its cgroups, or none does. */
+static int check_sharing(struct framework *f, struct agent *agent, const pb_executor_info *e, pb_task_info **tasks,
+			 size_t n, struct mz_err *err)
+{
+	bool shared = shares_cgroups(tasks[0]->container);
+	for (size_t i = 1; i < n; i++)
+		if (shares_cgroups(tasks[i]->container) != shared)
+			return mz_fail(err, -EINVAL, "'share_cgroups' must be the same for all tasks of the group");
+	if (!executor_find(agent, f->id, e->executor_id->value))
+		return 0;
+	list_each(&agent->tasks, struct task, in_agent, t) {
+		if (t->framework != f || !str_eq(t->executor_id, e->executor_id->value))
+			continue;
+		mz_autoarena struct arena arena = {0};
+		if (shares_cgroups(task_show(t, &arena)->container) != shared)
+			return mz_fail(err, -EINVAL, "'share_cgroups' must be the same for all tasks of the executor");
+		return 0; /* the others were held against this one */
+	}
+	return 0;
+}
+
 static int check_task(const pb_task_info *t, const pb_executor_info *e, struct mz_err *err)
 {
+	if (t->n_limits && shares_cgroups(t->container))
+		return mz_fail(err, -EINVAL, "A task of a group can have limits only with 'share_cgroups' false");
 	if (t->container && t->container->type == MESOS__V1__CONTAINER_INFO__TYPE__DOCKER)
 		return mz_fail(err, -EINVAL, "A task of a group cannot be a Docker container");
 	bool own_network = t->container && t->container->n_network_infos;
@@ -40,6 +69,8 @@ static int place_all(struct accept *a, struct framework *f, struct agent *agent,
 {
 	resources *left = res_copy(a->remaining);
 	int r = check_executor(e, err);
+	if (r == 0)
+		r = check_sharing(f, agent, e, tasks, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		for (size_t j = 0; r == 0 && j < i; j++)
 			if (str_eq(tasks[i]->task_id->value, tasks[j]->task_id->value))
