@@ -230,7 +230,7 @@ subscribe()
 	local name=$1 call
 	call=$(jq -cn --argjson info "$2" --arg id "${3-}" '{type: "SUBSCRIBE", subscribe: {framework_info: $info}}
 		| if $id == "" then . else .framework_id = {value: $id} | .subscribe.framework_info.id = {value: $id} end')
-	rm -f "$T/$name.head" "$T/$name.stream"
+	rm -f "$T/$name.head" "$T/$name.stream" "$T/$name.used"
 	curl -sSN -D "$T/$name.head" -o "$T/$name.stream" -H 'Content-Type: application/json' \
 		-H 'Accept: application/json' -d "$call" "http://$MASTER/api/v1/scheduler" 2>"$T/$name.curl" &
 	SUBSCRIBE_PID=$!
@@ -264,17 +264,33 @@ call()
 			-H "Mesos-Stream-Id: $STREAM" --data-binary @- "http://$MASTER/api/v1/scheduler"
 }
 
-# offer NAME: waits for the newest offer and prints it
+# held NAME: the largest offer that is neither used by launch nor rescinded
+held()
+{
+	touch "$T/$1.used"
+	events "$1" | jq -cs --rawfile used "$T/$1.used" '
+		(($used | split("\n")) + [.[] | select(.type == "RESCIND") | .rescind.offer_id.value]) as $gone
+		| [.[] | select(.type == "OFFERS") | .offers.offers[] | select(.id.value as $i | $gone | index($i) | not)]
+		| sort_by([.resources[] | select(.name == "mem") | .scalar.value] | add) | last // empty'
+}
+
+holds()
+{
+	[ -n "$(held "$1")" ]
+}
+
+# offer NAME: waits for an offer and prints it
 offer()
 {
-	wait_for 20 "an offer for '$1'" has_event "$1" 'select(.type == "OFFERS")'
-	events "$1" | jq -c 'select(.type == "OFFERS") | .offers.offers[]' | tail -n 1
+	wait_for 30 "an offer for '$1'" holds "$1" >&2
+	held "$1"
 }
 
 # launch NAME OFFER TASK-ID SHELL-COMMAND [JQ-CHANGE-OF-TASK]: prints the status code
 launch()
 {
 	local accept
+	jq -r .id.value <<<"$2" >>"$T/$1.used"
 	accept=$(jq -c --arg id "$3" --arg sh "$4" '{type: "ACCEPT", accept: {offer_ids: [.id],
 		filters: {refuse_seconds: 0},
 		operations: [{type: "LAUNCH", launch: {task_infos: [{name: $id, task_id: {value: $id},

@@ -11,6 +11,8 @@ refuses()
 	shift 2
 	out=$(timeout 30 "$MEZZOD" "$@" 2>&1 >/dev/null)
 	status=$?
+	# On a busy machine the daemon may note that a call into a module took long.
+	out=$(grep -v '^W.* held up the loop' <<<"$out")
 	if [ $status -ne 2 ]; then
 		fail "$name" "exit status $status, not 2" "$out"
 	elif [ "$(printf '%s\n' "$out" | wc -l)" -ne 1 ]; then

@@ -123,6 +123,29 @@ else
 	skip "framework-python" "no python3 here"
 fi
 
+# ---- the master is killed instead ----
+if [ -z "$sanitized" ]; then
+	jobs other
+	timeout 200 "$T/c/batch" "$MASTER" "$T/other.jobs" "$T/other.journal" >"$T/other.log" 2>&1 &
+	scheduler=$!
+	pids+=("$scheduler")
+	all_started()
+	{
+		[ "$(grep -c '^start' "$T/other.ran")" = 12 ]
+	}
+	wait_for 60 "all jobs to run" all_started
+	open_gates other 0 1 2
+	wait_for 60 "a job to end" grep -q '^done' "$T/other.journal"
+	stop_hard "$MASTER_PID"
+	open_gates other 3 4 5
+	start_master
+	open_gates other 6 7 8 9 10 11
+	wait "$scheduler"
+	is "a scheduler whose master is killed ends with 0" $? 0
+	is "and every job ran once" "$(sort "$T/other.ran" | uniq -c | awk '{ print $1 }' | sort -u)" 1
+	is "and to its end" "$(tail -n 1 "$T/other.log")" "12 done, 0 failed"
+fi
+
 # ---- a job that fails is told apart ----
 if [ -z "$sanitized" ]; then
 	printf 'true\nexit 3\n' >"$T/fail.jobs"

@@ -10,27 +10,12 @@ start_cluster --set registration_backoff=200ms
 info='{"user":"root","name":"recovery","checkpoint":true,"failover_timeout":600}'
 [ "$(id -u)" -eq 0 ] || info=$(jq -c --arg u "$(id -un)" '.user = $u' <<<"$info")
 
-# fresh_offer NAME: an offer that came after the last launch
-seen=''
-fresh_offer()
-{
-	local o
-	o=$(offer "$1")
-	[ "$(jq -r .id.value <<<"$o")" != "$seen" ]
-}
-take_offer()
-{
-	wait_for 30 "an offer" fresh_offer "$1"
-	OFFER=$(offer "$1")
-	seen=$(jq -r .id.value <<<"$OFFER")
-}
-
 subscribe f "$info"
 mkfifo "$T/end"
 chmod 666 "$T/end"
 
 # ---- the agent dies, the task goes on ----
-take_offer f
+OFFER=$(offer f)
 is "launch" "$(launch f "$OFFER" survivor "echo up; read -r code <$T/end; echo \"code \$code\"; exit \$code")" 202
 wait_for 30 "the task to run" reached f survivor TASK_RUNNING
 pid=$(pgrep -f "read -r code <$T/end" | head -n 1)
@@ -60,7 +45,7 @@ rm "$T/f.hold"
 is "with the same uuid" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status | select(.task_id.value == "survivor" and .state == "TASK_FAILED") | .uuid' | sort -u | wc -l)" 1
 
 # ---- a task that ends while the agent is dead ----
-take_offer f
+OFFER=$(offer f)
 is "launch" "$(launch f "$OFFER" unseen "echo up; read -r code <$T/end; exit \$code")" 202
 wait_for 30 "the task to run" reached f unseen TASK_RUNNING
 pid=$(pgrep -f "read -r code <$T/end; exit" | head -n 1)
@@ -71,7 +56,7 @@ start_agent agent
 ok "its end arrives all the same" until_true 60 reached f unseen TASK_FINISHED
 
 # ---- the master dies ----
-take_offer f
+OFFER=$(offer f)
 is "launch" "$(launch f "$OFFER" master-dies "echo up; read -r code <$T/end; exit \$code")" 202
 wait_for 30 "the task to run" reached f master-dies TASK_RUNNING
 pid=$(pgrep -f "read -r code <$T/end; exit" | head -n 1)
@@ -93,8 +78,7 @@ is "reconcile" "$(call '{"type":"RECONCILE","reconcile":{"tasks":[{"task_id":{"v
 ok "says that the task runs" until_true 20 reached g master-dies TASK_RUNNING
 echo 0 >"$T/end"
 ok "its end arrives at the new subscription" until_true 60 reached g master-dies TASK_FINISHED
-seen=''
-take_offer g
+OFFER=$(offer g)
 is "and new tasks can be launched" "$(launch g "$OFFER" after true)" 202
 ok "and end" until_true 30 reached g after TASK_FINISHED
 
@@ -102,8 +86,7 @@ ok "and end" until_true 30 reached g after TASK_FINISHED
 info=$(jq -c 'del(.checkpoint) | .name = "forgetful"' <<<"$info")
 call '{"type":"TEARDOWN"}' >/dev/null
 subscribe h "$info"
-seen=''
-take_offer h
+OFFER=$(offer h)
 is "launch without checkpointing" "$(launch h "$OFFER" lost 'exec tail -f /dev/null')" 202
 wait_for 30 "the task to run" reached h lost TASK_RUNNING
 stop_hard "${AGENT_PID[agent]}"

@@ -25,17 +25,11 @@ role='.resources[] |= (.allocation_info = {role: "*"})'
 o=$(offer f)
 is "launch of a task that ends" "$(launch f "$o" done-1 'echo out; exit 0' "$disk | $role | "'.labels = {labels: [{key: "k", value: "v"}]}')" 202
 wait_for 30 "the first task" reached f done-1 TASK_FINISHED
-newer()
-{
-	[ "$(offer f | jq -r .id.value)" != "$(jq -r .id.value <<<"$o")" ]
-}
-wait_for 30 "another offer" newer
 o=$(offer f)
 is "launch of a task that stays" "$(launch f "$o" run-1 'exec tail -f /dev/null' "$disk | $role")" 202
 wait_for 30 "the second task" reached f run-1 TASK_RUNNING
 
 # An executor of its own that takes its time.
-wait_for 30 "another offer" newer
 o=$(offer f)
 is "launch on a custom executor" "$(launch f "$o" slow-1 '' "$disk | $role"' | del(.command)
 	| .executor = {type: "CUSTOM", executor_id: {value: "slow"}, command: {shell: true, value: "exec tail -f /dev/null"},
