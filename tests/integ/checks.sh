@@ -40,6 +40,8 @@ task()
 }
 offer=$(offer fw)
 
+# Each failure is an update that waits for its acknowledgement: not too many of them.
+slow='delay_seconds: 0, interval_seconds: 0.7, grace_period_seconds: 0, consecutive_failures: 1000000'
 fast='delay_seconds: 0, interval_seconds: 0.05, grace_period_seconds: 0'
 health_reason='.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"'
 check_reason='.reason == "REASON_TASK_CHECK_STATUS_UPDATED"'
@@ -48,12 +50,12 @@ echo 503 >"$T/files/web"
 echo 3 >"$T/files/status"
 echo 418 >"$T/files/tea"
 task cmd 'touch ok; exec sleep 1000' \
-	". + {health_check: {type: \"COMMAND\", $fast, consecutive_failures: 1000000, command: {value: \"test -e \$FILE\",
+	". + {health_check: {type: \"COMMAND\", $slow, command: {value: \"test -e \$FILE\",
 		environment: {variables: [{name: \"FILE\", value: \"ok\"}]}}}}"
 task sick 'trap "exit 0" TERM; while :; do sleep 0.05; done' \
 	". + {health_check: {type: \"COMMAND\", $fast, consecutive_failures: 2, command: {shell: false, value: \"false\"}}}"
 task web 'exec sleep 1000' \
-	". + {health_check: {type: \"HTTP\", $fast, consecutive_failures: 1000000, http: {port: $port, path: \"/to?/code/web\"}}}"
+	". + {health_check: {type: \"HTTP\", $slow, http: {port: $port, path: \"/to?/code/web\"}}}"
 task loop 'exec sleep 1000' \
 	". + {health_check: {type: \"HTTP\", $fast, consecutive_failures: 1, http: {port: $port, path: \"/loop\"}}}"
 task stalls 'exec sleep 1000' \

@@ -11,11 +11,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -305,7 +307,7 @@ static void fetches_local_files(void **state)
 	assert_int_equal(r->code, 0);
 	assert_string_equal(read_text(at("runs/%s/stdout", "fetch")), "fetched\n");
 
-	static const char *const bad[] = {"http://example.com/x", "/etc/x.tar.gz", "/no/such", "relative"};
+	static const char *const bad[] = {"gopher://example.com/x", "/no/such.tar.gz", "/no/such", "relative"};
 	for (size_t i = 0; i < MZ_N(bad); i++) {
 		char id[32];
 		snprintf(id, sizeof(id), "bad%zu", i);
@@ -322,6 +324,91 @@ static void fetches_local_files(void **state)
 	r = launch_as(l, "outside", argv, NULL, &cmd);
 	until_end(l, r);
 	assert_int_equal(r->code, -EINVAL);
+}
+
+static Mesos__V1__CommandInfo__URI *one_uri(Mesos__V1__CommandInfo *cmd, const char *value)
+{
+	static Mesos__V1__CommandInfo__URI uri, *uris[] = {&uri};
+	mesos__v1__command_info__uri__init(&uri);
+	mesos__v1__command_info__init(cmd);
+	uri.value = (char *)(uintptr_t)value;
+	cmd->n_uris = 1;
+	cmd->uris = uris;
+	return &uri;
+}
+
+static void fetches_archives(void **state)
+{
+	struct life *l = *state;
+	Mesos__V1__CommandInfo cmd;
+	const char *const argv[] = {"/bin/sh", "-c", "cat dir/file; ls", NULL};
+	assert_int_equal(mkdir(at("%s", "dir"), 0755), 0);
+	FILE *f = fopen(at("%s", "dir/file"), "w");
+	fputs("packed\n", f);
+	fclose(f);
+	mz_autofree char *tar = xasprintf("tar -C %s -czf %s/a.tgz dir", root, root);
+	assert_int_equal(system(tar), 0);
+	mz_autofree char *uri = xasprintf("file://%s/a.tgz", root);
+	one_uri(&cmd, uri);
+	struct run *r = launch_as(l, "archive", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_string_equal(r->message, "");
+	assert_int_equal(r->code, 0);
+	assert_string_equal(read_text(at("runs/%s/stdout", "archive")), "packed\na.tgz\ndir\nstderr\nstdout\n");
+	assert_non_null(strstr(read_text(at("runs/%s/stderr", "archive")), uri));
+	/* As it is. */
+	Mesos__V1__CommandInfo__URI *u = one_uri(&cmd, uri);
+	u->has_extract = 1;
+	u->extract = 0;
+	r = launch_as(l, "whole", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_string_equal(read_text(at("runs/%s/stdout", "whole")), "a.tgz\nstderr\nstdout\n");
+}
+
+/* A server that takes connections and says nothing. */
+static int silent_server(char uri[64])
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	snprintf(uri, 64, "http://127.0.0.1:%d/x", ntohs(sin.sin_port));
+	return fd;
+}
+
+static void until_connected(struct life *l, int server)
+{
+	int fd = -1;
+	for (int i = 0; i < 60000 && (fd = accept(server, NULL, NULL)) < 0; i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_true(fd >= 0); /* it stays open until the test ends */
+}
+
+static void gives_up_a_fetch(void **state)
+{
+	struct life *l = *state;
+	Mesos__V1__CommandInfo cmd;
+	struct mz_err err;
+	char uri[64];
+	const char *const argv[] = {"/bin/true", NULL};
+	int server = silent_server(uri);
+	one_uri(&cmd, uri);
+	struct run *r = launch_as(l, "given-up", argv, NULL, &cmd);
+	until_connected(l, server);
+	assert_false(r->launched);
+	assert_int_equal(l->c->ops->terminate(l->c, "given-up", &err), 0);
+	until_end(l, r);
+	assert_int_equal(r->code, -ECANCELED);
+	/* An agent that ends does not wait for it. */
+	r = launch_as(l, "left", argv, NULL, &cmd);
+	until_connected(l, server);
+	life_end(l);
+	assert_false(r->launched);
+	life_begin(l);
+	close(server);
 }
 
 static void runs_as_another_user(void **state)
@@ -619,6 +706,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(captures_output, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reports_what_cannot_run, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fetches_local_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fetches_archives, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(gives_up_a_fetch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_as_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_what_is_launching, set_up, tear_down),
