@@ -28,7 +28,7 @@ static const char *const log_levels[] = {"debug", "info", "warning", "error", NU
 
 const struct conf_key master_keys[] = {
 	COMMON_KEYS("127.0.0.1:5050"),
-	{"link_port", MZ_SETTING_INT, "-1", -1, 65535, "port for agents' links; -1: the next after listen", NULL},
+	{"link_port", MZ_SETTING_INT, "-1", -1, 65535, "port for agents' links; -1: that of listen + 10", NULL},
 	{"cluster", MZ_SETTING_STRING, "", 0, 0, "name of the cluster", NULL},
 	{"roles", MZ_SETTING_LIST, "", 0, 0, "roles that frameworks may use; empty: any", NULL},
 	{"root_submissions", MZ_SETTING_BOOL, "true", 0, 0, "may frameworks run as root", NULL},

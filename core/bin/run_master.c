@@ -16,6 +16,9 @@
 
 #define AREA "mezzod"
 
+/* An agent on the same machine usually takes the port next to the master's. */
+enum { LINK_PORT_OFFSET = 10 };
+
 struct master_daemon {
 	struct daemon *d;
 	struct master *master;
@@ -165,7 +168,7 @@ static int listen_for_links(struct daemon *d, struct mz_err *err)
 {
 	int port = (int)daemon_int(d, "link_port");
 	if (port < 0)
-		port = d->port && daemon_str(d, "listen") && d->port < 65535 ? d->port + 1 : 0;
+		port = d->port + LINK_PORT_OFFSET <= 65535 ? d->port + LINK_PORT_OFFSET : 0;
 	struct link_limits limits = LINK_LIMITS_DEFAULT;
 	return link_server_new(d->loop, d->ip, port, &limits, on_link, self, &self->links, err);
 }
