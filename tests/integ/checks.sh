@@ -14,6 +14,17 @@ pids+=("$!")
 wait_for 20 "the server" grep -q listens "$T/server.out"
 port=$(sed 's/.*://' "$T/server.out")
 
+# A server with a certificate of its own making.
+tls=
+if command -v openssl >/dev/null; then
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout "$T/key" -out "$T/cert" 2>/dev/null
+	for tls in 31{7,8,9}{1,3,5,7,9}3; do
+		openssl s_server -accept "127.0.0.1:$tls" -www -key "$T/key" -cert "$T/cert" >"$T/tls.out" 2>&1 &
+		pids+=("$!")
+		until_true 5 grep -q ACCEPT "$T/tls.out" && break
+	done
+fi
+
 start_cluster --resources 'cpus:8;mem:4096;disk:1024;ports:[31000-32000]'
 subscribe fw '{"user": "'"$(id -un)"'", "name": "checks"}'
 
@@ -58,6 +69,11 @@ task web 'exec sleep 1000' \
 	". + {health_check: {type: \"HTTP\", $slow, http: {port: $port, path: \"/to?/code/web\"}}}"
 task loop 'exec sleep 1000' \
 	". + {health_check: {type: \"HTTP\", $fast, consecutive_failures: 1, http: {port: $port, path: \"/loop\"}}}"
+# What the executor leaves to curl: here a name of a user in an address, and https.
+task curl 'exec sleep 1000' \
+	". + {health_check: {type: \"HTTP\", $slow, http: {port: $port, path: \"/to?http://me@127.0.0.1:$port/code/none\"}}}"
+[ -z "$tls" ] || task tls 'exec sleep 1000' \
+	". + {health_check: {type: \"HTTP\", $slow, http: {scheme: \"https\", port: $tls, path: \"/\"}}}"
 task stalls 'exec sleep 1000' \
 	". + {health_check: {type: \"COMMAND\", $fast, timeout_seconds: 0.2, consecutive_failures: 1, command: {value: \"sleep 54321\"}}}"
 task tcp 'exec sleep 1000' ". + {health_check: {type: \"TCP\", $fast, tcp: {port: $port}}}"
@@ -93,6 +109,12 @@ echo 204 >"$T/files/web.new"
 mv "$T/files/web.new" "$T/files/web"
 ok "an answer of 204 is healthy" until_true 60 has web '.healthy == true'
 ok "redirections without an end are unhealthy" until_true 60 has loop '.state == "TASK_KILLED"'
+ok "a redirection that curl follows" until_true 60 has curl '.healthy == true'
+if [ -n "$tls" ]; then
+	ok "https" until_true 60 has tls '.healthy == true'
+else
+	skip "https" "needs openssl"
+fi
 ok "a check that does not end is unhealthy" until_true 60 has stalls '.state == "TASK_KILLED"'
 ok "and its command is gone" until_true 60 eval "! pgrep -f '^sleep 54321'"
 
