@@ -307,6 +307,51 @@ static void operations_are_reconciled(void **state)
 	}
 }
 
+/* ---- what the authorizer forbids, and what is killed meanwhile ------------------------------ */
+
+#define POD_RES                                                          \
+	"\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":0.1}}," \
+	"{\"name\":\"mem\",\"type\":\"SCALAR\",\"scalar\":{\"value\":32}},"           \
+	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":10}}]"
+
+static void forbidden_group(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, "\"user\":\"" WORLD_DENIED_USER "\",\"name\":\"n\"", NULL);
+	world_pass(w, 2 * SECS);
+	sched_call(s, "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":[{\"type\":"
+		      "\"LAUNCH_GROUP\",\"launch_group\":{\"executor\":{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"p\"},"
+		      POD_RES "},\"task_group\":{\"tasks\":[%s,%s]}}}]}",
+		   next_offer(s)->id->value, task_json(w, "x", a->id, 1, 32), task_json(w, "y", a->id, 1, 32));
+	for (int i = 0; i < 2; i++) {
+		Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
+		assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_ERROR);
+		assert_int_equal(u->reason, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_GROUP_UNAUTHORIZED);
+	}
+	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
+}
+
+static void killed_while_asked(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	const char *offer = next_offer(s)->id->value;
+	world_hold_authorizer(w, true);
+	launch(s, offer, a->id, "t");
+	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
+	sched_call(s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
+	Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
+	assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_KILLED);
+	assert_int_equal(u->reason, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH);
+	world_hold_authorizer(w, false);
+	world_settle(w);
+	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
+	assert_null(sched_event(s, EV(UPDATE)));
+}
+
 /* ---- refused calls ------------------------------------------------------------------------ */
 
 static void refused_calls_are_seen(void **state)
@@ -450,6 +495,8 @@ int main(void)
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
+		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
+		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"update_forbidden", update_forbidden, world_setup_authorized, world_teardown, NULL},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

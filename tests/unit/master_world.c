@@ -13,11 +13,18 @@
 
 /* ---- an authorizer that forbids one user's tasks ------------------------------ */
 
+static const struct mz_host *authz_host;
+static struct mz_op *held_op;
+static bool held;
+
 static int authz_create(const struct mz_host *host, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	(void)conf;
 	(void)err;
 	*inst = (void *)host;
+	authz_host = host;
+	held = false;
+	held_op = NULL;
 	return 0;
 }
 
@@ -34,7 +41,22 @@ static void authz_authorized(void *inst, int action, const struct mz_subject *s,
 	(void)s;
 	bool denied = (action == MZ_ACTION_RUN_TASK && str_eq(o->user, WORLD_DENIED_USER)) ||
 		      (action == MZ_ACTION_REGISTER_FRAMEWORK && str_eq(o->role, "forbidden"));
+	if (held && action == MZ_ACTION_RUN_TASK) {
+		assert_null(held_op); /* one is enough for the tests */
+		held_op = op;
+		return;
+	}
 	host->op_done(op, denied ? &err : NULL, NULL);
+}
+
+void world_hold_authorizer(struct world *w, bool on)
+{
+	(void)w;
+	held = on;
+	if (!on && held_op)
+		authz_host->op_done(held_op, NULL, NULL);
+	if (!on)
+		held_op = NULL;
 }
 
 static int authz_allows(void *inst, int action, const struct mz_subject *s, const struct mz_object *o)

@@ -38,6 +38,10 @@ struct world {
 /* deny: user whose tasks the authorizer of the world forbids. */
 #define WORLD_DENIED_USER "eve"
 
+/* While held, the authorizer of the world answers no question about tasks. */
+struct world;
+void world_hold_authorizer(struct world *w, bool held);
+
 int world_setup(void **state);
 int world_setup_protobuf(void **state); /* schedulers speak protobuf */
 int world_setup_authorized(void **state);

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# One framework that sends calls as fast as it can, beside one that only listens: its
+# heartbeats keep coming, a limited one is told 429, a reader that does not read is cut.
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/../lib.sh"
+needs curl jq
+start_master --set 'framework_rate_limits=[limited:2:5]' --set max_stream_queue=64KB
+
+# count NAME: heartbeats so far
+heartbeats()
+{
+	events "$1" | jq -s '[.[] | select(.type == "HEARTBEAT")] | length'
+}
+heartbeats_are()
+{
+	[ "$(heartbeats "$1")" -ge "$2" ]
+}
+metric()
+{
+	get "http://$MASTER/metrics/snapshot" | jq --arg n "$1" '.[$n]'
+}
+at_least()
+{
+	[ "$(metric "$1" | cut -d. -f1)" -ge "$2" ]
+}
+
+# ---- a flood ----
+subscribe loud '{"user": "root", "name": "loud"}'
+LOUD=$FRAMEWORK LOUD_STREAM=$STREAM
+jq -cn --arg id "$LOUD" '{type: "SUPPRESS", framework_id: {value: $id}}' >"$T/suppress"
+for _ in $(seq 5000); do
+	printf 'url = "http://%s/api/v1/scheduler"\n' "$MASTER"
+done >"$T/urls"
+flood()
+{
+	while :; do
+		curl -sS -o /dev/null -K "$T/urls" -H 'Content-Type: application/json' \
+			-H "Mesos-Stream-Id: $LOUD_STREAM" --data-binary "@$T/suppress" 2>/dev/null || return
+	done
+}
+for _ in 1 2 3; do
+	flood &
+	pids+=("$!")
+	floods+=("$!")
+done
+wait_for 20 "the flood" at_least master/messages_suppress_offers 1000
+subscribe quiet '{"user": "root", "name": "quiet"}'
+wait_for 5 "the first heartbeat" heartbeats_are quiet 1
+started=$(date +%s%N)
+before=$(metric master/messages_suppress_offers | cut -d. -f1)
+wait_for 30 "the second heartbeat" heartbeats_are quiet 2
+took_ms=$((($(date +%s%N) - started) / 1000000))
+calls=$(($(metric master/messages_suppress_offers | cut -d. -f1) - before))
+echo "# $calls calls in $took_ms ms beside it"
+ok "the flood was one" test "$calls" -gt 2000
+ok "the heartbeat of the other came in time" test "$took_ms" -lt 18000
+health=$(curl -sS -o /dev/null -w '%{time_total}' "http://$MASTER/health")
+ok "and others are served meanwhile" jq -en "$health < 1"
+kill "${floods[@]}" 2>/dev/null
+
+# ---- a limited principal ----
+subscribe limited '{"user": "root", "name": "limited", "principal": "limited"}'
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	call '{"type":"REVIVE"}'
+	echo
+done >"$T/codes"
+ok "some calls pass" grep -q 202 "$T/codes"
+ok "and some are too many" grep -q 429 "$T/codes"
+jq -cn --arg id "$FRAMEWORK" '{type: "REVIVE", framework_id: {value: $id}}' >"$T/revive"
+for i in 1 2 3 4 5 6; do
+	curl -sS -i -H 'Content-Type: application/json' -H "Mesos-Stream-Id: $STREAM" --data-binary "@$T/revive" \
+		"http://$MASTER/api/v1/scheduler"
+	echo
+done >"$T/answers"
+ok "with the time to wait" grep -qi '^Retry-After: 1' "$T/answers"
+ok "which is seen on the framework" jq -e '.frameworks[] | select(.name == "limited") |
+	.refused_calls.REVIVE | .count > 0 and (.last_reason | test("more calls than it may"))' \
+	<(get "http://$MASTER/frameworks")
+
+# ---- a reader that does not read ----
+exec 7<>"/dev/tcp/${MASTER%:*}/${MASTER#*:}"
+body='{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"root","name":"deaf"}}}'
+printf 'POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %s\r\n\r\n%s' \
+	"${#body}" "$body" >&7
+STREAM=
+while IFS=$'\r' read -r -t 20 line _ <&7 && [ -n "$line" ]; do
+	case ${line,,} in
+	mesos-stream-id:*) STREAM=${line#*: } ;;
+	esac
+done
+FRAMEWORK=$(get "http://$MASTER/frameworks" | jq -r '.frameworks[] | select(.name == "deaf") | .id')
+like "it has a stream" "$STREAM" '^[0-9a-f-]{36}$'
+jq -cn --arg id "$FRAMEWORK" '{type: "RECONCILE", framework_id: {value: $id},
+	reconcile: {tasks: [range(5000) | {task_id: {value: "task-\(.)"}}]}}' >"$T/reconcile"
+deaf_is_gone()
+{
+	curl -sS -o /dev/null -H 'Content-Type: application/json' -H "Mesos-Stream-Id: $STREAM" \
+		--data-binary "@$T/reconcile" "http://$MASTER/api/v1/scheduler"
+	[ -z "$(get "http://$MASTER/frameworks" | jq -r '.frameworks[] | select(.name == "deaf") | .id')" ]
+}
+ok "a framework that does not read is cut" until_true 30 deaf_is_gone
+ok "the others stay" jq -e '[.frameworks[] | select(.connected) | .name] | sort == ["limited", "loud", "quiet"]' \
+	<(get "http://$MASTER/frameworks")
+exec 7>&-
+done_testing
