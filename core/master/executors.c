@@ -32,7 +32,6 @@ struct executor *executor_new(struct framework *f, struct agent *a, const pb_exe
 	map_put(&a->executor_index, key, e);
 	list_append(&a->executors, &e->in_agent);
 	list_append(&f->executors, &e->in_framework);
-	res_add(f->used, e->res);
 	res_add(a->used, e->res);
 	f->m->n_executors++;
 	return e;
@@ -56,7 +55,6 @@ void executor_remove(struct executor *e, bool tell_allocator)
 	struct agent *a = e->agent;
 	mz_autofree char *key = key_of(f->id, e->id);
 	map_del(&a->executor_index, key);
-	res_subtract(f->used, e->res);
 	res_subtract(a->used, e->res);
 	f->m->n_executors--;
 	if (tell_allocator) {

@@ -68,8 +68,6 @@ struct framework *framework_new(struct master *m, const pb_framework_info *info)
 	list_init(&f->executors);
 	list_init(&f->offers);
 	list_init(&f->fresh);
-	f->used = res_new();
-	f->offered = res_new();
 	framework_set_info(f, info, NULL, 0, NULL);
 	map_put(&m->frameworks, f->id, f);
 	return f;
@@ -96,8 +94,6 @@ void framework_free(struct framework *f)
 	map_done(&f->pending);
 	map_done(&f->unreachable);
 	map_done(&f->suppressed);
-	res_free(f->used);
-	res_free(f->offered);
 	constraints_free(f->constraints);
 	free(f->refused);
 	arena_done(&f->info_arena);
@@ -221,6 +217,34 @@ void framework_disconnected(struct framework *f)
 	alloc_activate_framework(f, false);
 	offers_return_of_framework(f, false);
 	framework_start_failover(f, 0);
+}
+
+/* ---- what it holds ----------------------------------------------------------------- */
+
+/* Counted when they are asked for, and not kept: ports of two agents may be equal
+ * without being the same, so that a sum over agents cannot be subtracted from. */
+resources *framework_used(const struct framework *f)
+{
+	resources *sum = res_new();
+	map_each(&f->tasks, e) {
+		const struct task *t = e->value;
+		if (!t->freed)
+			res_add(sum, t->res);
+	}
+	list_each(&f->executors, struct executor, in_framework, e)
+		res_add(sum, e->res);
+	return sum;
+}
+
+resources *framework_offered(const struct framework *f)
+{
+	resources *sum = res_new();
+	list_each(&f->offers, struct offer, in_framework, o) {
+		resources *r = res_allocate(o->res, o->role);
+		res_add(sum, r);
+		res_free(r);
+	}
+	return sum;
 }
 
 /* ---- the end -------------------------------------------------------------------- */

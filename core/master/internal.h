@@ -77,6 +77,9 @@ void framework_subscribed(struct framework *f, struct http_stream *s, enum codec
 			  bool was_known);
 void framework_disconnected(struct framework *f);
 /* Tasks are killed, history is kept; the id may not be used again. */
+/* What it holds on all agents, in allocated form. The caller frees. */
+resources *framework_used(const struct framework *f);
+resources *framework_offered(const struct framework *f);
 void framework_remove(struct framework *f, enum master_framework_event event, const char *why);
 void framework_put(struct master *m, const pb_framework_info *info, double registered, double completed,
 		   store_done_fn fn, void *arg);

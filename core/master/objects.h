@@ -136,7 +136,6 @@ struct framework {
 	struct list executors, offers;
 	struct list fresh; /* offers that have not been sent yet */
 	struct list in_flush; /* master->flush */
-	resources *used, *offered; /* allocated form */
 	struct list in_history; /* master->completed */
 	struct framework_metrics metrics;
 	struct refused_calls *refused; /* NULL: none yet */

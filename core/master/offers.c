@@ -151,7 +151,6 @@ static void refuse_later(struct master *m, mz_key framework, const char *role, m
 static void account(struct offer *o, void (*fn)(resources *sum, const resources *r))
 {
 	resources *allocated = res_allocate(o->res, o->role);
-	fn(o->framework->offered, allocated);
 	fn(o->agent->offered, allocated);
 	res_free(allocated);
 }

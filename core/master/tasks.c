@@ -166,7 +166,6 @@ void task_charge(struct task *t)
 	if (!t->freed)
 		return;
 	t->freed = false;
-	res_add(t->framework->used, t->res);
 	res_add(t->agent->used, t->res);
 }
 
@@ -175,7 +174,6 @@ void task_uncharge(struct task *t, bool tell_allocator)
 	if (t->freed)
 		return;
 	t->freed = true;
-	res_subtract(t->framework->used, t->res);
 	res_subtract(t->agent->used, t->res);
 	if (!tell_allocator)
 		return;

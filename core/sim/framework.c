@@ -382,12 +382,6 @@ static void on_tick(void *arg)
 {
 	struct sim_framework *f = arg;
 	f->tick = loop_timer(&f->node->loop, 10 * NS_PER_SEC, on_tick, f);
-	if (f->done && f->life != *f->n_lives && !f->retry) {
-		/* TEARDOWN is answered before it is durable: was it, when the master died? */
-		f->done = f->torn_down = false;
-		f->life = *f->n_lives;
-		subscribe(f);
-	}
 	if (f->done)
 		return;
 	if (f->subscribed && !f->torn_down && sim_chance(f->sim, f->cfg.failover_permille))

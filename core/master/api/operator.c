@@ -171,8 +171,11 @@ static Mesos__V1__Master__Response__GetFrameworks__Framework *show_framework_mes
 	x->reregistered_time = time_info(a, f->reregistered_time);
 	if (f->unregistered_time > 0)
 		x->unregistered_time = time_info(a, f->unregistered_time);
-	x->n_allocated_resources = res_to_pb(f->used, RES_FORMAT_ENDPOINT, true, a, &x->allocated_resources);
-	x->n_offered_resources = res_to_pb(f->offered, RES_FORMAT_ENDPOINT, true, a, &x->offered_resources);
+	resources *used = framework_used(f), *offered = framework_offered(f);
+	x->n_allocated_resources = res_to_pb(used, RES_FORMAT_ENDPOINT, true, a, &x->allocated_resources);
+	x->n_offered_resources = res_to_pb(offered, RES_FORMAT_ENDPOINT, true, a, &x->offered_resources);
+	res_free(used);
+	res_free(offered);
 	size_t n = 0;
 	list_each(&f->offers, struct offer, in_framework, counted)
 		n += counted != NULL;

@@ -164,6 +164,11 @@ static void subscribe(struct master *m, pb_call *c, struct arena *arena, enum co
 	subscribe_start(m, r->principal, c, arena, accept, x);
 }
 
+static void on_durable(void *arg)
+{
+	http_reply(arg, 202, NULL, NULL, 0);
+}
+
 static void carry_out(struct master *m, pb_call *call, const struct call_type *t, struct arena *arena,
 		      const struct http_request *r, struct http_exchange *x)
 {
@@ -174,6 +179,12 @@ static void carry_out(struct master *m, pb_call *call, const struct call_type *t
 	f->metrics.calls[call->type]++;
 	if (call->type == TYPE(UPDATE_FRAMEWORK)) {
 		call_update_framework(&c, r->principal, x);
+		return;
+	}
+	if (call->type == TYPE(TEARDOWN)) {
+		/* The one of these calls that must survive the master: its record first. */
+		t->handle(&c);
+		store_barrier(m->store, on_durable, x);
 		return;
 	}
 	http_reply(x, 202, NULL, NULL, 0);

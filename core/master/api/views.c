@@ -95,9 +95,12 @@ void show_framework_head(struct jsonw *w, const struct framework *f)
 	jsonw_kstring(w, "id", f->id);
 	jsonw_kstring(w, "name", f->info->name);
 	jsonw_key(w, "used_resources");
-	view_resources(w, f->used);
+	resources *used = framework_used(f), *offered = framework_offered(f);
+	view_resources(w, used);
 	jsonw_key(w, "offered_resources");
-	view_resources(w, f->offered);
+	view_resources(w, offered);
+	res_free(used);
+	res_free(offered);
 	show_capabilities(w, f->info);
 	jsonw_kstring(w, "hostname", f->info->hostname ? f->info->hostname : "");
 	jsonw_kstring(w, "webui_url", f->info->webui_url ? f->info->webui_url : "");
@@ -218,10 +221,11 @@ void show_framework(struct jsonw *w, const struct framework *f, const char *prin
 	if (f->info->principal)
 		jsonw_kstring(w, "principal", f->info->principal);
 	jsonw_key(w, "resources");
-	resources *both = res_copy(f->used);
-	res_add(both, f->offered);
+	resources *both = framework_used(f), *offered = framework_offered(f);
+	res_add(both, offered);
 	view_resources(w, both);
 	res_free(both);
+	res_free(offered);
 	if (f->reregistered_time > f->registered_time)
 		jsonw_kdouble(w, "reregistered_time", f->reregistered_time);
 	show_roles(w, f);
