@@ -73,11 +73,13 @@ int fetch_parent(struct fetch_box *b, const char *path, bool links, int *ret_fd,
 		if (slash)
 			*slash = '\0';
 		int below = beneath(b->dir, part, O_PATH | O_DIRECTORY, links);
-		if (below == -ENOENT && mkdirat(fd, next, 0755) == 0) {
+		if (below == -ENOENT) {
 			int rc = fetch_count(b, 0, err);
 			if (rc < 0)
 				return rc;
-			below = beneath(b->dir, part, O_PATH | O_DIRECTORY, links);
+			below = mkdirat(fd, next, 0755) < 0 ? -errno : 0;
+			if (below == 0 || below == -EEXIST)
+				below = beneath(b->dir, part, O_PATH | O_DIRECTORY, links);
 		}
 		close(fd);
 		fd = below;
