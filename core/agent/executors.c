@@ -240,6 +240,8 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 	ex->pid = pid;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATING)
 		agent_executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
+	else
+		nested_parent_runs(a, container_id);
 }
 
 /* Shows the sandbox under its own path, and as runs/latest. */

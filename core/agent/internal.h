@@ -222,6 +222,7 @@ void environment_free(char **env);
 
 /* nested.c: the other containers; nested.h has the rest */
 bool nested_exited(struct agent *a, const char *id, const struct mz_termination *t); /* false: not one of them */
+void nested_parent_runs(struct agent *a, const char *id);
 void nested_drop_all(struct agent *a, const char *top, const struct mz_termination *t);
 int nested_restore(struct agent *a, const char *key, const Mezzo__Records__AgentContainer *r);
 void nested_restored(struct agent *a);

@@ -276,13 +276,16 @@ static void on_recorded(void *arg)
 	struct mz_err err;
 	if (n->state != NESTED_RECORDING)
 		return;
+	struct executor *ex = nested_executor(n);
+	n->parked = ex && ex->launch_pending;
+	if (n->parked)
+		return; /* it has subscribed before we were told that it runs */
 	n->state = NESTED_LAUNCHING;
 	if (n->doomed) {
 		mz_fail(&err, -ECANCELED, "The container was killed before it was launched");
 		launch_ended(n, &err);
 		return;
 	}
-	struct executor *ex = nested_executor(n);
 	char **env = agent_nested_environment(a, n->command, n->directory);
 	struct container_config cfg = {
 		.id = n->id,
@@ -307,6 +310,15 @@ static void on_recorded(void *arg)
 	environment_free(env);
 }
 
+void nested_parent_runs(struct agent *a, const char *id)
+{
+	if (!a->nested.n)
+		return;
+	list_each(&a->nested_list, struct nested, node, n)
+		if (n->parked && is_in(n->id, id))
+			on_recorded(n);
+}
+
 /* Where it may be, and as whom. */
 static int find_place(struct agent *a, struct nested *n, const Mesos__V1__CommandInfo *c, struct mz_err *err)
 {
@@ -316,7 +328,7 @@ static int find_place(struct agent *a, struct nested *n, const Mesos__V1__Comman
 		const struct nested *p = nested_find(a, n->parent);
 		const struct executor *ex = p ? NULL : map_get(&a->containers, n->parent);
 		bool lives = p ? p->state == NESTED_RUNNING
-			       : ex && ex->launched && ex->fsm != AGENT_EXECUTOR_TERMINATING;
+			       : ex && (ex->launched || ex->launch_pending) && ex->fsm != AGENT_EXECUTOR_TERMINATING;
 		if (!lives)
 			return mz_fail(err, -ENOENT, "There is no running container '%s' to be the parent", n->parent);
 		user = p ? p->user : ex->user;

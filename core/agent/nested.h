@@ -29,6 +29,7 @@ struct nested {
 	Mesos__V1__ContainerInfo *container; /* or NULL */
 	resources *resources;
 	bool doomed; /* killed before it was launched */
+	bool parked; /* its executor's container is not known to run yet */
 	int32_t pid;
 	/* How it ended. */
 	struct mz_termination end;
