@@ -173,6 +173,21 @@ void agent_executor_update_resources(struct executor *ex)
 	res_free(r);
 }
 
+static void on_shrink(void *arg)
+{
+	struct executor *ex = arg;
+	ex->shrink = NULL;
+	agent_executor_update_resources(ex);
+}
+
+/* Tasks have ended: once for all that end in this turn, because the sum goes over
+ * all that live. What grows is told before the tasks are (launch.c). */
+void agent_executor_shrink_soon(struct executor *ex)
+{
+	if (!ex->shrink && !ex->command && !ex->ended)
+		ex->shrink = loop_timer(ex->agent->loop, 0, on_shrink, ex);
+}
+
 /* It is there (again): it gets SUBSCRIBED and what was queued for it. */
 void agent_executor_subscribed(struct executor *ex)
 {
@@ -413,7 +428,8 @@ static void close_stream(struct executor *ex)
 	ex->stream = NULL;
 	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
 	loop_timer_cancel(ex->agent->loop, ex->timer);
-	ex->heartbeat = ex->timer = NULL;
+	loop_timer_cancel(ex->agent->loop, ex->shrink);
+	ex->heartbeat = ex->timer = ex->shrink = NULL;
 }
 
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t)

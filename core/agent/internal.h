@@ -88,6 +88,7 @@ struct executor {
 	enum codec codec;
 	struct loop_timer *timer; /* registration, shutdown */
 	struct loop_timer *heartbeat;
+	struct loop_timer *shrink; /* its container is told that it needs less */
 	VEC(struct task *) tasks;	    /* live: queued, launched, or unacknowledged */
 	VEC(struct task *) completed_tasks; /* bounded */
 	/* Why it is being terminated, for its tasks; reason -1: no particular one. */
@@ -204,6 +205,7 @@ void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
 void agent_executor_subscribed(struct executor *ex);
 /* What it may use has changed. */
 void agent_executor_update_resources(struct executor *ex);
+void agent_executor_shrink_soon(struct executor *ex);
 void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
 /* Its container's resources: its own and those of its live tasks. The caller frees. */

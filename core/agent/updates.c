@@ -257,7 +257,7 @@ void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskSt
 	ex->sent_task = true;
 	add(t, status, true);
 	if (task_state_is_terminal(status->state))
-		agent_executor_update_resources(ex);
+		agent_executor_shrink_soon(ex);
 }
 
 /* A task that was never here, or not any more: told once, not kept. The master
