@@ -7,6 +7,7 @@
 
 #include "base/str.h"
 #include "kit_impl.h"
+#include "wire/json.h"
 
 /* ---- messages: a struct mz_info is a node of a YAML tree ---------------------- */
 
@@ -57,6 +58,41 @@ static struct mz_bytes info_bytes(const struct mz_info *m, const char *path)
 	return text ? (struct mz_bytes){text, strlen(text)} : (struct mz_bytes){NULL, 0};
 }
 
+/* What looks like a number or a truth value is one. */
+static void add_json(struct buf *b, const struct conf_node *n)
+{
+	double v;
+	const char *text = n->text ? n->text : "";
+	bool plain = !n->quoted && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0 || str_to_double(text, &v) == 0);
+	if (n->type == CONF_SCALAR || n->type == CONF_NULL) {
+		if (plain)
+			buf_adds(b, text);
+		else
+			json_add_string(b, text);
+		return;
+	}
+	buf_addc(b, n->type == CONF_LIST ? '[' : '{');
+	for (size_t i = 0; i < n->n; i++) {
+		if (i)
+			buf_addc(b, ',');
+		if (n->type == CONF_MAP)
+			buf_addf(b, "\"%s\":", n->key[i]);
+		add_json(b, n->child[i]);
+	}
+	buf_addc(b, n->type == CONF_LIST ? ']' : '}');
+}
+
+static int info_json(const struct mz_info *m, const char *path, void (*put)(void *arg, struct mz_bytes text), void *arg)
+{
+	const struct conf_node *n = *path ? at(m, path) : (const struct conf_node *)m;
+	if (!n || n->type != CONF_MAP)
+		return -ENOENT;
+	struct buf mz_autobuf b = {0};
+	add_json(&b, n);
+	put(arg, (struct mz_bytes){b.data, b.len});
+	return 0;
+}
+
 const struct mz_info_api *mz_kit_info_api(void)
 {
 	static const struct mz_info_api api = {
@@ -67,6 +103,7 @@ const struct mz_info_api *mz_kit_info_api(void)
 		.integer = info_integer,
 		.number = info_number,
 		.bytes = info_bytes,
+		.json = info_json,
 	};
 	return &api;
 }

@@ -115,5 +115,5 @@ int json_string(const char *json, size_t len, const char *key, char *out, size_t
 		}
 	}
 	out[n] = '\0';
-	return 1;
+	return p < end; /* else it has no end; one that is too long is cut */
 }

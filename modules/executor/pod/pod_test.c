@@ -1,0 +1,388 @@
+/* pod_test.c - executor/pod against a host and an agent that are written here: what it
+ * asks of the agent, what it tells of it, and what it does when the agent is away.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MZ_MODULE_ABI 1
+#include "pod.h"
+
+extern const struct mz_module mz_module;
+
+enum { MAX = 32 };
+
+struct made {
+	int open;
+	char body[4096];
+	void (*fn)(void *arg, int status, struct mz_bytes body);
+	void *arg;
+};
+
+struct mz_timer {
+	int on;
+	int64_t due;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static struct {
+	struct made calls[MAX];
+	int n_calls;
+	struct mz_timer timers[MAX];
+	int64_t now;
+	char said[4096]; /* updates and finish, one word each */
+	unsigned char seed;
+	char dir[64];
+} w;
+
+static const struct mz_executor_ops *ops;
+static void *inst;
+
+/* ---- messages: one command, everything else is unset ---- */
+
+static int has(const struct mz_info *m, const char *path)
+{
+	(void)m;
+	return !strcmp(path, "command");
+}
+
+static size_t count(const struct mz_info *m, const char *path)
+{
+	(void)m;
+	(void)path;
+	return 0;
+}
+
+static const char *str(const struct mz_info *m, const char *path)
+{
+	return !strcmp(path, "command.value") ? (const char *)m : NULL;
+}
+
+static int64_t integer(const struct mz_info *m, const char *path, int64_t otherwise)
+{
+	(void)m;
+	(void)path;
+	return otherwise;
+}
+
+/* ---- the host ---- */
+
+static void say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+static void say(const char *fmt, ...)
+{
+	size_t n = strlen(w.said);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(w.said + n, sizeof(w.said) - n, fmt, ap);
+	va_end(ap);
+}
+
+static void update(const struct mz_host *h, const struct mz_task_update *u)
+{
+	static const char *const names[] = {"starting", "running", "finished", "failed", "killed", "", "", "", "killing"};
+	(void)h;
+	assert_non_null(u->container_id);
+	assert_int_equal(strncmp(u->container_id, "top.", 4), 0);
+	say("%s:%s ", u->task_id, names[u->state]);
+}
+
+static void finish(const struct mz_host *h, int status)
+{
+	(void)h;
+	say("finish:%d ", status);
+}
+
+static const char *sandbox(const struct mz_host *h)
+{
+	(void)h;
+	return w.dir;
+}
+
+static const char *container_id(const struct mz_host *h)
+{
+	(void)h;
+	return "top";
+}
+
+static int has_capability(const struct mz_host *h, int capability)
+{
+	(void)h;
+	(void)capability;
+	return 0;
+}
+
+static int64_t shutdown_grace(const struct mz_host *h)
+{
+	(void)h;
+	return 5000000000LL;
+}
+
+static const char *const *environment(const struct mz_host *h)
+{
+	static const char *const env[] = {"LIBPROCESS_IP=10.0.0.1", NULL};
+	(void)h;
+	return env;
+}
+
+static void agent_call(const struct mz_host *h, const char *path, struct mz_bytes json,
+		       void (*on_data)(void *arg, struct mz_bytes chunk),
+		       void (*fn)(void *arg, int status, struct mz_bytes body), void *arg)
+{
+	(void)h;
+	assert_string_equal(path, "/api/v1");
+	assert_null(on_data);
+	assert_true(w.n_calls < MAX);
+	struct made *c = &w.calls[w.n_calls++];
+	*c = (struct made){.open = 1, .fn = fn, .arg = arg};
+	snprintf(c->body, sizeof(c->body), "%.*s", (int)json.size, (const char *)json.data);
+}
+
+static int64_t now(const struct mz_host *h)
+{
+	(void)h;
+	return w.now;
+}
+
+static struct mz_timer *timer(const struct mz_host *h, int64_t ns, void (*fn)(void *arg), void *arg)
+{
+	(void)h;
+	for (int i = 0; i < MAX; i++)
+		if (!w.timers[i].on) {
+			w.timers[i] = (struct mz_timer){1, w.now + ns, fn, arg};
+			return &w.timers[i];
+		}
+	fail_msg("too many timers");
+	return NULL;
+}
+
+static void timer_cancel(const struct mz_host *h, struct mz_timer *t)
+{
+	(void)h;
+	if (t)
+		t->on = 0;
+}
+
+static void random_bytes(const struct mz_host *h, void *out, size_t size)
+{
+	(void)h;
+	memset(out, ++w.seed, size);
+}
+
+static void logged(const struct mz_host *h, int level, const char *text)
+{
+	(void)h;
+	(void)level;
+	(void)text;
+}
+
+static void pass(int64_t ns)
+{
+	w.now += ns;
+	for (int i = 0; i < MAX; i++)
+		if (w.timers[i].on && w.timers[i].due <= w.now) {
+			w.timers[i].on = 0;
+			w.timers[i].fn(w.timers[i].arg);
+		}
+}
+
+/* The open call of this type about a task's container (their ids are numbered). */
+static struct made *find(const char *type, int task)
+{
+	char id[3];
+	snprintf(id, sizeof(id), "%02x", task);
+	for (int i = 0; i < w.n_calls; i++) {
+		struct made *c = &w.calls[i];
+		char *value = strstr(c->body, "\"value\":\"");
+		if (c->open && strstr(c->body, type) && value && !strncmp(value + 9, id, 2))
+			return c;
+	}
+	return NULL;
+}
+
+static void answer(const char *type, int task, int status, const char *body)
+{
+	struct made *c = find(type, task);
+	if (!c)
+		fail_msg("no %s of task %d", type, task);
+	c->open = 0;
+	c->fn(c->arg, status, (struct mz_bytes){body, strlen(body)});
+}
+
+static void said(const char *text)
+{
+	assert_string_equal(w.said, text);
+	w.said[0] = '\0';
+}
+
+static int begin(void **state)
+{
+	static const struct mz_info_api info = {
+		.size = sizeof(info), .has = has, .count = count, .str = str, .integer = integer};
+	static struct mz_executor_host kind;
+	static struct mz_host host;
+	struct mz_err err;
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	strcpy(w.dir, "/tmp/mezzo-pod.XXXXXX");
+	assert_non_null(mkdtemp(w.dir));
+	kind = (struct mz_executor_host){.size = sizeof(kind),
+					 .info = &info,
+					 .update = update,
+					 .finish = finish,
+					 .sandbox = sandbox,
+					 .container_id = container_id,
+					 .has_capability = has_capability,
+					 .shutdown_grace = shutdown_grace,
+					 .environment = environment,
+					 .agent_call = agent_call};
+	host.kind = &kind;
+	host.now = now;
+	host.timer = timer;
+	host.timer_cancel = timer_cancel;
+	host.random = random_bytes;
+	host.log = logged;
+	ops = (const struct mz_executor_ops *)mz_module.ops;
+	assert_int_equal(ops->create(&host, NULL, &inst, &err), 0);
+	return 0;
+}
+
+static int finish_test(void **state)
+{
+	char command[128];
+	(void)state;
+	ops->destroy(inst);
+	snprintf(command, sizeof(command), "rm -r %s", w.dir);
+	return system(command);
+}
+
+static void group(const char *a, const char *b)
+{
+	const char *ids[] = {a, b};
+	const struct mz_info *tasks[] = {(const void *)"echo \"one\"", (const void *)"two"};
+	ops->launch_group(inst, ids, tasks, b ? 2 : 1);
+}
+
+#define EXITED(status) "{\"type\":\"WAIT_CONTAINER\",\"wait_container\":{\"exit_status\":" #status "}}"
+
+static void test_two_tasks(void **state)
+{
+	(void)state;
+	group("a", "b");
+	said("a:starting b:starting ");
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "\"parent\":{\"value\":\"top\"}"));
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "\"value\":\"echo \\\"one\\\"\""));
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "{\"name\":\"MESOS_CONTAINER_IP\",\"type\":\"VALUE\",\"value\":\"10.0.0.1\"}"));
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	answer("LAUNCH_CONTAINER", 2, 202, "");
+	said("a:running b:running ");
+	answer("WAIT_CONTAINER", 1, 200, EXITED(0));
+	said("a:finished ");
+	assert_null(find("KILL_CONTAINER", 2));
+	answer("WAIT_CONTAINER", 2, 200, EXITED(0));
+	said("b:finished finish:0 ");
+}
+
+static void test_a_failure_kills_its_group_only(void **state)
+{
+	(void)state;
+	group("a", "b");
+	group("c", NULL);
+	for (int i = 1; i <= 3; i++)
+		answer("LAUNCH_CONTAINER", i, 200, "");
+	w.said[0] = '\0';
+	answer("WAIT_CONTAINER", 1, 200, EXITED(256));
+	said("a:failed ");
+	assert_non_null(strstr(find("KILL_CONTAINER", 2)->body, "\"signal\":15"));
+	assert_null(find("KILL_CONTAINER", 3));
+	answer("KILL_CONTAINER", 2, 200, "");
+	pass(3000000000LL);
+	assert_non_null(strstr(find("KILL_CONTAINER", 2)->body, "\"signal\":9"));
+	answer("WAIT_CONTAINER", 2, 200, EXITED(9));
+	said("b:killed ");
+	answer("WAIT_CONTAINER", 3, 200, EXITED(0));
+	said("c:finished finish:0 ");
+}
+
+static void test_a_launch_that_fails(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	answer("LAUNCH_CONTAINER", 1, 400, "no such program");
+	said("a:starting a:failed finish:0 ");
+}
+
+static void test_a_limit(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	ops->kill(inst, "a", -1);
+	w.said[0] = '\0';
+	answer("WAIT_CONTAINER", 1, 200,
+	       "{\"wait_container\":{\"exit_status\":9,\"reason\":\"REASON_CONTAINER_LIMITATION_MEMORY\",\"message\":\"much\"}}");
+	said("a:failed finish:0 ");
+}
+
+static void test_the_agent_is_away(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	answer("LAUNCH_CONTAINER", 1, 0, "");
+	ops->connection(inst, 0);
+	pass(10000000000LL);
+	assert_null(find("LAUNCH_CONTAINER", 1));
+	ops->connection(inst, 1);
+	answer("LAUNCH_CONTAINER", 1, 503, "");
+	pass(250000000LL);
+	answer("LAUNCH_CONTAINER", 1, 202, "");
+	said("a:starting a:running ");
+	answer("WAIT_CONTAINER", 1, 0, "");
+	pass(250000000LL);
+	answer("WAIT_CONTAINER", 1, 200, EXITED(0));
+	said("a:finished finish:0 ");
+}
+
+static void test_shutdown(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	ops->shutdown(inst);
+	assert_null(find("KILL_CONTAINER", 1));
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	answer("KILL_CONTAINER", 1, 200, "");
+	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
+	said("a:starting a:killed finish:0 ");
+}
+
+static void test_json(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"a\":{\"n\":1,\"s\":\"n\\\":2\"},\"n\" : -7}";
+	char out[16];
+	assert_int_equal(json_number(text, strlen(text), "n", 0), -7);
+	assert_int_equal(json_number(text, strlen(text), "x", 3), 3);
+	assert_int_equal(json_string(text, strlen(text), "s", out, sizeof(out)), 1);
+	assert_string_equal(out, "n\":2");
+	assert_int_equal(json_string("{\"s\":\"", 6, "s", out, sizeof(out)), 0);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, finish_test)
+	const struct CMUnitTest tests[] = {
+		TEST(test_two_tasks),	      TEST(test_a_failure_kills_its_group_only),
+		TEST(test_a_launch_that_fails), TEST(test_a_limit),
+		TEST(test_the_agent_is_away), TEST(test_shutdown),
+		TEST(test_json),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
