@@ -90,7 +90,7 @@ is "one executor for both" "$(get "${AGENT_URL[agent]}/containers" | jq '[.[] | 
 nested()
 {
 	curl -sS -H 'Content-Type: application/json' -d '{"type":"GET_CONTAINERS","get_containers":{"show_nested":true}}' \
-		"${AGENT_URL[agent]}/api/v1" | jq -c '[.get_containers.containers[] | select(.container_id.parent)]'
+		"${AGENT_URL[agent]}/api/v1" | jq -c '[.get_containers.containers[]? | select(.container_id.parent)]'
 }
 is "GET_CONTAINERS shows nested ones if asked" "$(nested | jq length)" 4
 is "and not otherwise" "$(curl -sS -H 'Content-Type: application/json' -d '{"type":"GET_CONTAINERS"}' "${AGENT_URL[agent]}/api/v1" |
