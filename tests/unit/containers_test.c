@@ -114,7 +114,7 @@ static void life_begin(struct life *l)
 {
 	struct mz_err err = {0};
 	char path[600], yaml[700];
-	assert_int_equal(loop_event_new(2, &l->loop, &err), 0);
+	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
 	l->registry = module_registry_new(l->loop);
 	snprintf(path, sizeof(path), "%s/modules", build);
 	module_registry_add_path(l->registry, path);
@@ -136,10 +136,25 @@ static void life_begin(struct life *l)
 	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void set(void *arg)
+{
+	*(bool *)arg = true;
+}
+
 static void life_end(struct life *l)
 {
 	containers_real_free(l->c);
 	module_registry_free(l->registry);
+	/* There is one worker: behind this job nothing of a module is on its way. */
+	bool idle = false;
+	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
+	while (!idle)
+		loop_event_turn(l->loop, NS_PER_SEC);
 	loop_event_free(l->loop);
 }
 

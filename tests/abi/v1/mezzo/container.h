@@ -31,6 +31,11 @@ struct mz_info_api {
 	int64_t (*integer)(const struct mz_info *m, const char *path, int64_t otherwise); /* ints, bools */
 	double (*number)(const struct mz_info *m, const char *path, double otherwise);
 	struct mz_bytes (*bytes)(const struct mz_info *m, const char *path);
+	/* The message at the path (a field of message type, or one element of a list of
+	 * such), or all of it (path ""), as JSON: given to `put` once, from inside.
+	 * -ENOENT: not set, or no message. */
+	int (*json)(const struct mz_info *m, const char *path, void (*put)(void *arg, struct mz_bytes text),
+		    void *arg);
 };
 
 enum mz_container_class { MZ_CONTAINER_DEFAULT = 0, MZ_CONTAINER_DEBUG = 1 };

@@ -47,6 +47,9 @@ struct mz_task_update {
 	/* A check's result: number of CheckInfo.Type, 0: none. */
 	int32_t check_type;
 	int32_t check_value; /* exit code, HTTP status, 0/1; -1: no result */
+	/* Of the nested container that the task runs in, "PARENT.CHILD"; NULL: the
+	 * executor's own. */
+	const char *container_id;
 };
 
 struct mz_executor_host {
