@@ -1,5 +1,5 @@
 /* calls.c - the scheduler's short calls: DECLINE, REVIVE, SUPPRESS, REQUEST,
- * TEARDOWN, those about inverse offers and about operations.
+ * those about inverse offers and about operations.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
@@ -84,12 +84,6 @@ void call_request(struct call_ctx *c)
 			alloc_request(c->f, a, wanted);
 		res_free(wanted);
 	}
-}
-
-void call_teardown(struct call_ctx *c)
-{
-	c->m->metrics.messages_unregister_framework++;
-	framework_remove(c->f, MASTER_FRAMEWORK_ON_TEARDOWN, "its scheduler asked for it");
 }
 
 /* ---- what there is nothing of -------------------------------------------------- */

@@ -178,7 +178,6 @@ struct call_ctx {
 	pb_call *call;
 	struct arena *arena; /* owns call; a handler may move it away */
 };
-void call_teardown(struct call_ctx *c);
 void call_accept(struct call_ctx *c);
 int accept_check(const Mesos__V1__Scheduler__Call__Accept *accept, struct mz_err *err);
 void accepts_drop(struct master *m);
@@ -195,6 +194,9 @@ void call_request(struct call_ctx *c);
 /* Answers by itself: 200, 400 or 403. */
 void call_update_framework(struct call_ctx *c, const char *principal, struct http_exchange *x);
 void updates_drop(struct master *m);
+/* Answers x when the end of the framework is on record. */
+void call_teardown(struct call_ctx *c, struct http_exchange *x);
+void teardowns_drop(struct master *m);
 void call_inverse_offers(struct call_ctx *c);
 void call_acknowledge_operation(struct call_ctx *c);
 

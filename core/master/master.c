@@ -157,6 +157,7 @@ struct master *master_new(const struct master_config *c, const struct master_dep
 	list_init(&m->accepts);
 	list_init(&m->subscribes);
 	list_init(&m->updates);
+	list_init(&m->teardowns);
 	if (d->authorizer)
 		module_as_authorizer(d->authorizer, &m->authz);
 	alloc_host_init(m);
@@ -361,6 +362,7 @@ void master_free(struct master *m)
 	accepts_drop(m);
 	subscribes_drop(m);
 	updates_drop(m);
+	teardowns_drop(m);
 	offers_drop(m);
 	map_each(&m->frameworks, e)
 		session_close(e->value, NULL);

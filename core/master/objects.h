@@ -207,7 +207,7 @@ struct master {
 	Mesos__V1__MasterInfo *info;
 	bool leading, ending;
 	struct list checks; /* questions that the authorizer has not answered */
-	struct list accepts, subscribes, updates; /* that wait for the authorizer or the store */
+	struct list accepts, subscribes, updates, teardowns; /* that wait for the authorizer or the store */
 	struct regex_limits regex_limits;
 	struct rate *rates; /* one for each of cfg.rate_limits */
 	char *leader; /* "host:port" of another one */

@@ -99,8 +99,8 @@ static void update_is_durable_first(void **state)
 	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"roles\":[\"b\"]"));
 	/* A framework that is gone when its record is written */
 	w->disk.stuck = true;
-	c = sched_post(s, UPDATE, MULTI("\"c\""), s->id, "");
 	sched_call(s, "\"type\":\"TEARDOWN\"");
+	c = sched_post(s, UPDATE, MULTI("\"c\""), s->id, "");
 	w->disk.stuck = false;
 	fake_disk_flush(&w->disk);
 	world_settle(w);

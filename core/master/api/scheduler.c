@@ -1,5 +1,5 @@
 /* scheduler.c - POST /api/v1/scheduler: the order of checks, and the table of
- * calls. Every call but SUBSCRIBE and UPDATE_FRAMEWORK is answered 202 before it
+ * calls. Every call but SUBSCRIBE, UPDATE_FRAMEWORK and TEARDOWN is answered 202 before it
  * is carried out; what becomes of it is told by events.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
@@ -35,7 +35,7 @@ static const struct call_type {
 	void (*handle)(struct call_ctx *c);
 } calls[] = {
 	{TYPE(SUBSCRIBE), "subscribe", subscribe_of, NULL},
-	{TYPE(TEARDOWN), NULL, NULL, call_teardown},
+	{TYPE(TEARDOWN), NULL, NULL, NULL},
 	{TYPE(ACCEPT), "accept", accept_of, call_accept},
 	{TYPE(DECLINE), "decline", decline_of, call_decline},
 	{TYPE(ACCEPT_INVERSE_OFFERS), "accept_inverse_offers", accept_inverse_offers_of, call_inverse_offers},
@@ -164,11 +164,6 @@ static void subscribe(struct master *m, pb_call *c, struct arena *arena, enum co
 	subscribe_start(m, r->principal, c, arena, accept, x);
 }
 
-static void on_durable(void *arg)
-{
-	http_reply(arg, 202, NULL, NULL, 0);
-}
-
 static void carry_out(struct master *m, pb_call *call, const struct call_type *t, struct arena *arena,
 		      const struct http_request *r, struct http_exchange *x)
 {
@@ -182,9 +177,7 @@ static void carry_out(struct master *m, pb_call *call, const struct call_type *t
 		return;
 	}
 	if (call->type == TYPE(TEARDOWN)) {
-		/* The one of these calls that must survive the master: its record first. */
-		t->handle(&c);
-		store_barrier(m->store, on_durable, x);
+		call_teardown(&c, x);
 		return;
 	}
 	http_reply(x, 202, NULL, NULL, 0);
