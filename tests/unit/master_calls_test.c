@@ -107,6 +107,22 @@ static void update_is_durable_first(void **state)
 	assert_int_equal(c->status, 400);
 }
 
+static void teardown_is_durable_first(void **state)
+{
+	struct world *w = *state;
+	struct sched *s = sched_subscribe(w, MULTI("\"a\""), NULL);
+	w->disk.stuck = true;
+	struct fake_call *c = sched_post(s, "\"type\":\"TEARDOWN\"");
+	world_settle(w);
+	assert_int_equal(c->status, 0);
+	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"connected\":true"));
+	w->disk.stuck = false;
+	fake_disk_flush(&w->disk);
+	world_settle(w);
+	assert_int_equal(c->status, 202);
+	assert_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"connected\":true"));
+}
+
 static void update_moves_roles(void **state)
 {
 	struct world *w = *state;
@@ -491,7 +507,8 @@ static void flood_does_not_delay_heartbeats(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(update_rules), T(update_is_durable_first), T(update_moves_roles), T(suppressed_at_subscribe),
+		T(update_rules), T(update_is_durable_first), T(teardown_is_durable_first),
+		T(update_moves_roles), T(suppressed_at_subscribe),
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
