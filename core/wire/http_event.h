@@ -1,4 +1,4 @@
-/* http_event.h - HTTP on evhttp: server and client.
+/* http_event.h - HTTP over sockets: the server on evhttp, the client on bufferevents.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_HTTP_EVENT_H
 #define MZ_WIRE_HTTP_EVENT_H
