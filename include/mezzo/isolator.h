@@ -10,7 +10,10 @@
  *   1. prepare   may fail: the launch fails, cleanup follows. The process does
  *                not exist yet.
  *   2. isolate   the process exists and waits; `pid` is the container's first
- *                process. May fail: it is killed, cleanup follows.
+ *                process as the host sees it: under the launcher `posix` the shim,
+ *                under `linux` the one that is already in the container's new
+ *                namespaces and cgroups, but has not mounted or changed anything
+ *                yet. May fail: it is killed, cleanup follows.
  *   3. update    the resources have changed; any number of times. May fail.
  *      usage, status, limitation()  at any time between 2 and 4
  *   4. cleanup   in reverse order, once all processes are dead. May come for a
@@ -93,6 +96,14 @@ struct mz_isolator_host {
 	/* A host program that runs after the namespaces exist, before the rootfs is
 	 * entered; a non-zero exit fails the launch. */
 	int (*launch_hook)(struct mz_launch *l, const char *const *argv);
+
+	/* As the operator configured: where cgroup hierarchies are mounted
+	 * ("/sys/fs/cgroup"), and the group below their roots that is ours ("mezzo"). */
+	const char *(*cgroups_hierarchy)(const struct mz_host *h);
+	const char *(*cgroups_root)(const struct mz_host *h);
+	/* Private to this daemon, gone after a reboot of the machine. */
+	const char *(*runtime_dir)(const struct mz_host *h);
+	const char *(*libexec_dir)(const struct mz_host *h); /* of mezzo's own helpers */
 };
 
 enum {
