@@ -92,6 +92,32 @@ resources *agent_executor_resources(const struct executor *ex)
 	return r;
 }
 
+static int64_t sum_of_limits(const struct executor *ex, const char *name, size_t offset)
+{
+	resources *own = res_new();
+	(void)res_from_pb(ex->info->resources, ex->info->n_resources, own, NULL);
+	int64_t sum = res_scalar(own, name);
+	bool any = false;
+	res_free(own);
+	for (size_t i = 0; i < ex->tasks.n; i++) {
+		const struct task *t = ex->tasks.v[i];
+		int64_t limit = *(const int64_t *)((const char *)&t->limits + offset);
+		if (task_state_is_terminal(t->state))
+			continue;
+		if (limit < 0)
+			return -1;
+		any = any || limit;
+		sum += limit ? limit : res_scalar(t->resources, name);
+	}
+	return any ? sum : 0;
+}
+
+struct container_limits agent_executor_limits(const struct executor *ex)
+{
+	return (struct container_limits){.cpus = sum_of_limits(ex, "cpus", offsetof(struct container_limits, cpus)),
+					 .mem = sum_of_limits(ex, "mem", offsetof(struct container_limits, mem))};
+}
+
 /* ---- events to it ------------------------------------------------------------ */
 
 void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e)
@@ -169,7 +195,8 @@ void agent_executor_update_resources(struct executor *ex)
 	if (ex->command || ex->ended)
 		return; /* one task from beginning to end */
 	resources *r = agent_executor_resources(ex);
-	a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, on_updated, NULL);
+	struct container_limits limits = agent_executor_limits(ex);
+	a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, &limits, on_updated, NULL);
 	res_free(r);
 }
 
@@ -319,6 +346,7 @@ void agent_executor_launch(struct executor *ex)
 		.argv = argv,
 		.env = (const char *const *)env,
 		.resources = r,
+		.limits = agent_executor_limits(ex),
 		.command = ex->command_task ? ex->command_task->command : c,
 		.container = ex->command_task ? ex->command_task->container : ex->info->container,
 		.executor = ex->info,
@@ -401,8 +429,8 @@ static void end_task(struct executor *ex, struct task *t, const struct mz_termin
 		state = agent_task_is_queued(t) ? MESOS__V1__TASK_STATE__TASK_DROPPED : MESOS__V1__TASK_STATE__TASK_FAILED;
 	if (reason < 0)
 		reason = MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED;
-	update_make(t->framework, t->id, t, (Mesos__V1__TaskState)state, reason,
-		    message ? message : why->message ? why->message : "Executor terminated");
+	update_make_limited(t->framework, t, (Mesos__V1__TaskState)state, reason,
+			    message ? message : why->message ? why->message : "Executor terminated", why->limitation);
 }
 
 static void send_exited(struct executor *ex)

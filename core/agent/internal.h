@@ -47,6 +47,7 @@ struct task {
 	void *info; /* packed TaskInfo */
 	size_t info_size;
 	resources *resources;
+	struct container_limits limits; /* TaskInfo.limits */
 	int fsm;		     /* enum agent_task_state */
 	Mesos__V1__TaskState state;  /* latest */
 	/* The stream of updates: head is outstanding once sent. */
@@ -210,6 +211,8 @@ void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
 /* Its container's resources: its own and those of its live tasks. The caller frees. */
 resources *agent_executor_resources(const struct executor *ex);
+/* Its container's limits: sums likewise, of the request where a task has no limit. */
+struct container_limits agent_executor_limits(const struct executor *ex);
 void agent_executor_maybe_complete(struct executor *ex);
 void agent_executor_forget_tasks(struct executor *ex);
 void agent_executor_free(struct executor *ex);
@@ -239,6 +242,8 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m);
 void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m);
 /* The key of a record about B of framework A; the caller frees. */
 char *agent_record_key(const char *kind, const char *a, const char *b);
+/* One entry of a map of limits; infinity is unlimited. */
+void agent_set_limit(struct container_limits *l, const char *name, double value);
 struct task *agent_task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group);
 void agent_task_free(struct task *t);
 void agent_task_step(struct task *t, int event);
@@ -254,6 +259,9 @@ void agent_task_complete(struct task *t);
 /* An update of the agent's own making for a task it knows or not. message may be NULL. */
 void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
 		 const char *message);
+/* The same, for a task whose container went over a limit (or NULL). */
+void update_make_limited(struct framework *f, struct task *t, Mesos__V1__TaskState state, int reason,
+			 const char *message, const struct mz_limitation *l);
 /* From an executor; complete and checked. Acknowledged to the executor when durable. */
 void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskStatus *status);
 /* Tells an executor that it may forget an update. */

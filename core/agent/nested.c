@@ -113,6 +113,7 @@ static void nested_free(struct nested *n)
 	free(n->directory);
 	free(n->user);
 	free(n->end_message);
+	res_free(n->exceeded);
 	free(n);
 }
 
@@ -131,6 +132,10 @@ static void save(struct nested *n, store_done_fn fn)
 	r.user = n->user;
 	r.n_resources = res_to_pb(n->resources, RES_FORMAT_POST, true, &m, &r.resources);
 	r.container = n->container;
+	r.has_limit_cpus = n->limits.cpus != 0;
+	r.limit_cpus = n->limits.cpus;
+	r.has_limit_mem = n->limits.mem != 0;
+	r.limit_mem = n->limits.mem;
 	if (has_ended(n)) {
 		r.has_ended = r.has_wait_status = 1;
 		r.ended = 1;
@@ -140,6 +145,8 @@ static void save(struct nested *n, store_done_fn fn)
 		r.has_reason = n->end.reason >= 0;
 		r.reason = (Mesos__V1__TaskStatus__Reason)n->end.reason;
 		r.message = n->end_message;
+		if (n->exceeded)
+			r.n_exceeded = res_to_pb(n->exceeded, RES_FORMAT_POST, true, &m, &r.exceeded);
 	}
 	struct buf mz_autobuf b = {0};
 	pb_encode(&r.base, &b);
@@ -167,6 +174,14 @@ static void set_end(struct nested *n, const struct mz_termination *t)
 					 .state = t->state,
 					 .reason = t->reason,
 					 .message = n->end_message};
+	if (t->limitation) {
+		n->exceeded = t->limitation->resources ? res_copy(t->limitation->resources) : NULL;
+		n->limitation = (struct mz_limitation){.size = sizeof(n->limitation),
+						       .reason = t->limitation->reason,
+						       .message = n->end_message,
+						       .resources = n->exceeded};
+		n->end.limitation = &n->limitation;
+	}
 	n->state = NESTED_ENDED;
 	n->pid = 0;
 	n->agent->n_nested_ended++;
@@ -251,6 +266,13 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 	launch_ended(n, NULL);
 }
 
+/* Those in another container do unless they say otherwise. */
+static bool shares_cgroups(const struct nested *n)
+{
+	const Mesos__V1__LinuxInfo *l = n->container ? n->container->linux_info : NULL;
+	return n->parent && (!l || !l->has_share_cgroups || l->share_cgroups);
+}
+
 static const char **make_argv(const Mesos__V1__CommandInfo *c, struct arena *m)
 {
 	size_t n = 0;
@@ -297,6 +319,8 @@ static void on_recorded(void *arg)
 		.argv = make_argv(n->command, &m),
 		.env = (const char *const *)env,
 		.resources = n->resources,
+		.limits = n->limits,
+		.share_cgroups = shares_cgroups(n),
 		.command = n->command,
 		.container = n->container,
 		.executor = ex ? ex->info : NULL,
@@ -358,6 +382,7 @@ int nested_launch(struct agent *a, const struct nested_launch *l, nested_fn fn, 
 		n->container = (Mesos__V1__ContainerInfo *)pb_copy(&l->container->base, &n->arena);
 	if (l->resources)
 		res_add(n->resources, l->resources);
+	n->limits = l->limits;
 	n->launched = fn;
 	n->launched_arg = arg;
 	save(n, on_recorded);
@@ -443,6 +468,21 @@ int nested_remove(struct agent *a, const char *id, nested_fn fn, void *arg, stru
 
 /* ---- recovery ------------------------------------------------------------------------------ */
 
+static void restore_end(struct nested *n, const Mezzo__Records__AgentContainer *r)
+{
+	resources *exceeded = res_new();
+	(void)res_from_pb(r->exceeded, r->n_exceeded, exceeded, NULL);
+	int reason = r->has_reason ? (int)r->reason : -1;
+	struct mz_limitation l = {.size = sizeof(l), .reason = reason, .resources = exceeded};
+	set_end(n, &(struct mz_termination){.size = sizeof(n->end),
+					    .wait_status = r->has_wait_status ? r->wait_status : -1,
+					    .state = r->has_state ? (int)r->state : -1,
+					    .reason = reason,
+					    .message = r->message,
+					    .limitation = r->n_exceeded ? &l : NULL});
+	res_free(exceeded);
+}
+
 int nested_restore(struct agent *a, const char *key, const Mezzo__Records__AgentContainer *r)
 {
 	mz_autofree char *id = nested_path(r->container_id);
@@ -453,13 +493,10 @@ int nested_restore(struct agent *a, const char *key, const Mezzo__Records__Agent
 	(void)res_from_pb(r->resources, r->n_resources, n->resources, NULL); /* as they were written */
 	if (r->container)
 		n->container = (Mesos__V1__ContainerInfo *)pb_copy(&r->container->base, &n->arena);
+	n->limits = (struct container_limits){.cpus = r->limit_cpus, .mem = r->limit_mem};
 	n->state = NESTED_RUNNING;
 	if (r->ended)
-		set_end(n, &(struct mz_termination){.size = sizeof(n->end),
-						    .wait_status = r->has_wait_status ? r->wait_status : -1,
-						    .state = r->has_state ? (int)r->state : -1,
-						    .reason = r->has_reason ? (int)r->reason : -1,
-						    .message = r->message});
+		restore_end(n, r);
 	return 0;
 }
 
@@ -489,6 +526,8 @@ size_t nested_live(struct agent *a, struct arena *m, struct container_config *v)
 			.user = n->user,
 			.directory = n->directory,
 			.resources = n->resources,
+			.limits = n->limits,
+			.share_cgroups = shares_cgroups(n),
 			.container = n->container,
 			.executor = ex ? ex->info : NULL,
 			.role = res_allocation_role(n->resources),

@@ -28,12 +28,15 @@ struct nested {
 	Mesos__V1__CommandInfo *command;     /* until launched */
 	Mesos__V1__ContainerInfo *container; /* or NULL */
 	resources *resources;
+	struct container_limits limits;
 	bool doomed; /* killed before it was launched */
 	bool parked; /* its executor's container is not known to run yet */
 	int32_t pid;
 	/* How it ended. */
 	struct mz_termination end;
 	char *end_message;
+	struct mz_limitation limitation; /* end's, if it went over a limit */
+	resources *exceeded;
 	/* Who waits. */
 	nested_fn launched, removed;
 	void *launched_arg, *removed_arg;
@@ -53,6 +56,7 @@ struct nested_launch {
 	const Mesos__V1__CommandInfo *command;
 	const Mesos__V1__ContainerInfo *container;
 	const resources *resources; /* or NULL */
+	struct container_limits limits;
 };
 
 /* "A.B.C"; the caller frees. */

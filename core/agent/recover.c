@@ -325,6 +325,7 @@ static void reattach(struct agent *a)
 			.user = ex->user,
 			.directory = ex->directory,
 			.resources = r,
+			.limits = agent_executor_limits(ex),
 			.command = ex->info->command,
 			.container = ex->command_task ? ex->command_task->container : ex->info->container,
 			.executor = ex->info,

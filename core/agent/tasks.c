@@ -16,6 +16,24 @@ char *agent_record_key(const char *kind, const char *a, const char *b)
 	return xasprintf("%s/#%016llx%016llx", kind, (unsigned long long)h, (unsigned long long)g);
 }
 
+void agent_set_limit(struct container_limits *l, const char *name, double value)
+{
+	int64_t amount = value > 1e15 ? -1 : (int64_t)(value * 1000 + 0.5);
+	if (str_eq(name, "cpus"))
+		l->cpus = amount;
+	else if (str_eq(name, "mem"))
+		l->mem = amount;
+}
+
+static struct container_limits limits_of(const Mesos__V1__TaskInfo *info)
+{
+	struct container_limits l = {0};
+	for (size_t i = 0; i < info->n_limits; i++)
+		if (info->limits[i]->value)
+			agent_set_limit(&l, info->limits[i]->key, info->limits[i]->value->value);
+	return l;
+}
+
 struct task *agent_task_new(struct framework *f, const Mesos__V1__TaskInfo *info, uint32_t group)
 {
 	struct task *t = xnew(struct task);
@@ -30,6 +48,7 @@ struct task *agent_task_new(struct framework *f, const Mesos__V1__TaskInfo *info
 	struct mz_err err;
 	if (res_from_pb(info->resources, info->n_resources, t->resources, &err) < 0)
 		log_warning(AREA, "Resources of task '%s' are odd, ignoring: %s", t->id, err.msg);
+	t->limits = limits_of(info);
 	t->state = MESOS__V1__TASK_STATE__TASK_STAGING;
 	t->fsm = AGENT_TASK_QUEUED;
 	t->group = group;

@@ -275,8 +275,8 @@ static void send_unkept(struct framework *f, Mesos__V1__TaskStatus *status)
 	agent_tell_master(f->agent, &to);
 }
 
-void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
-		 const char *message)
+static void make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
+		 const char *message, const struct mz_limitation *l)
 {
 	struct arena mz_autoarena m = {0};
 	Mesos__V1__TaskStatus *s = PB_NEW(&m, Mesos__V1__TaskStatus, mesos__v1__task_status);
@@ -293,6 +293,12 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 		s->reason = (Mesos__V1__TaskStatus__Reason)reason;
 	}
 	s->message = (char *)message;
+	if (l) {
+		s->limitation = PB_NEW(&m, Mesos__V1__TaskResourceLimitation, mesos__v1__task_resource_limitation);
+		if (l->resources)
+			s->limitation->n_resources =
+				res_to_pb(l->resources, RES_FORMAT_POST, true, &m, &s->limitation->resources);
+	}
 	complete_status(f->agent, t ? t->executor : NULL, s, &m);
 	if (!t) {
 		send_unkept(f, s);
@@ -303,6 +309,18 @@ void update_make(struct framework *f, const char *task_id, struct task *t, Mesos
 	s->has_uuid = 1;
 	s->uuid = (ProtobufCBinaryData){UUID_BYTES, uuid.b};
 	add(t, s, false);
+}
+
+void update_make(struct framework *f, const char *task_id, struct task *t, Mesos__V1__TaskState state, int reason,
+		 const char *message)
+{
+	make(f, task_id, t, state, reason, message, NULL);
+}
+
+void update_make_limited(struct framework *f, struct task *t, Mesos__V1__TaskState state, int reason,
+			 const char *message, const struct mz_limitation *l)
+{
+	make(f, t->id, t, state, reason, message, l);
 }
 
 static void on_ack_durable(void *arg)

@@ -14,6 +14,11 @@
 
 struct containers;
 
+/* Upper limits in thousandths of cpus and MB of mem: -1 unlimited, 0 none set. */
+struct container_limits {
+	int64_t cpus, mem;
+};
+
 /* What is launched. Copied by launch; messages may be freed afterwards. */
 struct container_config {
 	const char *id; /* container id, also of the sandbox; nested: "PARENT.CHILD" */
@@ -24,6 +29,8 @@ struct container_config {
 	const char *directory; /* sandbox: made by launch, owned by user */
 	const char *const *argv, *const *env;
 	const struct mz_resources *resources;
+	struct container_limits limits;
+	bool share_cgroups; /* nested: lives in the cgroups of its parent */
 	const Mesos__V1__CommandInfo *command; /* uris are fetched into the sandbox first */
 	const Mesos__V1__ContainerInfo *container;
 	const Mesos__V1__ExecutorInfo *executor;
@@ -42,7 +49,8 @@ struct containers_ops {
 	void (*launch)(struct containers *c, const struct container_config *cfg,
 		       void (*fn)(void *arg, const struct mz_err *err, int32_t pid), void *arg);
 	void (*update)(struct containers *c, const char *id, const struct mz_resources *r,
-		       void (*fn)(void *arg, const struct mz_err *err), void *arg);
+		       const struct container_limits *limits, void (*fn)(void *arg, const struct mz_err *err),
+		       void *arg);
 	/* A Mesos__V1__ResourceStatistics in packed form; size 0: unknown. */
 	void (*usage)(struct containers *c, const char *id,
 		      void (*fn)(void *arg, struct mz_bytes statistics), void *arg);

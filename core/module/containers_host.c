@@ -193,6 +193,16 @@ static const char *libexec_dir(const struct mz_host *h)
 	return real(h)->libexec_dir;
 }
 
+static const char *cgroups_hierarchy(const struct mz_host *h)
+{
+	return real(h)->cgroups_hierarchy;
+}
+
+static const char *cgroups_root(const struct mz_host *h)
+{
+	return real(h)->cgroups_root;
+}
+
 static int is_root(const struct mz_host *h)
 {
 	return real(h)->is_root;
@@ -241,6 +251,9 @@ static void set_on_limitation(const struct mz_host *h,
 static void limitation(const struct mz_host *h, const char *id, const struct mz_limitation *l)
 {
 	struct containers_real *r = real(h);
+	struct box *b = box_find(r, id);
+	if (b)
+		box_exceeded(b, l->resources);
 	for (size_t i = 0; i < r->n_on_limitation; i++)
 		r->on_limitation[i].fn(r->on_limitation[i].inst, id, l);
 }
@@ -261,6 +274,10 @@ void containers_host_init(struct containers_real *r)
 		.work_dir = work_dir,
 		.is_root = is_root,
 		.limitation = limitation,
+		.cgroups_hierarchy = cgroups_hierarchy,
+		.cgroups_root = cgroups_root,
+		.runtime_dir = runtime_dir,
+		.libexec_dir = libexec_dir,
 	};
 	launch_services(&r->isolator_host);
 	r->containerizer_host = (struct mz_containerizer_host){
@@ -289,6 +306,8 @@ void containers_host_init(struct containers_real *r)
 		.launch_new = new_launch,
 		.launch_free = launch_free,
 		.launch_read = launch_read,
+		.cgroups_hierarchy = cgroups_hierarchy,
+		.cgroups_root = cgroups_root,
 	};
 	module_registry_set_kind(r->registry, MZ_KIND_ISOLATOR, &r->isolator_host, r);
 	module_registry_set_kind(r->registry, MZ_KIND_CONTAINERIZER, &r->containerizer_host, r);

@@ -43,6 +43,7 @@ struct box {
 	struct mz_termination t;
 	struct mz_limitation limitation;
 	char *t_message, *l_message;
+	struct mz_resources *exceeded; /* of which there was too much, as the isolator told; or NULL */
 };
 
 struct containers_real {
@@ -50,6 +51,7 @@ struct containers_real {
 	struct loop *loop;
 	struct module_registry *registry;
 	char *work_dir, *runtime_dir, *libexec_dir;
+	char *cgroups_hierarchy, *cgroups_root;
 	bool is_root, switch_user, closing;
 	int64_t deadline_ns;
 	struct map boxes; /* id -> struct box */
@@ -75,6 +77,7 @@ static inline struct containers_real *real_of(struct containers *c)
 /* ---- containers_real.c ------------------------------------------------------ */
 struct box *box_find(struct containers_real *r, const char *id);
 void box_unref(struct box *b);
+void box_exceeded(struct box *b, const struct mz_resources *r); /* the first ones count */
 void real_exited(struct containers_real *r, size_t owner, const char *id, const struct mz_termination *t);
 void real_pending_end(struct containers_real *r); /* may free it */
 

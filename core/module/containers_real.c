@@ -32,6 +32,7 @@ void box_unref(struct box *b)
 		return;
 	free(b->t_message);
 	free(b->l_message);
+	res_free(b->exceeded);
 	res_free(b->res);
 	arena_done(&b->arena);
 	free(b);
@@ -69,25 +70,6 @@ static const char *copy_text(struct arena *a, const char *s)
 	return s ? arena_strdup(a, s) : NULL;
 }
 
-/* TaskInfo.limits: "cpus" and "mem"; infinity is unlimited. */
-static void read_limits(struct mz_container *c)
-{
-	const struct mz_info_api *info = c->info;
-	size_t n = c->task ? info->count(c->task, "limits") : 0;
-	for (size_t i = 0; i < n; i++) {
-		char path[64];
-		snprintf(path, sizeof(path), "limits.%zu.key", i);
-		const char *name = info->str(c->task, path);
-		snprintf(path, sizeof(path), "limits.%zu.value.value", i);
-		double value = info->number(c->task, path, 0);
-		int64_t amount = value > 1e15 ? -1 : (int64_t)(value * 1000 + 0.5);
-		if (str_eq(name, "cpus"))
-			c->limit_cpus = amount;
-		else if (str_eq(name, "mem"))
-			c->limit_mem = amount;
-	}
-}
-
 static struct box *box_new(struct containers_real *r, const struct container_config *cfg)
 {
 	struct box *b = xnew(struct box);
@@ -116,8 +98,10 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 		.info = info_api(),
 		.checkpoint = cfg->checkpoint,
 		.pid = cfg->pid,
+		.limit_cpus = cfg->limits.cpus,
+		.limit_mem = cfg->limits.mem,
+		.share_cgroups = cfg->share_cgroups,
 	};
-	read_limits(&b->c);
 	map_put(&r->boxes, b->c.id, b);
 	return b;
 }
@@ -130,6 +114,8 @@ void real_pending_end(struct containers_real *r)
 		free(r->work_dir);
 		free(r->runtime_dir);
 		free(r->libexec_dir);
+		free(r->cgroups_hierarchy);
+		free(r->cgroups_root);
 		free(r);
 	}
 }
@@ -159,6 +145,12 @@ static void post_exit(struct box *b)
 	loop_post(b->real->loop, deliver, b);
 }
 
+void box_exceeded(struct box *b, const struct mz_resources *r)
+{
+	if (r && !b->exceeded)
+		b->exceeded = res_copy(r);
+}
+
 static void keep_termination(struct box *b, const struct mz_termination *t)
 {
 	xset(&b->t_message, t->message);
@@ -170,8 +162,12 @@ static void keep_termination(struct box *b, const struct mz_termination *t)
 	if (!t->limitation)
 		return;
 	xset(&b->l_message, t->limitation->message);
+	box_exceeded(b, t->limitation->resources);
 	b->limitation = (struct mz_limitation){
-		.size = sizeof(b->limitation), .reason = t->limitation->reason, .message = b->l_message};
+		.size = sizeof(b->limitation),
+		.reason = t->limitation->reason,
+		.message = b->l_message,
+		.resources = b->exceeded};
 	b->t.limitation = &b->limitation;
 }
 
@@ -397,7 +393,8 @@ static void on_updated(void *arg, const struct mz_err *err, const void *result)
 }
 
 static void real_update(struct containers *c, const char *id, const struct mz_resources *res,
-			void (*fn)(void *arg, const struct mz_err *err), void *arg)
+			const struct container_limits *limits, void (*fn)(void *arg, const struct mz_err *err),
+			void *arg)
 {
 	struct containers_real *r = real_of(c);
 	struct box *b = box_find(r, id);
@@ -410,6 +407,8 @@ static void real_update(struct containers *c, const char *id, const struct mz_re
 	res_free(b->res);
 	b->res = res_copy(res);
 	b->c.resources = b->res;
+	b->c.limit_cpus = limits->cpus;
+	b->c.limit_mem = limits->mem;
 	if (b->state != BOX_RUNNING) {
 		fn(arg, NULL); /* the launch that is under way takes them */
 		return;
@@ -577,6 +576,8 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	r->work_dir = xstrdup(cfg->work_dir);
 	r->runtime_dir = xstrdup(cfg->runtime_dir);
 	r->libexec_dir = xstrdup(cfg->libexec_dir);
+	r->cgroups_hierarchy = xstrdup(cfg->cgroups_hierarchy ? cfg->cgroups_hierarchy : "/sys/fs/cgroup");
+	r->cgroups_root = xstrdup(cfg->cgroups_root ? cfg->cgroups_root : "mezzo");
 	r->is_root = geteuid() == 0;
 	r->switch_user = cfg->switch_user && r->is_root;
 	r->deadline_ns = cfg->isolator_deadline_ns ? cfg->isolator_deadline_ns : ISOLATOR_DEADLINE_NS;

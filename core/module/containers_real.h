@@ -22,6 +22,8 @@ struct containers_real_config {
 	const char *runtime_dir; /* is made; its parent exists */
 	const char *libexec_dir; /* of mezzo-init and mezzo-executor */
 	bool switch_user;	 /* only root can */
+	const char *cgroups_hierarchy; /* NULL: /sys/fs/cgroup */
+	const char *cgroups_root;      /* NULL: mezzo */
 	int64_t isolator_deadline_ns; /* of one call; 0: 5 minutes */
 	/* What URIs may put into one sandbox, how long they may send nothing, and how
 	 * long all of it may take. 0: no limit. */

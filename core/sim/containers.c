@@ -224,6 +224,7 @@ static void answer_later(struct sim_containers *a, struct answer x)
 }
 
 static void op_update(struct containers *cs, const char *id MZ_UNUSED, const struct mz_resources *r MZ_UNUSED,
+		      const struct container_limits *limits MZ_UNUSED,
 		      void (*fn)(void *arg, const struct mz_err *err), void *arg)
 {
 	answer_later((struct sim_containers *)cs, (struct answer){.fn = fn, .arg = arg});

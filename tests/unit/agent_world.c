@@ -110,11 +110,13 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 }
 
 static void fake_update(struct containers *c, const char *id, const struct mz_resources *r,
-			void (*fn)(void *arg, const struct mz_err *err), void *arg)
+			const struct container_limits *limits, void (*fn)(void *arg, const struct mz_err *err),
+			void *arg)
 {
 	struct world *w = world_of(c);
 	(void)id;
 	(void)r;
+	w->containers.limits = *limits;
 	w->containers.n_updates++;
 	struct world_job *j = later(w);
 	j->fn = fn;

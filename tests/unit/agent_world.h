@@ -34,6 +34,8 @@ struct fake_containers {
 	bool fail_launch;
 	size_t n_updates, n_recovered, n_terminated;
 	double usage;
+	struct container_limits limits; /* of the last launch or update */
+	bool share_cgroups;
 };
 
 struct world {

@@ -84,9 +84,12 @@ static void launch(struct agent *a, const Mesos__V1__Agent__Call__LaunchContaine
 		return;
 	}
 	resources *r = res_new();
-	int rc = res_from_pb(l->resources, l->n_resources, r, &err);
 	struct nested_launch n = {
 		.id = l->container_id, .command = l->command, .container = l->container, .resources = r};
+	int rc = res_from_pb(l->resources, l->n_resources, r, &err);
+	for (size_t i = 0; i < l->n_limits; i++)
+		if (l->limits[i]->value)
+			agent_set_limit(&n.limits, l->limits[i]->key, l->limits[i]->value->value);
 	if (rc == 0)
 		rc = nested_launch(a, &n, on_launched, x, &err);
 	res_free(r);
@@ -121,6 +124,18 @@ static void on_waiter_gone(void *arg)
 	http_reply(x, 503, NULL, NULL, 0); /* frees it */
 }
 
+/* What it had too much of; NULL: it went over no limit. */
+static Mesos__V1__TaskResourceLimitation *limitation_of(const struct mz_termination *t, struct arena *m)
+{
+	if (!t->limitation)
+		return NULL;
+	Mesos__V1__TaskResourceLimitation *l =
+		PB_NEW(m, Mesos__V1__TaskResourceLimitation, mesos__v1__task_resource_limitation);
+	if (t->limitation->resources)
+		l->n_resources = res_to_pb(t->limitation->resources, RES_FORMAT_POST, true, m, &l->resources);
+	return l;
+}
+
 #define FILL(to)                                                              \
 	do {                                                                  \
 		(to)->has_exit_status = t->wait_status != -1;                 \
@@ -130,6 +145,7 @@ static void on_waiter_gone(void *arg)
 		(to)->has_reason = t->reason >= 0;                            \
 		(to)->reason = (Mesos__V1__TaskStatus__Reason)t->reason;      \
 		(to)->message = (char *)t->message;                           \
+		(to)->limitation = limitation_of(t, &m);                      \
 	} while (0)
 
 static void on_end(struct nested_waiter *w, const struct mz_termination *t)
@@ -137,6 +153,7 @@ static void on_end(struct nested_waiter *w, const struct mz_termination *t)
 	struct waiting *q = mz_container_of(w, struct waiting, w);
 	q->x->on_gone = NULL;
 	if (t) {
+		struct arena mz_autoarena m = {0};
 		Mesos__V1__Agent__Response r = MESOS__V1__AGENT__RESPONSE__INIT;
 		Mesos__V1__Agent__Response__WaitContainer wait = MESOS__V1__AGENT__RESPONSE__WAIT_CONTAINER__INIT;
 		Mesos__V1__Agent__Response__WaitNestedContainer old =
