@@ -64,6 +64,8 @@ const struct conf_key agent_keys[] = {
 	{"runtime_dir", MZ_SETTING_STRING, "", 0, 0, "directory of running containers; empty: WORK_DIR/run", NULL},
 	{"containerizers", CONF_KEY_TREE, "[mesos]", 0, 0, "list of containerizer modules, tried in order", NULL},
 	{"isolation", CONF_KEY_TREE, "[posix_cpu, posix_mem]", 0, 0, "list of isolator modules, in order", NULL},
+	{"cgroups_hierarchy", MZ_SETTING_PATH, "/sys/fs/cgroup", 0, 0, "where cgroup hierarchies are mounted", NULL},
+	{"cgroups_root", MZ_SETTING_STRING, "mezzo", 0, 0, "group below their roots that is this agent's alone", NULL},
 	{"switch_user", MZ_SETTING_BOOL, "true", 0, 0, "as root: run tasks as their own user", NULL},
 	{"fetcher_max_bytes", MZ_SETTING_BYTES, "64GB", 1, 0x7fffffffffffffff, "what URIs may put into one sandbox", NULL},
 	{"fetcher_max_files", MZ_SETTING_INT, "1000000", 1, 0x7fffffff, "files that URIs may put into one sandbox", NULL},

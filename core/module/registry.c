@@ -204,10 +204,24 @@ static int module_start(struct module *m, const struct wanted *w, struct mz_err 
 	return 0;
 }
 
-static int load(struct module_registry *r, uint32_t kind, const struct wanted *w, struct module **ret,
+/* Families of isolators are written with a slash, as in "cgroups/mem"; the
+ * module's own name has an underscore there. */
+static char *plain_name(uint32_t kind, const char *name)
+{
+	char *s = name ? xstrdup(name) : NULL;
+	char *slash = s && kind == MZ_KIND_ISOLATOR ? strchr(s, '/') : NULL;
+	if (slash)
+		*slash = '_';
+	return s;
+}
+
+static int load(struct module_registry *r, uint32_t kind, const struct wanted *wanted, struct module **ret,
 		struct mz_err *err)
 {
 	struct mz_err why = {0};
+	struct wanted own = *wanted, *w = &own;
+	mz_autofree char *name = plain_name(kind, wanted->name);
+	own.name = name;
 	struct module *m = module_new(r, kind, w);
 	int rc = module_start(m, w, &why);
 	if (rc == 0) {
