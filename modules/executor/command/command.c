@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "checks.h"
-#include "command.h"
+#include "../../lib/checks/checks.h"
+#include "../../lib/checks/launch.h"
 
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t DEFAULT_GRACE_NS = 3 * 1000000000LL;

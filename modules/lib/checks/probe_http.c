@@ -1,4 +1,4 @@
-/* probe_http.c - executor/command: the status of an HTTP answer. A client of its own
+/* probe_http.c - lib/checks: the status of an HTTP answer. A client of its own
  * for plain HTTP to numeric addresses, which costs no process; anything else that a
  * check or a redirection names (https, names of hosts) goes to the program curl.
  * SPDX-License-Identifier: Apache-2.0 */

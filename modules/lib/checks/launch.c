@@ -1,9 +1,9 @@
-/* launch.c - executor/command: what is run, from a TaskInfo; and signalling what
+/* launch.c - lib/checks: what is run, from a TaskInfo; and signalling what
  * has become of it.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #define MZ_MODULE_ABI 1
-#include "command.h"
+#include "launch.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* probe.c - executor/command: makes one check: a child that runs a command, a TCP
+/* probe.c - lib/checks: makes one check: a child that runs a command, a TCP
  * connection, or (probe_http.c) a request. When it is made is checks.c's.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "checks.h"
-#include "command.h"
+#include "launch.h"
 
 /* It lives until it has ended, also when nobody waits for it any more. */
 struct probe_child {

@@ -1,7 +1,7 @@
 /* checks.h - health checks and generic checks of one task.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef MZ_EXECUTOR_COMMAND_CHECKS_H
-#define MZ_EXECUTOR_COMMAND_CHECKS_H
+#ifndef MZ_LIB_CHECKS_CHECKS_H
+#define MZ_LIB_CHECKS_CHECKS_H
 
 #include <mezzo/executor.h>
 

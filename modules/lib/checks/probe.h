@@ -1,7 +1,7 @@
 /* probe.h - one look at a task: a command, an HTTP request or a TCP connection.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef MZ_EXECUTOR_COMMAND_PROBE_H
-#define MZ_EXECUTOR_COMMAND_PROBE_H
+#ifndef MZ_LIB_CHECKS_PROBE_H
+#define MZ_LIB_CHECKS_PROBE_H
 
 #include <mezzo/executor.h>
 #include <netinet/in.h>

@@ -1,7 +1,8 @@
-/* command.h - between the files of executor/command.
+/* launch.h - what a CommandInfo becomes, and signalling what has become of it: for
+ * executors that start processes themselves.
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef MZ_EXECUTOR_COMMAND_H
-#define MZ_EXECUTOR_COMMAND_H
+#ifndef MZ_LIB_CHECKS_LAUNCH_H
+#define MZ_LIB_CHECKS_LAUNCH_H
 
 #include <mezzo/executor.h>
 

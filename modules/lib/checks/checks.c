@@ -1,5 +1,5 @@
-/* checks.c - executor/command: when a task's checks are made and what their results
- * mean. How one is made is probe.c's; what follows for the task is command.c's.
+/* checks.c - lib/checks: when a task's checks are made and what their results
+ * mean. How one is made is probe.c's; what follows for the task is the executor's.
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
 #include "checks.h"
