@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "bin/executor.h"
 #include "module/reflect.h"
+#include "wire/json.h"
 #include "wire/pb.h"
 #include "wire/recordio.h"
 
@@ -137,6 +138,15 @@ static Mesos__V1__CheckStatusInfo *check_status(struct arena *a, const struct mz
 	return c;
 }
 
+static Mesos__V1__TaskResourceLimitation *limitation(struct arena *a, struct mz_bytes json)
+{
+	struct mz_err err;
+	pb_msg *m = json_decode(&mesos__v1__task_resource_limitation__descriptor, a, json.data, json.size, &err);
+	if (!m)
+		log_warning(AREA, "The module tells a limitation that cannot be read: %s", err.msg);
+	return (Mesos__V1__TaskResourceLimitation *)m;
+}
+
 /* "PARENT.CHILD" */
 static Mesos__V1__ContainerID *nested_id(struct arena *a, const char *path)
 {
@@ -195,6 +205,9 @@ void agent_update(struct executor *e, const struct mz_task_update *u)
 		s->container_status = PB_NEW(a, Mesos__V1__ContainerStatus, mesos__v1__container_status);
 		s->container_status->container_id = nested_id(a, u->container_id);
 	}
+	size_t with_limitation = offsetof(struct mz_task_update, limitation) + sizeof(u->limitation);
+	if (u->size >= with_limitation && u->limitation.data)
+		s->limitation = limitation(a, u->limitation);
 	list_append(&e->updates, &up->link);
 	if (!e->subscribed)
 		return; /* it goes along with the subscription */

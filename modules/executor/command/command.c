@@ -203,7 +203,7 @@ static int start(struct command *c, struct mz_err *err)
 
 static void command_launch(void *inst, const char *task_id, const struct mz_info *task)
 {
-	static const struct checks_events events = {on_health, on_value};
+	static const struct checks_events events = {.on_health = on_health, .on_value = on_value};
 	struct command *c = inst;
 	struct mz_err err;
 	if (c->task) {

@@ -26,14 +26,14 @@ static void add_id(struct text *t, const char *path)
 	text_adds(t, "}");
 }
 
-static void begin(const struct task *task, const char *type, const char *member, struct text *t)
+void call_about(const char *path, const char *type, const char *member, struct text *t)
 {
 	text_adds(t, "{\"type\":\"");
 	text_adds(t, type);
 	text_adds(t, "\",\"");
 	text_adds(t, member);
 	text_adds(t, "\":{\"container_id\":");
-	add_id(t, task->container_path);
+	add_id(t, path);
 }
 
 static void add_variable(struct text *t, const char *name, const char *value)
@@ -81,15 +81,31 @@ static void add_own_environment(const struct task *task, struct text *t)
 	}
 }
 
-/* The CommandInfo, member by member: its environment has to be opened. */
-static void add_command(const struct task *task, struct text *t)
+static void add_environment(const struct task *task, const char *field, struct text *t)
+{
+	const struct mz_info_api *info = task->pod->k->info;
+	char path[120];
+	snprintf(path, sizeof(path), "%s.environment.variables", field);
+	size_t n = info->count(task->info, path);
+	for (size_t i = 0; i < n; i++) {
+		text_adds(t, ",");
+		snprintf(path, sizeof(path), "%s.environment.variables.%zu", field, i);
+		(void)info->json(task->info, path, put, t);
+	}
+}
+
+/* A CommandInfo, member by member: its environment has to be opened. */
+static void add_command(const struct task *task, const char *field, struct text *t)
 {
 	static const char *const lists[] = {"uris", "arguments"};
 	const struct mz_info_api *info = task->pod->k->info;
-	char path[80];
-	const char *value = info->str(task->info, "command.value"), *user = info->str(task->info, "command.user");
+	char path[120], user_path[120];
+	snprintf(path, sizeof(path), "%s.value", field);
+	snprintf(user_path, sizeof(user_path), "%s.user", field);
+	const char *value = info->str(task->info, path), *user = info->str(task->info, user_path);
+	snprintf(path, sizeof(path), "%s.shell", field);
 	text_adds(t, ",\"command\":{\"shell\":");
-	text_adds(t, info->integer(task->info, "command.shell", 1) ? "true" : "false");
+	text_adds(t, info->integer(task->info, path, 1) ? "true" : "false");
 	if (value) {
 		text_adds(t, ",\"value\":");
 		text_string(t, value);
@@ -99,11 +115,11 @@ static void add_command(const struct task *task, struct text *t)
 		text_string(t, user);
 	}
 	for (size_t k = 0; k < 2; k++) {
-		snprintf(path, sizeof(path), "command.%s", lists[k]);
+		snprintf(path, sizeof(path), "%s.%s", field, lists[k]);
 		size_t n = info->count(task->info, path);
 		for (size_t i = 0; i < n; i++) {
 			text_adds(t, i ? "," : k ? ",\"arguments\":[" : ",\"uris\":[");
-			snprintf(path, sizeof(path), "command.%s.%zu", lists[k], i);
+			snprintf(path, sizeof(path), "%s.%s.%zu", field, lists[k], i);
 			const char *argument = k ? info->str(task->info, path) : NULL;
 			if (k)
 				text_string(t, argument ? argument : "");
@@ -114,20 +130,38 @@ static void add_command(const struct task *task, struct text *t)
 	}
 	text_adds(t, ",\"environment\":{\"variables\":[");
 	add_own_environment(task, t);
-	size_t n = info->count(task->info, "command.environment.variables");
-	for (size_t i = 0; i < n; i++) {
-		text_adds(t, ",");
-		snprintf(path, sizeof(path), "command.environment.variables.%zu", i);
-		(void)info->json(task->info, path, put, t);
-	}
+	add_environment(task, "command", t);
+	if (strcmp(field, "command"))
+		add_environment(task, field, t);
 	text_adds(t, "]}}");
+}
+
+/* Of a container with cgroups of its own: else it has those of the executor's. */
+static void add_limits(const struct task *task, struct text *t)
+{
+	const struct mz_info_api *info = task->pod->k->info;
+	size_t n = info->count(task->info, "limits");
+	if (info->integer(task->info, "container.linux_info.share_cgroups", 1))
+		return;
+	for (size_t i = 0; i < n; i++) {
+		char path[64], number[400];
+		snprintf(path, sizeof(path), "limits.%zu.key", i);
+		const char *name = info->str(task->info, path);
+		snprintf(path, sizeof(path), "limits.%zu.value.value", i);
+		double v = info->number(task->info, path, 0);
+		snprintf(number, sizeof(number), v > 1e300 ? ":{\"value\":\"Infinity\"}" : ":{\"value\":%.3f}", v);
+		text_adds(t, i ? "," : ",\"limits\":{");
+		text_string(t, name ? name : "");
+		text_adds(t, number);
+	}
+	text_adds(t, n ? "}" : "");
 }
 
 void call_launch(const struct task *task, struct text *t)
 {
 	const struct mz_info_api *info = task->pod->k->info;
-	begin(task, "LAUNCH_CONTAINER", "launch_container", t);
-	add_command(task, t);
+	call_about(task->container_path, "LAUNCH_CONTAINER", "launch_container", t);
+	add_command(task, "command", t);
 	if (info->has(task->info, "container")) {
 		text_adds(t, ",\"container\":");
 		(void)info->json(task->info, "container", put, t);
@@ -139,19 +173,28 @@ void call_launch(const struct task *task, struct text *t)
 		text_adds(t, i ? "," : ",\"resources\":[");
 		(void)info->json(task->info, path, put, t);
 	}
-	text_adds(t, n ? "]}}" : "}}");
+	text_adds(t, n ? "]" : "");
+	add_limits(task, t);
+	text_adds(t, "}}");
+}
+
+void call_launch_check(const struct task *task, const char *path, const char *field, struct text *t)
+{
+	call_about(path, "LAUNCH_NESTED_CONTAINER", "launch_nested_container", t);
+	add_command(task, field, t);
+	text_adds(t, "}}");
 }
 
 void call_wait(const struct task *task, struct text *t)
 {
-	begin(task, "WAIT_CONTAINER", "wait_container", t);
+	call_about(task->container_path, "WAIT_CONTAINER", "wait_container", t);
 	text_adds(t, "}}");
 }
 
 void call_kill(const struct task *task, int signal, struct text *t)
 {
 	char number[32];
-	begin(task, "KILL_CONTAINER", "kill_container", t);
+	call_about(task->container_path, "KILL_CONTAINER", "kill_container", t);
 	snprintf(number, sizeof(number), ",\"signal\":%d}}", signal);
 	text_adds(t, number);
 }

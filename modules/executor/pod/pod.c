@@ -18,7 +18,13 @@
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t DEFAULT_GRACE_NS = 3 * 1000000000LL;
 static const int64_t RETRY_NS = 250 * 1000000LL;
-enum { REASON_CONTAINER_LAUNCH_FAILED = 21, REASON_MAX_COMPLETION_TIME_REACHED = 33, CAPABILITY_TASK_KILLING = 2 };
+enum {
+	CAPABILITY_TASK_KILLING = 2,
+	REASON_CONTAINER_LAUNCH_FAILED = 21,
+	REASON_TASK_CHECK_STATUS_UPDATED = 28,
+	REASON_TASK_HEALTH_CHECK_STATUS_UPDATED = 29,
+	REASON_MAX_COMPLETION_TIME_REACHED = 33,
+};
 /* Reasons with which the agent ends a container that went over a limit. */
 static const struct {
 	const char *name;
@@ -31,17 +37,26 @@ static const struct {
 
 static void drive(struct task *t);
 
-static void update(struct task *t, int state, int reason, const char *message)
+/* `limitation`: what it had too much of; no data: nothing. */
+static void update_limited(struct task *t, int state, int reason, const char *message, struct mz_bytes limitation)
 {
 	struct mz_task_update u = {.size = sizeof(u),
 				   .state = state,
 				   .task_id = t->id,
 				   .message = message,
 				   .reason = reason,
-				   .healthy = -1,
-				   .check_value = -1,
-				   .container_id = t->container_path};
+				   /* Each update says what is known of both. */
+				   .healthy = t->healthy,
+				   .check_type = checks_type(t->checks),
+				   .check_value = t->check_value,
+				   .container_id = t->container_path,
+				   .limitation = limitation};
 	t->pod->k->update(t->pod->h, &u);
+}
+
+static void update(struct task *t, int state, int reason, const char *message)
+{
+	update_limited(t, state, reason, message, (struct mz_bytes){NULL, 0});
 }
 
 /* ---- killing ----------------------------------------------------------------------- */
@@ -67,6 +82,7 @@ static void kill_task(struct task *t, int64_t grace_ns)
 	if (t->state == TASK_ENDED || (t->kill_due && due >= t->kill_due))
 		return; /* what runs already is sooner */
 	int first = !t->kill_due;
+	checks_stop(t->checks);
 	t->kill_due = due;
 	p->h->timer_cancel(p->h, t->kill_timer);
 	t->kill_timer = p->h->timer(p->h, grace_ns, on_kill_due, t);
@@ -106,6 +122,7 @@ static void cancel(struct task *t)
 	h->timer_cancel(h, t->completion_timer);
 	h->timer_cancel(h, t->retry);
 	t->kill_timer = t->completion_timer = t->retry = NULL;
+	checks_stop(t->checks);
 }
 
 static void maybe_finish(struct pod *p)
@@ -116,17 +133,22 @@ static void maybe_finish(struct pod *p)
 	p->k->finish(p->h, 0);
 }
 
-static void end(struct task *t, int state, int reason, const char *message)
+static void end_limited(struct task *t, int state, int reason, const char *message, struct mz_bytes limitation)
 {
 	struct pod *p = t->pod;
 	cancel(t);
 	t->state = TASK_ENDED;
 	t->signal_due = 0;
 	p->n_live--;
-	update(t, state, reason, message);
+	update_limited(t, state, reason, message, limitation);
 	if (state != MZ_TASK_FINISHED)
 		kill_group(p, t->group);
 	maybe_finish(p);
+}
+
+static void end(struct task *t, int state, int reason, const char *message)
+{
+	end_limited(t, state, reason, message, (struct mz_bytes){NULL, 0});
 }
 
 /* From the answer to WAIT_CONTAINER. */
@@ -135,6 +157,7 @@ static void end_by_answer(struct task *t, const char *json, size_t len)
 	char text[512], reason[64];
 	int status = (int)json_number(json, len, "exit_status", -1);
 	int state = MZ_TASK_FAILED, number = -1;
+	struct mz_bytes limitation = {NULL, 0};
 	if (status < 0) {
 		if (!json_string(json, len, "message", text, sizeof(text)))
 			snprintf(text, sizeof(text), "The container ended, and nobody knows how");
@@ -158,8 +181,36 @@ static void end_by_answer(struct task *t, const char *json, size_t len)
 		number = REASON_MAX_COMPLETION_TIME_REACHED;
 		snprintf(text, sizeof(text), "Command ran longer than its max_completion_time");
 	}
-	end(t, state, number, text);
+	(void)json_object(json, len, "limitation", &limitation);
+	end_limited(t, state, number, text, limitation);
 }
+
+/* ---- its checks ------------------------------------------------------------------------- */
+
+static void on_health(void *arg, int healthy, int kill)
+{
+	struct task *t = arg;
+	t->healthy = healthy;
+	update(t, MZ_TASK_RUNNING, REASON_TASK_HEALTH_CHECK_STATUS_UPDATED, NULL);
+	if (!kill)
+		return;
+	t->pod->h->log(t->pod->h, MZ_LOG_WARNING, "A task is killed: too many health checks in a row have failed");
+	kill_task(t, policy_grace(t));
+}
+
+static void on_value(void *arg, int value)
+{
+	struct task *t = arg;
+	t->check_value = value;
+	update(t, MZ_TASK_RUNNING, REASON_TASK_CHECK_STATUS_UPDATED, NULL);
+}
+
+static const struct checks_events events = {
+	.on_health = on_health,
+	.on_value = on_value,
+	.run = run_start,
+	.stop = run_stop,
+};
 
 /* ---- speaking with the agent ------------------------------------------------------------ */
 
@@ -178,7 +229,7 @@ static void retry(struct task *t)
 		t->retry = h->timer(h, RETRY_NS, on_retry, t);
 }
 
-static int is_away(int status)
+int pod_is_away(int status)
 {
 	return status == 0 || status == 503;
 }
@@ -189,7 +240,7 @@ static void on_launched(void *arg, int status, struct mz_bytes body)
 	struct pod *p = t->pod;
 	char text[512];
 	t->calling = 0;
-	if (is_away(status)) {
+	if (pod_is_away(status)) {
 		retry(t);
 		return;
 	}
@@ -203,8 +254,10 @@ static void on_launched(void *arg, int status, struct mz_bytes body)
 		return;
 	}
 	t->state = TASK_RUNS;
-	if (!t->killing)
+	if (!t->killing) {
 		update(t, MZ_TASK_RUNNING, -1, NULL);
+		checks_start(t->checks);
+	}
 	int64_t most = p->k->info->integer(t->info, "max_completion_time.nanoseconds", -1);
 	if (most >= 0)
 		t->completion_timer = p->h->timer(p->h, most, on_completion_due, t);
@@ -215,7 +268,7 @@ static void on_waited(void *arg, int status, struct mz_bytes body)
 {
 	struct task *t = arg;
 	t->calling = 0;
-	if (is_away(status))
+	if (pod_is_away(status))
 		retry(t);
 	else if (status == 200)
 		end_by_answer(t, body.data, body.size);
@@ -230,7 +283,7 @@ static void on_signalled(void *arg, int status, struct mz_bytes body)
 	t->signalling = 0;
 	if (t->state == TASK_ENDED)
 		return;
-	if (is_away(status)) {
+	if (pod_is_away(status)) {
 		if (!t->signal_due)
 			t->signal_due = t->kill_timer ? SIGTERM : SIGKILL;
 		retry(t);
@@ -239,14 +292,18 @@ static void on_signalled(void *arg, int status, struct mz_bytes body)
 	drive(t); /* a stronger one may be due */
 }
 
+void pod_call(struct pod *p, struct text *body, void (*fn)(void *arg, int status, struct mz_bytes body), void *arg)
+{
+	if (body->broken)
+		fn(arg, 0, (struct mz_bytes){NULL, 0});
+	else
+		p->k->agent_call(p->h, "/api/v1", (struct mz_bytes){body->data, body->len}, NULL, fn, arg);
+	free(body->data);
+}
+
 static void call(struct task *t, struct text *body, void (*fn)(void *arg, int status, struct mz_bytes body))
 {
-	struct pod *p = t->pod;
-	if (body->broken)
-		fn(t, 0, (struct mz_bytes){NULL, 0});
-	else
-		p->k->agent_call(p->h, "/api/v1", (struct mz_bytes){body->data, body->len}, NULL, fn, t);
-	free(body->data);
+	pod_call(t->pod, body, fn, t);
 }
 
 /* Whatever is to be said about a task now. */
@@ -292,7 +349,7 @@ static void link_sandbox(const struct task *t)
 	free(to);
 }
 
-static void make_id(struct pod *p, char out[40])
+void pod_make_id(struct pod *p, char out[40])
 {
 	unsigned char b[16];
 	p->h->random(p->h, b, sizeof(b));
@@ -311,7 +368,8 @@ static struct task *task_new(struct pod *p, const char *id, const struct mz_info
 	t->id = id;
 	t->info = info;
 	t->group = p->n_groups;
-	make_id(p, t->container);
+	t->healthy = t->check_value = -1;
+	pod_make_id(p, t->container);
 	if (asprintf(&t->container_path, "%s.%s", p->k->container_id(p->h), t->container) < 0) {
 		free(t);
 		return NULL;
@@ -351,9 +409,7 @@ static void pod_launch_group(void *inst, const char *const *ids, const struct mz
 			refuse(p, ids[i], "Out of memory");
 			continue;
 		}
-		if (p->k->info->has(t->info, "health_check") || p->k->info->has(t->info, "check"))
-			p->h->log(p->h, MZ_LOG_WARNING,
-				  "Checks and health checks are not supported in pods: the task runs without");
+		t->checks = checks_new(p->h, t->info, &events, t);
 		link_sandbox(t);
 		update(t, MZ_TASK_STARTING, -1, NULL);
 	}
@@ -395,14 +451,20 @@ static void pod_connection(void *inst, int connected)
 	p->connected = connected;
 	for (struct task *t = connected ? p->tasks : NULL; t; t = t->next)
 		drive(t);
+	if (connected)
+		runs_connected(p);
 }
 
 static void destroy(void *inst)
 {
 	struct pod *p = inst;
+	for (struct task *t = p ? p->tasks : NULL; t; t = t->next)
+		cancel(t);
+	if (p)
+		runs_free(p);
 	for (struct task *t = p ? p->tasks : NULL, *next; t; t = next) {
 		next = t->next;
-		cancel(t);
+		checks_free(t->checks);
 		free(t->container_path);
 		free(t);
 	}

@@ -47,12 +47,16 @@ static struct {
 static const struct mz_executor_ops *ops;
 static void *inst;
 
-/* ---- messages: one command, everything else is unset ---- */
+/* ---- messages: one command, everything else is unset; but for a task "checked" ---- */
+
+static int is_checked(const struct mz_info *m)
+{
+	return !strcmp((const char *)m, "checked");
+}
 
 static int has(const struct mz_info *m, const char *path)
 {
-	(void)m;
-	return !strcmp(path, "command");
+	return !strcmp(path, "command") || (is_checked(m) && !strcmp(path, "health_check"));
 }
 
 static size_t count(const struct mz_info *m, const char *path)
@@ -64,7 +68,17 @@ static size_t count(const struct mz_info *m, const char *path)
 
 static const char *str(const struct mz_info *m, const char *path)
 {
+	if (is_checked(m) && !strcmp(path, "health_check.type"))
+		return "COMMAND";
+	if (is_checked(m) && !strcmp(path, "health_check.command.value"))
+		return "look";
 	return !strcmp(path, "command.value") ? (const char *)m : NULL;
+}
+
+static double number(const struct mz_info *m, const char *path, double otherwise)
+{
+	(void)m;
+	return strstr(path, "grace") ? 0 : strstr(path, "delay") ? 1 : otherwise;
 }
 
 static int64_t integer(const struct mz_info *m, const char *path, int64_t otherwise)
@@ -92,7 +106,9 @@ static void update(const struct mz_host *h, const struct mz_task_update *u)
 	(void)h;
 	assert_non_null(u->container_id);
 	assert_int_equal(strncmp(u->container_id, "top.", 4), 0);
-	say("%s:%s ", u->task_id, names[u->state]);
+	say("%s:%s%s ", u->task_id, names[u->state], u->healthy < 0 ? "" : u->healthy ? "+" : "-");
+	if (u->limitation.data)
+		say("%.*s ", (int)u->limitation.size, (const char *)u->limitation.data);
 }
 
 static void finish(const struct mz_host *h, int status)
@@ -184,6 +200,12 @@ static void logged(const struct mz_host *h, int level, const char *text)
 	(void)text;
 }
 
+static void unwatch(const struct mz_host *h, struct mz_watch *watch)
+{
+	(void)h;
+	assert_null(watch);
+}
+
 static void pass(int64_t ns)
 {
 	w.now += ns;
@@ -217,6 +239,23 @@ static void answer(const char *type, int task, int status, const char *body)
 	c->fn(c->arg, status, (struct mz_bytes){body, strlen(body)});
 }
 
+static struct made *open_call(const char *type)
+{
+	char text[80];
+	snprintf(text, sizeof(text), "{\"type\":\"%s\"", type);
+	for (int i = 0; i < w.n_calls; i++)
+		if (w.calls[i].open && !strncmp(w.calls[i].body, text, strlen(text)))
+			return &w.calls[i];
+	return NULL;
+}
+
+static void reply(struct made *c, int status, const char *body)
+{
+	assert_non_null(c);
+	c->open = 0;
+	c->fn(c->arg, status, (struct mz_bytes){body, strlen(body)});
+}
+
 static void said(const char *text)
 {
 	assert_string_equal(w.said, text);
@@ -226,7 +265,7 @@ static void said(const char *text)
 static int begin(void **state)
 {
 	static const struct mz_info_api info = {
-		.size = sizeof(info), .has = has, .count = count, .str = str, .integer = integer};
+		.size = sizeof(info), .has = has, .count = count, .str = str, .integer = integer, .number = number};
 	static struct mz_executor_host kind;
 	static struct mz_host host;
 	struct mz_err err;
@@ -250,6 +289,7 @@ static int begin(void **state)
 	host.timer_cancel = timer_cancel;
 	host.random = random_bytes;
 	host.log = logged;
+	host.unwatch = unwatch;
 	ops = (const struct mz_executor_ops *)mz_module.ops;
 	assert_int_equal(ops->create(&host, NULL, &inst, &err), 0);
 	return 0;
@@ -328,8 +368,9 @@ static void test_a_limit(void **state)
 	ops->kill(inst, "a", -1);
 	w.said[0] = '\0';
 	answer("WAIT_CONTAINER", 1, 200,
-	       "{\"wait_container\":{\"exit_status\":9,\"reason\":\"REASON_CONTAINER_LIMITATION_MEMORY\",\"message\":\"much\"}}");
-	said("a:failed finish:0 ");
+	       "{\"wait_container\":{\"exit_status\":9,\"reason\":\"REASON_CONTAINER_LIMITATION_MEMORY\",\"message\":\"much\","
+	       "\"limitation\":{\"resources\":[{\"name\":\"}\"}]}}}");
+	said("a:failed {\"resources\":[{\"name\":\"}\"}]} finish:0 ");
 }
 
 static void test_the_agent_is_away(void **state)
@@ -363,6 +404,96 @@ static void test_shutdown(void **state)
 	said("a:starting a:killed finish:0 ");
 }
 
+/* The task's container is 01, the checks' are 02 and so on. */
+static void begin_checked(void)
+{
+	const char *id = "a";
+	const struct mz_info *task = (const void *)"checked";
+	ops->launch_group(inst, &id, &task, 1);
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	said("a:starting a:running ");
+	pass(1000000000LL);
+	pass(0);
+}
+
+static void look(int n, int status)
+{
+	char text[80], id[16];
+	snprintf(id, sizeof(id), "check-%02x", n);
+	snprintf(text, sizeof(text), "{\"wait_nested_container\":{\"exit_status\":%d}}", status);
+	assert_non_null(strstr(open_call("LAUNCH_NESTED_CONTAINER")->body, id));
+	assert_non_null(strstr(open_call("LAUNCH_NESTED_CONTAINER")->body, "\"value\":\"look\""));
+	assert_non_null(strstr(open_call("LAUNCH_NESTED_CONTAINER")->body, "\"parent\":{\"value\":\"01"));
+	reply(open_call("LAUNCH_NESTED_CONTAINER"), 200, "");
+	reply(open_call("WAIT_NESTED_CONTAINER"), 200, text);
+	reply(open_call("REMOVE_NESTED_CONTAINER"), 200, "");
+	pass(10000000000LL);
+	pass(0);
+}
+
+static void test_checks(void **state)
+{
+	(void)state;
+	begin_checked();
+	look(2, 0);
+	said("a:running+ ");
+	look(3, 0);
+	said("");
+	look(4, 256);
+	look(5, 9);
+	said("a:running- a:running- ");
+	/* The third failure in a row is one too many. */
+	assert_null(find("KILL_CONTAINER", 1));
+	look(6, 256);
+	said("a:running- ");
+	assert_null(open_call("LAUNCH_NESTED_CONTAINER"));
+	assert_non_null(find("KILL_CONTAINER", 1));
+	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
+	said("a:killed- finish:0 ");
+}
+
+static void test_check_that_takes_too_long(void **state)
+{
+	(void)state;
+	begin_checked();
+	reply(open_call("LAUNCH_NESTED_CONTAINER"), 200, "");
+	struct made *wait = open_call("WAIT_NESTED_CONTAINER");
+	pass(20000000000LL);
+	said("a:running- ");
+	reply(open_call("KILL_NESTED_CONTAINER"), 200, "");
+	reply(wait, 200, "{\"wait_nested_container\":{\"exit_status\":9}}");
+	said("");
+	reply(open_call("REMOVE_NESTED_CONTAINER"), 200, "");
+}
+
+static void test_check_while_the_agent_is_away(void **state)
+{
+	(void)state;
+	begin_checked();
+	/* The launch may have happened: what there is is ended, and nothing told. */
+	reply(open_call("LAUNCH_NESTED_CONTAINER"), 0, "");
+	pass(250000000LL);
+	reply(open_call("KILL_NESTED_CONTAINER"), 404, "");
+	reply(open_call("WAIT_NESTED_CONTAINER"), 404, "");
+	reply(open_call("REMOVE_NESTED_CONTAINER"), 500, "");
+	said("");
+	pass(10000000000LL);
+	pass(0);
+	look(3, 0);
+	said("a:running+ ");
+	/* One that cannot be launched has failed. */
+	reply(open_call("LAUNCH_NESTED_CONTAINER"), 400, "no");
+	said("a:running- ");
+	/* With the task its checks end. */
+	pass(10000000000LL);
+	pass(0);
+	reply(open_call("LAUNCH_NESTED_CONTAINER"), 200, "");
+	answer("WAIT_CONTAINER", 1, 200, EXITED(0));
+	said("a:finished- finish:0 ");
+	pass(60000000000LL);
+	assert_null(open_call("LAUNCH_NESTED_CONTAINER"));
+}
+
 static void test_json(void **state)
 {
 	(void)state;
@@ -382,7 +513,8 @@ int main(void)
 		TEST(test_two_tasks),	      TEST(test_a_failure_kills_its_group_only),
 		TEST(test_a_launch_that_fails), TEST(test_a_limit),
 		TEST(test_the_agent_is_away), TEST(test_shutdown),
-		TEST(test_json),
+		TEST(test_checks),	      TEST(test_check_that_takes_too_long),
+		TEST(test_check_while_the_agent_is_away), TEST(test_json),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,3 +117,25 @@ int json_string(const char *json, size_t len, const char *key, char *out, size_t
 	out[n] = '\0';
 	return p < end; /* else it has no end; one that is too long is cut */
 }
+
+int json_object(const char *json, size_t len, const char *key, struct mz_bytes *ret)
+{
+	const char *from = find(json, len, key), *end = json + len;
+	int depth = 0;
+	if (!from || *from != '{')
+		return 0;
+	for (const char *p = from; p < end;) {
+		if (*p == '"') {
+			p = skip_string(p, end);
+			continue;
+		}
+		depth += *p == '{' || *p == '[';
+		depth -= *p == '}' || *p == ']';
+		p++;
+		if (depth == 0) {
+			*ret = (struct mz_bytes){from, (size_t)(p - from)};
+			return 1;
+		}
+	}
+	return 0;
+}

@@ -87,7 +87,9 @@ static void on_result(void *arg, int value, const char *why)
 	const struct mz_host *h = c->all->h;
 	h->timer_cancel(h, c->timeout);
 	c->timeout = NULL;
-	if (c->is_health)
+	if (value == CHECK_SKIPPED)
+		say(c, "is put off", why);
+	else if (c->is_health)
 		health_result(c, value, why);
 	else
 		check_result(c, value, why);
@@ -100,7 +102,7 @@ static void on_timeout(void *arg)
 	struct checker *c = arg;
 	c->timeout = NULL;
 	probe_stop(c->probe);
-	on_result(c, -1, "it did not end in time");
+	on_result(c, CHECK_FAILED, "it did not end in time");
 }
 
 static void look(void *arg)
@@ -165,7 +167,7 @@ static int checker_init(struct checker *c, struct checks *all, const char *field
 	c->timeout_ns = duration_ns(c, "timeout_seconds", 20);
 	c->grace_ns = c->is_health ? duration_ns(c, "grace_period_seconds", 10) : 0;
 	c->most_failures = k->info->integer(all->task, path_of(c, "consecutive_failures", path), 3);
-	c->probe = probe_new(all->h, all->task, field, c->type);
+	c->probe = probe_new(all->h, all->task, field, c->type, all->events, all->arg);
 	return c->probe ? 0 : -1;
 }
 

@@ -37,13 +37,16 @@ static int64_t since_start(void)
 	return (world.h->now(world.h) - world.start_ns) / (SEC / 1000);
 }
 
-struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type)
+struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type,
+			const struct checks_events *events, void *events_arg)
 {
 	struct probe *p = calloc(1, sizeof(*p));
 	p->h = h;
 	p->task = task;
 	p->field = field;
 	p->type = type;
+	p->events = events;
+	p->events_arg = events_arg;
 	return p;
 }
 
@@ -144,7 +147,7 @@ static void on_value(void *arg, int value)
 /* What is told within `seconds` of a task with the checks in `yaml`. */
 static const char *run(const char *yaml, int seconds, const int *script, int n_script)
 {
-	static const struct checks_events events = {on_health, on_value};
+	static const struct checks_events events = {.on_health = on_health, .on_value = on_value};
 	struct mz_err err;
 	struct mz_kit *k = mz_kit_new();
 	struct mz_kit_module *m;
@@ -286,7 +289,7 @@ static void tells_values_that_change(void **state)
 
 static void knows_the_type(void **state)
 {
-	static const struct checks_events events = {on_health, on_value};
+	static const struct checks_events events = {.on_health = on_health, .on_value = on_value};
 	static const struct {
 		const char *yaml;
 		int type;
@@ -316,6 +319,19 @@ static void knows_the_type(void **state)
 	checks_free(NULL);
 }
 
+static void puts_off(void **state)
+{
+	(void)state;
+	/* Neither a failure nor a success, nor the end of a row of failures. */
+	assert_string_equal(RUN("health_check: {" COMMAND
+				", delay_seconds: 1, interval_seconds: 1, grace_period_seconds: 0, consecutive_failures: 2}",
+				60, CHECK_SKIPPED, 1, CHECK_SKIPPED, 1),
+			    "2000:unhealthy 4000:kill");
+	assert_string_equal(RUN("check: {type: COMMAND, command: {command: {value: x}}, delay_seconds: 1, interval_seconds: 1}",
+				4, 5, CHECK_SKIPPED, 5),
+			    "1000:value=5");
+}
+
 static void does_both(void **state)
 {
 	(void)state;
@@ -338,6 +354,7 @@ int main(void)
 		cmocka_unit_test(judges_by_type),
 		cmocka_unit_test(tells_values_that_change),
 		cmocka_unit_test(knows_the_type),
+		cmocka_unit_test(puts_off),
 		cmocka_unit_test(does_both),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "checks.h"
 #include "launch.h"
 
 /* It lives until it has ended, also when nobody waits for it any more. */
@@ -65,6 +64,9 @@ void probe_stop(struct probe *p)
 	if (p->child)
 		kill_tree(p->child->pid, SIGKILL);
 	p->child = NULL;
+	if (p->run)
+		p->events->stop(p->events_arg, p->run);
+	p->run = NULL;
 }
 
 void probe_result(struct probe *p, int value, const char *why)
@@ -76,7 +78,8 @@ void probe_result(struct probe *p, int value, const char *why)
 		fn(arg, value, why);
 }
 
-struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type)
+struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type,
+			const struct checks_events *events, void *events_arg)
 {
 	struct probe *p = calloc(1, sizeof(*p));
 	if (!p)
@@ -86,6 +89,8 @@ struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, con
 	p->task = task;
 	p->field = field;
 	p->type = type;
+	p->events = events;
+	p->events_arg = events_arg;
 	p->fd = -1;
 	return p;
 }
@@ -182,11 +187,24 @@ static void run(struct probe *p, const char *const *argv, const char *const *env
 	p->child = c;
 }
 
+static void on_run(void *arg, int value, const char *why)
+{
+	struct probe *p = arg;
+	p->run = NULL; /* it has ended */
+	probe_result(p, value, why);
+}
+
 static void run_command(struct probe *p)
 {
 	struct launch l = {0};
 	struct mz_err err;
 	const char *field = strcmp(p->field, "check") ? "health_check.command" : "check.command.command";
+	if (p->events->run) {
+		p->run = p->events->run(p->events_arg, field, on_run, p);
+		if (!p->run)
+			probe_result(p, CHECK_FAILED, "out of memory");
+		return;
+	}
 	if (launch_make(&l, p->k, p->h, p->task, field, &err) < 0)
 		probe_result(p, -1, err.msg);
 	else

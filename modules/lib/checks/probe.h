@@ -6,14 +6,17 @@
 #include <mezzo/executor.h>
 #include <netinet/in.h>
 
+#include "checks.h"
+
 struct probe;
-/* value: exit code, HTTP status, or 1 for a connection and 0 for none; -1: no
+/* value: exit code, HTTP status, or 1 for a connection and 0 for none; CHECK_*: no
  * result, `why` says so (it may also say more about a value; or NULL). */
-typedef void (*probe_fn)(void *arg, int value, const char *why);
+typedef checks_done_fn probe_fn;
 
 /* `field` of the TaskInfo is its HealthCheck or CheckInfo: "health_check", "check".
- * NULL: no memory. */
-struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type);
+ * `events` are asked to run commands, if they can. NULL: no memory. */
+struct probe *probe_new(const struct mz_host *h, const struct mz_info *task, const char *field, int type,
+			const struct checks_events *events, void *events_arg);
 /* fn once, perhaps at once, unless probe_stop comes first. Not while one runs. */
 void probe_start(struct probe *p, probe_fn fn, void *arg);
 void probe_stop(struct probe *p);
@@ -33,6 +36,8 @@ struct probe {
 	int type;
 	probe_fn fn; /* NULL: none runs */
 	void *arg;
+	const struct checks_events *events;
+	void *events_arg, *run; /* of a command that runs elsewhere */
 	/* A child that runs for us, and those that were given up. */
 	struct probe_child *child, *children;
 	/* A connection. */
