@@ -67,6 +67,16 @@ void api_reply_json(const struct http_request *r, struct http_exchange *x, const
 	free(f);
 }
 
+void api_list(struct jsonw *w, const char *key, void *v, size_t n)
+{
+	pb_msg **items = v;
+	jsonw_key(w, key);
+	jsonw_array(w);
+	for (size_t i = 0; i < n; i++)
+		jsonw_message(w, items[i]);
+	jsonw_end(w);
+}
+
 struct http_stream *api_stream(struct http_exchange *x, enum codec c, const struct http_header *extra)
 {
 	struct http_header h[2] = {{"Content-Type", codec_content_type(c)}};

@@ -6,6 +6,7 @@
 
 #include "wire/codec.h"
 #include "wire/http.h"
+#include "wire/json.h"
 
 /* Decodes the body of a v1 call: 405 (with Allow) unless POST, 400 without
  * Content-Type, 415 for a type that is none of ours, 400 if it cannot be parsed.
@@ -18,6 +19,10 @@ bool api_accept(const struct http_request *r, struct http_exchange *x, enum code
 void api_reply_message(struct http_exchange *x, enum codec c, const pb_msg *m);
 /* 200 with a finished JSON text; `?jsonp=f` wraps it as f(…); in text/javascript. */
 void api_reply_json(const struct http_request *r, struct http_exchange *x, const struct buf *json);
+/* A list of messages under `key`, written also when it is empty: as clients of the
+ * operator API are used to. `v` is an array of pointers to messages. */
+void api_list(struct jsonw *w, const char *key, void *v, size_t n);
+#define API_LIST(w, message, member) api_list(w, #member, (message)->member, (message)->n_##member)
 /* Starts a RecordIO stream: 200 with Content-Type of `c` and the given extra header (or NULL). */
 struct http_stream *api_stream(struct http_exchange *x, enum codec c, const struct http_header *extra);
 

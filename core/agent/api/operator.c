@@ -325,27 +325,15 @@ static void reply_containers(void *arg, struct usage_entry *v, size_t n)
 
 /* ---- JSON: the lists of a view are written also when they are empty ---------------------- */
 
-static void list(struct jsonw *w, const char *key, void *v, size_t n)
-{
-	pb_msg **items = v;
-	jsonw_key(w, key);
-	jsonw_array(w);
-	for (size_t i = 0; i < n; i++)
-		jsonw_message(w, items[i]);
-	jsonw_end(w);
-}
-
-#define LIST(w, g, member) list(w, #member, (g)->member, (g)->n_##member)
-
 static void write_tasks(struct jsonw *w, const Mesos__V1__Agent__Response__GetTasks *g)
 {
 	jsonw_key(w, "get_tasks");
 	jsonw_object(w);
-	LIST(w, g, pending_tasks);
-	LIST(w, g, queued_tasks);
-	LIST(w, g, launched_tasks);
-	LIST(w, g, terminated_tasks);
-	LIST(w, g, completed_tasks);
+	API_LIST(w, g, pending_tasks);
+	API_LIST(w, g, queued_tasks);
+	API_LIST(w, g, launched_tasks);
+	API_LIST(w, g, terminated_tasks);
+	API_LIST(w, g, completed_tasks);
 	jsonw_end(w);
 }
 
@@ -353,8 +341,8 @@ static void write_executors(struct jsonw *w, const Mesos__V1__Agent__Response__G
 {
 	jsonw_key(w, "get_executors");
 	jsonw_object(w);
-	LIST(w, g, executors);
-	LIST(w, g, completed_executors);
+	API_LIST(w, g, executors);
+	API_LIST(w, g, completed_executors);
 	jsonw_end(w);
 }
 
@@ -362,8 +350,8 @@ static void write_frameworks(struct jsonw *w, const Mesos__V1__Agent__Response__
 {
 	jsonw_key(w, "get_frameworks");
 	jsonw_object(w);
-	LIST(w, g, frameworks);
-	LIST(w, g, completed_frameworks);
+	API_LIST(w, g, frameworks);
+	API_LIST(w, g, completed_frameworks);
 	jsonw_end(w);
 }
 

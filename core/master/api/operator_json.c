@@ -3,26 +3,13 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master/api/api.h"
 
-
-static void list(struct jsonw *w, const char *key, void *v, size_t n)
-{
-	pb_msg **items = v;
-	jsonw_key(w, key);
-	jsonw_array(w);
-	for (size_t i = 0; i < n; i++)
-		jsonw_message(w, items[i]);
-	jsonw_end(w);
-}
-
-#define LIST(w, g, member) list(w, #member, (g)->member, (g)->n_##member)
-
 static void write_tasks(struct jsonw *w, const Mesos__V1__Master__Response__GetTasks *g)
 {
 	jsonw_key(w, "get_tasks");
 	jsonw_object(w);
-	LIST(w, g, tasks);
-	LIST(w, g, unreachable_tasks);
-	LIST(w, g, completed_tasks);
+	API_LIST(w, g, tasks);
+	API_LIST(w, g, unreachable_tasks);
+	API_LIST(w, g, completed_tasks);
 	jsonw_end(w);
 }
 
@@ -30,7 +17,7 @@ static void write_executors(struct jsonw *w, const Mesos__V1__Master__Response__
 {
 	jsonw_key(w, "get_executors");
 	jsonw_object(w);
-	LIST(w, g, executors);
+	API_LIST(w, g, executors);
 	jsonw_end(w);
 }
 
@@ -38,8 +25,8 @@ static void write_frameworks(struct jsonw *w, const Mesos__V1__Master__Response_
 {
 	jsonw_key(w, "get_frameworks");
 	jsonw_object(w);
-	LIST(w, g, frameworks);
-	LIST(w, g, completed_frameworks);
+	API_LIST(w, g, frameworks);
+	API_LIST(w, g, completed_frameworks);
 	jsonw_end(w);
 }
 
@@ -47,8 +34,8 @@ static void write_agents(struct jsonw *w, const Mesos__V1__Master__Response__Get
 {
 	jsonw_key(w, "get_agents");
 	jsonw_object(w);
-	LIST(w, g, agents);
-	LIST(w, g, recovered_agents);
+	API_LIST(w, g, agents);
+	API_LIST(w, g, recovered_agents);
 	jsonw_end(w);
 }
 
