@@ -16,14 +16,42 @@
  *	M octal		umask
  *	J n		oom_score_adj
  *	P		no new privileges
+ *	d n		descriptors come as the first message on the control socket
+ *			(SCM_RIGHTS): 1 stdout, 2 stderr, 3 both
+ *   The launcher `linux`, with N; binary data is in hexadecimal:
+ *	N flags		CLONE_NEW* of the namespaces to make
+ *	K path		our cgroup for killing (v1 freezer, or v2), made by us
+ *	T flag path	namespace to enter
+ *	C path		cgroup to start in
+ *	p pid root dir	start in the cgroups below `root` of this process as well,
+ *			where no C says another; hierarchies are mounted in `dir`
+ *	B path		root file system
+ *	V flags recursive is_file target	a mount; with it, behind it:
+ *	  s source, t type, o options
+ *	D mode major minor path	a device node
+ *	f mode path	a file; behind it: c content
+ *	X path, W path	to mask, to make read-only
+ *	Q effective permitted inheritable bounding ambient	capabilities
+ *	Z program	of seccomp
+ *	I is_gid inside outside count
+ *	Y path, H name	working directory inside, host name
+ *	h argument	of a hook; behind it: a further argument
+ *   Only K's and nothing else: those groups are killed and removed, that is all.
  *
  * CONTROL (fd 1, a socket): we wait for one byte before anything is started; its
- * end means that nobody wants the container any more. We answer once, "ok PID" or
- * "failed ERRNO TEXT", and later, if anybody still listens, "exit STATUS".
+ * end means that nobody wants the container any more. Under the launcher `linux` we
+ * say "created PID" before that: the process is in its namespaces and cgroups, and
+ * waits as well. We answer once, "ok PID" or "failed ERRNO TEXT", and later, if anybody
+ * still listens, "exit STATUS".
  *
  * STATUS FILE: "shim PID START payload PID\n" before the payload starts to run, and
  * "exit STATUS\n" (as waitpid gives it) once it has ended. No fsync: it has to
- * survive the agent, and a machine that goes down takes the container with it.
+ * survive the agent, and a machine that goes down takes the container with it. Under
+ * `linux` it begins with "linux " and is there before the cgroup K: whoever finds it
+ * without us knows what to kill.
+ *
+ * PID 1: in a pid namespace of its own the first process stays what it is, and the
+ * payload is its child: it reaps, passes signals on, and ends with the payload.
  *
  * SIGNALS: SIGTERM kills everything in the container. SIGRTMIN with a value (sigqueue)
  * passes signal number `value` on to the payload.
@@ -54,13 +82,34 @@ struct init_launch {
 	size_t n_rlimits;
 	mode_t umask;
 	const char *oom_score_adj;
+	int has_fds;	    /* d */
+	int fd_out, fd_err; /* stdout and stderr, or -1 */
+	int fd_dir;	    /* the outputs' directory, or AT_FDCWD */
+	/* What was not taken apart above is read again where it is needed. */
+	char *data;
+	size_t size;
+	int is_linux; /* N was there */
+	uint64_t namespaces;
+	const char *group, *rootfs, *work_dir, *hostname, *parent_groups;
+	int has_capabilities, has_map, enters_user;
+	uint64_t effective, permitted, inheritable, bounding, ambient;
+	const char *seccomp;
 };
 
-/* Why a payload did not start. */
+/* Why a payload did not start. The texts are ours or in the description: they are at
+ * the same place in all processes that we make without exec. */
 struct init_failure {
 	int code;	  /* errno */
 	const char *what; /* "execute", "change to user of" … */
 	const char *name; /* of the thing, or NULL */
+};
+
+/* A page that the shim and the first process share. */
+struct init_shared {
+	struct init_failure failure;
+	int executing; /* all was set up */
+	int has_status, status; /* of the payload, told by pid 1 */
+	pid_t created; /* the first process, where another made it */
 };
 
 /* Text without stdio. */
@@ -76,10 +125,39 @@ int text_number(const char **s, int base, uint64_t *ret);
 
 /* `size` bytes at `data`, which stay mapped. 0 or -1 with *f. */
 int init_parse(char *data, size_t size, struct init_launch *l, struct init_failure *f);
+/* The text of the next record from *at whose letter is one of `keys`, NULL behind the
+ * last; *at moves behind it. Start with 0. */
+char *init_next(const struct init_launch *l, size_t *at, const char *keys, char *ret_key);
+/* Bytes of the hexadecimal text *s, at most `size`; *s moves on; -1: not hexadecimal. */
+ssize_t init_unhex(const char **s, void *data, size_t size);
+/* *f from errno; -1. */
+int init_broken(struct init_failure *f, const char *what, const char *name);
+
 /* Starts the payload; only returns in the parent: its pid, or -1 with *f. */
 pid_t init_start(const struct init_launch *l, struct init_failure *f);
+/* Turns this process into the payload; only returns on failure, with *f. */
+void init_become(const struct init_launch *l, struct init_failure *f, int *executing);
 /* Kills and reaps whatever descends from us. The payload's status goes to
  * *status when it is met, if it is not yet there (-1). */
 void init_kill_all(pid_t payload, int *status);
+
+/* ---- the launcher linux ------------------------------------------------------ */
+
+/* The cgroup for killing: made; emptied, with a look at our own children between the
+ * passes; removed with what is below it. */
+int group_make(const char *path, struct init_failure *f);
+void group_kill(const char *path);
+void group_remove(const char *path);
+
+/* Descriptors that the first process needs, opened before anything is left: what it
+ * binds, its root. 0 or -1. */
+int fs_open(const struct init_launch *l, struct init_failure *f);
+/* All of the file system, in the first process. */
+int fs_set_up(const struct init_launch *l, struct init_failure *f);
+
+/* The first process, waiting; -1 with *f. `go` is read by it, `end` is what it holds
+ * until it has executed. */
+pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f);
+enum { GO_READ = 5, GO_WRITE = 6, END_READ = 7, END_WRITE = 8 };
 
 #endif

@@ -44,9 +44,10 @@ void init_kill_all(pid_t payload, int *status)
 		if (kill_children() < 0) {
 			/* A kernel without that file: what is left of the payload's
 			 * session is all that can be found. */
-			if (*status == -1)
+			if (*status == -1 && payload > 0)
 				kill(payload, SIGKILL);
-			kill(-payload, SIGKILL);
+			if (payload > 0)
+				kill(-payload, SIGKILL);
 		}
 		int got;
 		/* One wait that sleeps for each pass: those that were just killed

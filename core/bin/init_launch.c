@@ -4,6 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -88,6 +91,52 @@ static int parse_rlimit(struct init_launch *l, const char *s)
 	return 0;
 }
 
+/* The words of the launcher linux. */
+static int parse_linux(struct init_launch *l, char key, const char *s)
+{
+	uint64_t n;
+	switch (key) {
+	case 'N':
+		l->is_linux = 1;
+		return text_number(&s, 10, &l->namespaces);
+	case 'K':
+		l->group = s;
+		return 0;
+	case 'B':
+		l->rootfs = s;
+		return 0;
+	case 'Y':
+		l->work_dir = s;
+		return 0;
+	case 'H':
+		l->hostname = s;
+		return 0;
+	case 'p':
+		l->parent_groups = s;
+		return 0;
+	case 'Q':
+		l->has_capabilities = 1;
+		return text_number(&s, 10, &l->effective) < 0 || text_number(&s, 10, &l->permitted) < 0 ||
+				       text_number(&s, 10, &l->inheritable) < 0 ||
+				       text_number(&s, 10, &l->bounding) < 0 || text_number(&s, 10, &l->ambient) < 0 ?
+			       -1 :
+			       0;
+	case 'Z':
+		l->seccomp = s;
+		return 0;
+	case 'I':
+		l->has_map = 1;
+		return 0;
+	case 'd':
+		if (text_number(&s, 10, &n) < 0)
+			return -1;
+		l->has_fds = (int)n;
+		return 0;
+	default:
+		return strchr("TCVstoDfcXWha", key) ? 0 : -1;
+	}
+}
+
 static int parse_record(struct init_launch *l, char key, char *s)
 {
 	uint64_t n;
@@ -130,8 +179,42 @@ static int parse_record(struct init_launch *l, char key, char *s)
 		l->no_new_privs = 1;
 		return 0;
 	default:
-		return -1;
+		return parse_linux(l, key, s);
 	}
+}
+
+char *init_next(const struct init_launch *l, size_t *at, const char *keys, char *ret_key)
+{
+	while (*at < l->size) {
+		char *record = l->data + *at;
+		*at += strlen(record) + 1;
+		if (strchr(keys, record[0])) {
+			if (ret_key)
+				*ret_key = record[0];
+			return record + 1;
+		}
+	}
+	return NULL;
+}
+
+ssize_t init_unhex(const char **s, void *data, size_t size)
+{
+	unsigned char *out = data;
+	size_t n = 0;
+	while (n < size && **s) {
+		int byte = 0;
+		for (int i = 0; i < 2; i++, (*s)++) {
+			char c = **s;
+			if (c >= '0' && c <= '9')
+				byte = byte * 16 + (c - '0');
+			else if (c >= 'a' && c <= 'f')
+				byte = byte * 16 + (c - 'a' + 10);
+			else
+				return -1;
+		}
+		out[n++] = (unsigned char)byte;
+	}
+	return (ssize_t)n;
 }
 
 int init_parse(char *data, size_t size, struct init_launch *l, struct init_failure *f)
@@ -139,6 +222,10 @@ int init_parse(char *data, size_t size, struct init_launch *l, struct init_failu
 	*f = (struct init_failure){EINVAL, "understand the launch description", NULL};
 	if (data[size - 1] != '\0')
 		return -1;
+	l->data = data;
+	l->size = size;
+	l->fd_out = l->fd_err = -1;
+	l->fd_dir = AT_FDCWD;
 	size_t n_argv = 0, n_env = 0;
 	for (size_t at = 0; at < size; at += strlen(data + at) + 1) {
 		n_argv += data[at] == 'A';
@@ -161,7 +248,10 @@ int init_parse(char *data, size_t size, struct init_launch *l, struct init_failu
 		}
 		at += len + 1;
 	}
-	if (!l->status_file || !l->dir || !l->n_argv)
+	f->name = NULL;
+	if (l->group && !l->is_linux && !l->n_argv)
+		return 0; /* groups to kill */
+	if (!l->status_file || !l->dir || !l->n_argv || (l->is_linux && !l->group))
 		return -1;
 	return 0;
 }
@@ -170,36 +260,58 @@ int init_parse(char *data, size_t size, struct init_launch *l, struct init_failu
 
 /* Shared memory with the parent: what it writes, the parent reads. Only system
  * calls here, and nothing that allocates. */
-static int broken(struct init_failure *f, const char *what, const char *name)
+int init_broken(struct init_failure *f, const char *what, const char *name)
 {
 	*f = (struct init_failure){errno, what, name};
 	return -1;
+}
+
+/* In a user namespace of its own, a user of the host is who it is mapped to. */
+static uint32_t mapped(const struct init_launch *l, uint64_t gid, uint32_t id)
+{
+	size_t at = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "I", NULL))) {
+		uint64_t is_gid, inside, outside, n;
+		if (text_number(&s, 10, &is_gid) < 0 || text_number(&s, 10, &inside) < 0 ||
+		    text_number(&s, 10, &outside) < 0 || text_number(&s, 10, &n) < 0)
+			break;
+		if (is_gid == gid && id >= outside && id - outside < n)
+			return (uint32_t)(id - outside + inside);
+	}
+	return id;
 }
 
 static int become_user(const struct init_launch *l, struct init_failure *f)
 {
 	if (!l->switch_user)
 		return 0;
+	gid_t groups[INIT_MAX_GROUPS], gid = mapped(l, 1, l->gid);
+	uid_t uid = mapped(l, 0, l->uid);
+	for (size_t i = 0; i < l->n_groups; i++)
+		groups[i] = mapped(l, 1, l->groups[i]);
 	/* The system calls themselves: libc's wrappers signal other threads. */
-	if (syscall(SYS_setgroups, l->n_groups, l->groups) < 0)
-		return broken(f, "set the supplementary groups", NULL);
-	if (syscall(SYS_setresgid, l->gid, l->gid, l->gid) < 0)
-		return broken(f, "set the group id", NULL);
-	if (syscall(SYS_setresuid, l->uid, l->uid, l->uid) < 0)
-		return broken(f, "set the user id", NULL);
+	if (syscall(SYS_setgroups, l->n_groups, groups) < 0)
+		return init_broken(f, "set the supplementary groups", NULL);
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0)
+		return init_broken(f, "set the group id", NULL);
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0)
+		return init_broken(f, "set the user id", NULL);
 	return 0;
 }
 
-static int open_output(const char *name, int fd, struct init_failure *f)
+static int open_output(const struct init_launch *l, const char *name, int given, int fd, struct init_failure *f)
 {
-	if (!name)
-		return 0; /* /dev/null is there already */
 	/* O_NOFOLLOW: the sandbox is the task's, it may have planted a link. */
-	int got = open(name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+	int got = given;
+	if (given < 0 && !name)
+		return 0; /* /dev/null is there already */
+	if (given < 0)
+		got = openat(l->fd_dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (got < 0)
-		return broken(f, "open the output file", name);
+		return init_broken(f, "open the output file", name);
 	if (dup2(got, fd) < 0)
-		return broken(f, "open the output file", name);
+		return init_broken(f, "open the output file", name);
 	return 0;
 }
 
@@ -208,35 +320,100 @@ static int set_limits(const struct init_launch *l, struct init_failure *f)
 	for (size_t i = 0; i < l->n_rlimits; i++) {
 		struct rlimit r = {l->rlimits[i].soft, l->rlimits[i].hard};
 		if (setrlimit((__rlimit_resource_t)l->rlimits[i].resource, &r) < 0)
-			return broken(f, "set a resource limit", NULL);
+			return init_broken(f, "set a resource limit", NULL);
 	}
-	if (l->oom_score_adj) {
+	if (l->oom_score_adj && !l->is_linux) { /* there the shim has done it */
 		int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 		if (fd < 0 || write(fd, l->oom_score_adj, strlen(l->oom_score_adj)) < 0)
-			return broken(f, "set oom_score_adj", l->oom_score_adj);
+			return init_broken(f, "set oom_score_adj", l->oom_score_adj);
 	}
+	return 0;
+}
+
+static int install_filter(const struct init_launch *l, struct init_failure *f)
+{
+	static struct sock_filter program[BPF_MAXINSNS];
+	const char *s = l->seccomp;
+	ssize_t n = init_unhex(&s, program, sizeof(program));
+	errno = EINVAL;
+	if (n <= 0 || *s || (size_t)n % sizeof(program[0]))
+		return init_broken(f, "install the seccomp filter", NULL);
+	struct sock_fprog filter = {(unsigned short)((size_t)n / sizeof(program[0])), program};
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0) < 0)
+		return init_broken(f, "install the seccomp filter", NULL);
+	return 0;
+}
+
+static int limit_capabilities(const struct init_launch *l, struct init_failure *f)
+{
+	for (int i = 0; i < 64; i++)
+		if (!(l->bounding & 1ULL << i) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0 && errno != EINVAL)
+			return init_broken(f, "drop capabilities", NULL);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return init_broken(f, "keep capabilities", NULL);
+	return 0;
+}
+
+static int set_capabilities(const struct init_launch *l, struct init_failure *f)
+{
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2];
+	if (syscall(SYS_capget, &h, d) < 0)
+		return init_broken(f, "read capabilities", NULL);
+	/* What the agent itself has not, it cannot give. */
+	uint64_t have = (uint64_t)d[1].permitted << 32 | d[0].permitted;
+	uint64_t permitted = l->permitted & have, effective = l->effective & permitted;
+	uint64_t inheritable = l->inheritable & have;
+	for (int i = 0; i < 2; i++)
+		d[i] = (struct __user_cap_data_struct){(uint32_t)(effective >> 32 * i), (uint32_t)(permitted >> 32 * i),
+						       (uint32_t)(inheritable >> 32 * i)};
+	if (syscall(SYS_capset, &h, d) < 0)
+		return init_broken(f, "set capabilities", NULL);
+	prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	uint64_t ambient = l->ambient & permitted & inheritable;
+	for (int i = 0; i < 64; i++)
+		if (ambient & 1ULL << i && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0) < 0)
+			return init_broken(f, "raise ambient capabilities", NULL);
+	return 0;
+}
+
+/* Who it is and what it may. */
+static int take_identity(const struct init_launch *l, struct init_failure *f)
+{
+	if (set_limits(l, f) < 0)
+		return -1;
+	/* A filter takes the right to administrate or the promise of no new
+	 * privileges: with the promise it comes last, and need not allow what we do. */
+	if (l->seccomp && !l->no_new_privs && install_filter(l, f) < 0)
+		return -1;
+	if (l->has_capabilities && limit_capabilities(l, f) < 0)
+		return -1;
+	if (become_user(l, f) < 0)
+		return -1;
+	if (l->has_capabilities && set_capabilities(l, f) < 0)
+		return -1;
 	return 0;
 }
 
 static int prepare(const struct init_launch *l, struct init_failure *f)
 {
 	if (setsid() < 0)
-		return broken(f, "start a session", NULL);
+		return init_broken(f, "start a session", NULL);
 	/* Before the switch: the way to the sandbox may be the agent's alone. */
-	if (chdir(l->dir) < 0)
-		return broken(f, "change to the sandbox", l->dir);
-	if (set_limits(l, f) < 0 || become_user(l, f) < 0)
+	if (!l->is_linux && chdir(l->dir) < 0)
+		return init_broken(f, "change to the sandbox", l->dir);
+	if (take_identity(l, f) < 0)
 		return -1;
 	umask(l->has_umask ? l->umask : 022);
-	if (open_output(l->out, 1, f) < 0 || open_output(l->err, 2, f) < 0)
+	if (open_output(l, l->out, l->fd_out, 1, f) < 0 || open_output(l, l->err, l->fd_err, 2, f) < 0)
 		return -1;
 	if (l->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		return broken(f, "give up new privileges", NULL);
+		return init_broken(f, "give up new privileges", NULL);
 	/* If the shim is killed, nobody could tell how this ends: end with it.
 	 * Changing the user clears this flag, so it comes last. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
-		return broken(f, "close inherited descriptors", NULL);
+		return init_broken(f, "close inherited descriptors", NULL);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -279,20 +456,30 @@ static void execute(const struct init_launch *l)
 	errno = denied ? EACCES : ENOENT;
 }
 
+void init_become(const struct init_launch *l, struct init_failure *f, int *executing)
+{
+	if (prepare(l, f) < 0)
+		return;
+	/* From here on memory is the only way to tell anything. */
+	*(volatile int *)executing = 1;
+	if (l->seccomp && l->no_new_privs && install_filter(l, f) < 0)
+		return;
+	execute(l);
+	init_broken(f, "execute", l->argv[0]);
+}
+
 pid_t init_start(const struct init_launch *l, struct init_failure *f)
 {
 	/* volatile: the child writes to it behind the compiler's back. */
 	static struct init_failure failure;
+	static int executing;
 	failure = (struct init_failure){0, NULL, NULL};
 	__asm__ volatile("" ::: "memory");
 	/* The parent stands still until the child has executed or ended, which is
 	 * what makes a failed exec an answer instead of an exit status. */
 	pid_t pid = vfork();
 	if (pid == 0) {
-		if (prepare(l, &failure) == 0) {
-			execute(l);
-			broken(&failure, "execute", l->argv[0]);
-		}
+		init_become(l, &failure, &executing);
 		_exit(127);
 	}
 	__asm__ volatile("" ::: "memory");

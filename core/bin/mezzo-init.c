@@ -6,12 +6,16 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -106,15 +110,38 @@ static void arrange_fds(void)
 	close(null);
 }
 
-static void wait_for_gate(void)
+/* 0: called off. */
+static int wait_for_gate(void)
 {
 	char byte;
 	ssize_t n;
 	do
 		n = read(CONTROL, &byte, 1);
 	while (n < 0 && errno == EINTR);
-	if (n != 1)
+	return n == 1;
+}
+
+static void receive_fds(struct init_launch *l)
+{
+	struct init_failure f = {EPROTO, "receive the output's descriptors", NULL};
+	int fds[2], n = l->has_fds == 3 ? 2 : 1;
+	char byte;
+	union {
+		char data[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} u;
+	struct iovec v = {&byte, 1};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.data, .msg_controllen = sizeof(u.data)};
+	if (recvmsg(CONTROL, &m, MSG_CMSG_CLOEXEC) < 1)
 		_exit(0); /* called off */
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN((size_t)n * sizeof(int)))
+		fail(&f);
+	memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
+	if (l->has_fds & 1)
+		l->fd_out = fds[0];
+	if (l->has_fds & 2)
+		l->fd_err = fds[n - 1];
 }
 
 static void open_status(const struct init_launch *l)
@@ -128,7 +155,7 @@ static void open_status(const struct init_launch *l)
 	if (fd != STATUS_FD)
 		close(fd);
 	struct text t = {.len = 0};
-	text_add(&t, "shim ");
+	text_add(&t, l->is_linux ? "linux shim " : "shim ");
 	text_int(&t, getpid());
 	text_add(&t, " ");
 	add_start_time(&t);
@@ -160,8 +187,17 @@ static void report_exit(int status)
 	tell(&t);
 }
 
+/* Pid 1 passes it on; what reaches it from outside is only what carries a value. */
+static void forward(const struct init_launch *l, pid_t first, union sigval v)
+{
+	if (l->namespaces & CLONE_NEWPID)
+		sigqueue(first, SIGRTMIN, v);
+	else
+		kill(first, v.sival_int);
+}
+
 /* Until the payload has ended or the container is to be killed; -1: the latter. */
-static int run(pid_t payload, const sigset_t *signals)
+static int run(const struct init_launch *l, pid_t payload, const sigset_t *signals)
 {
 	for (;;) {
 		siginfo_t si;
@@ -169,7 +205,7 @@ static int run(pid_t payload, const sigset_t *signals)
 		if (sig == SIGTERM)
 			return -1;
 		if (sig == SIGRTMIN && si.si_code == SI_QUEUE && si.si_value.sival_int > 0)
-			kill(payload, si.si_value.sival_int);
+			forward(l, payload, si.si_value);
 		int status, found = -1;
 		pid_t pid;
 		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
@@ -189,6 +225,144 @@ static void shrink(void)
 	(void)madvise((void *)from, ((uintptr_t)etext - from) & ~(page - 1), MADV_DONTNEED);
 }
 
+/* Everything that the container consists of; only then is its cgroup empty. */
+static void destroy(const struct init_launch *l, pid_t payload, int *status)
+{
+	if (l->group)
+		group_kill(l->group);
+	init_kill_all(payload, status);
+	if (l->group)
+		group_remove(l->group);
+}
+
+static void run_posix(struct init_launch *l, const sigset_t *signals)
+{
+	if (l->has_fds)
+		receive_fds(l);
+	if (!wait_for_gate())
+		_exit(0);
+	open_status(l);
+	struct init_failure f = {0, NULL, NULL};
+	pid_t payload = init_start(l, &f);
+	if (payload < 0) {
+		unlink(l->status_file);
+		fail(&f);
+	}
+	syscall(SYS_close_range, STATUS_FD + 1, ~0U, 0);
+	report_start(payload);
+	shrink();
+	int status = run(l, payload, signals);
+	if (status != -1)
+		report_exit(status); /* before the rest is killed: it may take long */
+	int late = status;
+	destroy(l, payload, &late);
+	if (status == -1)
+		report_exit(late);
+}
+
+/* ---- the launcher linux ------------------------------------------------------- */
+
+static void on_term(int sig)
+{
+	(void)sig;
+}
+
+/* Nothing is left behind, and nobody finds a trace. */
+static void give_up(const struct init_launch *l, const struct init_failure *f)
+{
+	int status = -1;
+	destroy(l, -1, &status);
+	unlink(l->status_file);
+	if (f)
+		fail(f);
+	_exit(0);
+}
+
+/* Until the first process has executed or failed; -1: we are to end. */
+static int wait_for_end(void)
+{
+	sigset_t but_term;
+	struct sigaction sa = {.sa_handler = on_term};
+	struct pollfd p = {.fd = END_READ, .events = POLLIN};
+	sigaction(SIGTERM, &sa, NULL);
+	sigfillset(&but_term);
+	sigdelset(&but_term, SIGTERM);
+	int n = ppoll(&p, 1, NULL, &but_term);
+	close(END_READ);
+	return n < 0 ? -1 : 0;
+}
+
+static void open_pipes(void)
+{
+	int go[2], end[2];
+	/* The lowest numbers that are free, in this order: GO_READ and so on. */
+	syscall(SYS_close_range, GO_READ, ~0U, 0);
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(end, O_CLOEXEC) < 0 || end[1] != END_WRITE) {
+		struct init_failure f = {errno, "make a pipe", NULL};
+		fail(&f);
+	}
+}
+
+static pid_t start_linux(struct init_launch *l, struct init_shared *sh)
+{
+	struct init_failure f = {0, NULL, NULL};
+	open_status(l);
+	open_pipes();
+	if (l->has_fds)
+		receive_fds(l);
+	if (group_make(l->group, &f) < 0)
+		give_up(l, &f);
+	pid_t first = create_first(l, sh, &f);
+	if (first < 0)
+		give_up(l, &f);
+	struct text t = {.len = 0};
+	text_add(&t, "created ");
+	text_int(&t, first);
+	tell(&t);
+	if (!wait_for_gate())
+		give_up(l, NULL);
+	(void)!write(GO_WRITE, "g", 1);
+	close(GO_WRITE);
+	if (wait_for_end() < 0)
+		give_up(l, NULL);
+	if (sh->failure.what)
+		give_up(l, &sh->failure);
+	if (!sh->executing) {
+		f = (struct init_failure){ECHILD, "set up the container: its first process was killed", NULL};
+		give_up(l, &f);
+	}
+	return first;
+}
+
+static void run_linux(struct init_launch *l, const sigset_t *signals)
+{
+	struct init_shared *sh =
+		mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct init_failure f = {ENOMEM, "share memory", NULL};
+	if (sh == MAP_FAILED)
+		fail(&f);
+	pid_t first = start_linux(l, sh);
+	report_start(first);
+	shrink();
+	int status = run(l, first, signals);
+	int late = status;
+	if (status != -1)
+		report_exit(sh->has_status ? sh->status : status);
+	destroy(l, first, &late);
+	if (status == -1)
+		report_exit(sh->has_status ? sh->status : late);
+}
+
+static void run_groups(const struct init_launch *l)
+{
+	size_t at = 0;
+	const char *path;
+	while ((path = init_next(l, &at, "K", NULL))) {
+		group_kill(path);
+		group_remove(path);
+	}
+}
+
 int main(void)
 {
 	static struct init_launch launch;
@@ -196,6 +370,7 @@ int main(void)
 	map_description(&launch);
 	close(0);
 	open("/dev/null", O_RDWR); /* takes 0 */
+	prctl(PR_SET_NAME, "mezzo-init");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigset_t signals, all;
 	sigfillset(&all);
@@ -206,22 +381,11 @@ int main(void)
 	sigaddset(&signals, SIGRTMIN);
 	/* A working directory would hold a file system busy. */
 	(void)!chdir("/");
-	wait_for_gate();
-	open_status(&launch);
-	struct init_failure f = {0, NULL, NULL};
-	pid_t payload = init_start(&launch, &f);
-	if (payload < 0) {
-		unlink(launch.status_file);
-		fail(&f);
-	}
-	report_start(payload);
-	shrink();
-	int status = run(payload, &signals);
-	if (status != -1)
-		report_exit(status); /* before the rest is killed: it may take long */
-	int late = status;
-	init_kill_all(payload, &late);
-	if (status == -1)
-		report_exit(late);
+	if (!launch.n_argv)
+		run_groups(&launch);
+	else if (launch.is_linux)
+		run_linux(&launch, &signals);
+	else
+		run_posix(&launch, &signals);
 	return 0;
 }

@@ -1,0 +1,484 @@
+/* init_create.c - mezzo-init: makes the first process of a container in its namespaces
+ * and cgroups, and what that does until it is the payload or pid 1.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bin/init.h"
+
+enum { MAX_PATH = 4096, MAX_ENTERED = 16 };
+
+/* ---- paths and small files --------------------------------------------------- */
+
+static int path_add(char *path, size_t *len, const char *s, size_t n)
+{
+	if (*len + n >= MAX_PATH) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(path + *len, s, n);
+	*len += n;
+	path[*len] = '\0';
+	return 0;
+}
+
+static int put(const char *path, const char *text, size_t n)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t rc = write(fd, text, n);
+	int code = errno;
+	close(fd);
+	errno = code;
+	return rc == (ssize_t)n ? 0 : -1;
+}
+
+static void proc_path(struct text *t, pid_t pid, const char *name)
+{
+	t->len = 0;
+	text_add(t, "/proc/");
+	text_int(t, pid);
+	text_add(t, "/");
+	text_add(t, name);
+	t->data[t->len] = '\0';
+}
+
+/* ---- cgroups ------------------------------------------------------------------- */
+
+static int is_v2(int dir)
+{
+	return faccessat(dir, "cgroup.controllers", F_OK, 0) == 0;
+}
+
+/* The v2 cgroup to be made in, or -1; *f on failure. */
+static int open_v2(const struct init_launch *l, struct init_failure *f)
+{
+	size_t at = 0;
+	const char *s;
+	int own = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (own >= 0 && !is_v2(own)) {
+		close(own);
+		own = -1;
+	}
+	while ((s = init_next(l, &at, "C", NULL))) {
+		int dir = open(s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0) {
+			init_broken(f, "enter the cgroup", s);
+			return -1;
+		}
+		if (is_v2(dir)) {
+			if (own >= 0)
+				close(own);
+			own = dir;
+		} else {
+			close(dir);
+		}
+	}
+	return own;
+}
+
+static int join(const char *dir, pid_t pid)
+{
+	char path[MAX_PATH];
+	size_t len = 0;
+	struct text t = {.len = 0};
+	text_int(&t, pid);
+	if (path_add(path, &len, dir, strlen(dir)) < 0 || path_add(path, &len, "/cgroup.procs", 13) < 0)
+		return -1;
+	return put(path, t.data, t.len);
+}
+
+/* Is `dir` in the hierarchy of one that an isolator has named, or of the freezer? */
+static int is_named(const struct init_launch *l, const char *dir, size_t mount_len)
+{
+	size_t at = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "CK", NULL)))
+		if (!strncmp(s, dir, mount_len) && s[mount_len] == '/')
+			return 1;
+	return 0;
+}
+
+/* One line of the parent's /proc/PID/cgroup, "N:controllers:/path". */
+static int join_line(const struct init_launch *l, const char *line, const char *root, size_t n_root, const char *mount,
+		     pid_t pid, struct init_failure *f)
+{
+	const char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+	char dir[MAX_PATH];
+	if (!path || path == names + 1 || !strncmp(names, ":name=", 6))
+		return 0; /* v2: our own group is below the parent's already */
+	names++;
+	path++;
+	if (strncmp(path + 1, root, n_root) || path[n_root + 1] != '/')
+		return 0; /* not of our making */
+	for (int first = 0; first < 2; first++) {
+		/* "cpu,cpuacct" is mounted under this name, or linked under each. */
+		size_t len = 0, n = first ? strcspn(names, ",:") : strcspn(names, ":"), mounted;
+		if (path_add(dir, &len, mount, strlen(mount)) < 0 || path_add(dir, &len, "/", 1) < 0 ||
+		    path_add(dir, &len, names, n) < 0)
+			return init_broken(f, "enter the parent's cgroup", NULL);
+		mounted = len;
+		if (access(dir, F_OK) < 0)
+			continue;
+		if (is_named(l, dir, mounted))
+			return 0;
+		if (path_add(dir, &len, path, strlen(path)) < 0 || join(dir, pid) < 0)
+			return init_broken(f, "enter the parent's cgroup", NULL);
+		return 0;
+	}
+	return 0;
+}
+
+static int join_parents(const struct init_launch *l, pid_t pid, struct init_failure *f)
+{
+	static char list[16384];
+	char root[256];
+	struct text t;
+	uint64_t parent;
+	const char *s = l->parent_groups;
+	errno = EINVAL;
+	if (text_number(&s, 10, &parent) < 0)
+		return init_broken(f, "enter the parent's cgroups", NULL);
+	size_t n_root = strcspn(s, " ");
+	if (n_root >= sizeof(root) || s[n_root] != ' ')
+		return init_broken(f, "enter the parent's cgroups", NULL);
+	memcpy(root, s, n_root);
+	proc_path(&t, (pid_t)parent, "cgroup");
+	int fd = open(t.data, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
+	if (fd >= 0)
+		close(fd);
+	if (n < 0)
+		return init_broken(f, "find the parent's cgroups", NULL);
+	list[n] = '\0';
+	for (char *line = list, *end; (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		if (join_line(l, line, root, n_root, s + n_root + 1, pid, f) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int join_all(const struct init_launch *l, pid_t pid, struct init_failure *f)
+{
+	size_t at = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "CK", NULL))) {
+		int dir = open(s, O_PATH | O_DIRECTORY | O_CLOEXEC), v2 = dir >= 0 && is_v2(dir);
+		if (dir >= 0)
+			close(dir);
+		if (!v2 && join(s, pid) < 0)
+			return init_broken(f, "enter the cgroup", s);
+	}
+	return l->parent_groups ? join_parents(l, pid, f) : 0;
+}
+
+/* ---- ids -------------------------------------------------------------------------- */
+
+static int write_map(const struct init_launch *l, uint64_t gid, pid_t pid, struct init_failure *f)
+{
+	struct text t = {.len = 0}, path;
+	size_t at = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "I", NULL))) {
+		if ((*s == '1') != (gid == 1))
+			continue;
+		text_add(&t, s + 2);
+		text_add(&t, "\n");
+	}
+	if (!t.len)
+		return 0;
+	proc_path(&path, pid, gid ? "gid_map" : "uid_map");
+	return put(path.data, t.data, t.len) < 0 ? init_broken(f, "map user ids", NULL) : 0;
+}
+
+static int finish_from_outside(const struct init_launch *l, pid_t pid, struct init_failure *f)
+{
+	struct text t;
+	if (join_all(l, pid, f) < 0)
+		return -1;
+	if (l->oom_score_adj) {
+		proc_path(&t, pid, "oom_score_adj");
+		if (put(t.data, l->oom_score_adj, strlen(l->oom_score_adj)) < 0)
+			return init_broken(f, "set oom_score_adj", l->oom_score_adj);
+	}
+	if (!(l->namespaces & CLONE_NEWUSER) || !l->has_map)
+		return 0;
+	return write_map(l, 0, pid, f) < 0 || write_map(l, 1, pid, f) < 0 ? -1 : 0;
+}
+
+/* ---- the first process -------------------------------------------------------- */
+
+static pid_t clone_flags(uint64_t flags, int cgroup)
+{
+	struct clone_args a = {.flags = flags, .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD};
+	if (cgroup >= 0) {
+		a.flags |= CLONE_INTO_CGROUP;
+		a.cgroup = (uint64_t)cgroup;
+	}
+	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
+}
+
+static int run_hook(char **argv, struct init_failure *f)
+{
+	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *const env[] = {path, NULL};
+	int status = -1;
+	pid_t pid = vfork();
+	if (pid == 0) {
+		sigset_t none;
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		syscall(SYS_close_range, 3, ~0U, 4);
+		execve(argv[0], argv, env);
+		_exit(127);
+	}
+	if (pid < 0)
+		return init_broken(f, "fork for", argv[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	errno = EIO;
+	return status == 0 ? 0 : init_broken(f, "succeed with the hook", argv[0]);
+}
+
+static int run_hooks(const struct init_launch *l, struct init_failure *f)
+{
+	char *argv[258], key;
+	size_t at = 0, n = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "ha", &key))) {
+		if (key == 'h' && n && run_hook(argv, f) < 0)
+			return -1;
+		n = key == 'h' ? 0 : n;
+		if (n < 256)
+			argv[n++] = (char *)(uintptr_t)s;
+		argv[n] = NULL;
+	}
+	return n ? run_hook(argv, f) : 0;
+}
+
+static int change_folder(const struct init_launch *l, struct init_failure *f)
+{
+	if (l->work_dir)
+		return chdir(l->work_dir) < 0 ? init_broken(f, "change to the working directory", l->work_dir) : 0;
+	/* In another file system the sandbox may have no name. By name in any case: a
+	 * descriptor from outside would be a way out. */
+	if (l->rootfs || chdir(l->dir) == 0)
+		return 0;
+	if (chdir("/") < 0)
+		return init_broken(f, "change to the sandbox", l->dir);
+	return 0;
+}
+
+static int set_up(const struct init_launch *l, struct init_failure *f)
+{
+	if ((l->namespaces & CLONE_NEWUSER) || l->enters_user) {
+		/* Root inside, if it has one: files that are made are then somebody's. */
+		(void)syscall(SYS_setresgid, 0, 0, 0);
+		(void)syscall(SYS_setresuid, 0, 0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	}
+	/* Here and not with the others: its root is where the process is. */
+	if ((l->namespaces & CLONE_NEWCGROUP) && syscall(SYS_unshare, CLONE_NEWCGROUP) < 0)
+		return init_broken(f, "make a cgroup namespace", NULL);
+	if ((l->namespaces & CLONE_NEWNS) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+		return init_broken(f, "detach the mounts", NULL);
+	if (run_hooks(l, f) < 0)
+		return -1;
+	if ((l->namespaces & CLONE_NEWNS) && fs_set_up(l, f) < 0)
+		return -1;
+	errno = EINVAL;
+	if (l->hostname && (!(l->namespaces & CLONE_NEWUTS) || sethostname(l->hostname, strlen(l->hostname)) < 0))
+		return init_broken(f, "set the host name", l->hostname);
+	return change_folder(l, f);
+}
+
+static void pass_on(pid_t payload, const siginfo_t *si)
+{
+	if (si->si_signo == SIGRTMIN && si->si_code == SI_QUEUE && si->si_value.sival_int > 0)
+		kill(payload, si->si_value.sival_int);
+	else if (si->si_signo == SIGTERM || si->si_signo == SIGINT || si->si_signo == SIGHUP || si->si_signo == SIGQUIT ||
+		 si->si_signo == SIGUSR1 || si->si_signo == SIGUSR2)
+		kill(payload, si->si_signo);
+}
+
+/* The kernel ends everything else in the namespace when we end. */
+static void be_pid_1(struct init_launch *l, struct init_shared *sh)
+{
+	/* Nobody inside looks at what we have in memory, or at our descriptors. */
+	prctl(PR_SET_DUMPABLE, 0);
+	pid_t payload = vfork();
+	if (payload == 0) {
+		prctl(PR_SET_DUMPABLE, 1);
+		init_become(l, &sh->failure, &sh->executing);
+		_exit(127);
+	}
+	if (payload < 0) {
+		init_broken(&sh->failure, "fork", NULL);
+		_exit(127);
+	}
+	prctl(PR_SET_DUMPABLE, 0);
+	if (sh->failure.what)
+		_exit(127);
+	(void)!chdir("/");
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	syscall(SYS_close_range, 3, ~0U, 0);
+	sigset_t all;
+	sigfillset(&all);
+	for (;;) {
+		siginfo_t si;
+		if (sigwaitinfo(&all, &si) < 0)
+			continue;
+		if (si.si_signo != SIGCHLD)
+			pass_on(payload, &si);
+		int status;
+		pid_t pid;
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			if (pid == payload) {
+				sh->status = status;
+				sh->has_status = 1;
+				_exit(0);
+			}
+	}
+}
+
+static void be_first(struct init_launch *l, struct init_shared *sh)
+{
+	char byte;
+	close(GO_WRITE);
+	close(END_READ);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Its end: the shim is gone, or wants us no more. */
+	if (read(GO_READ, &byte, 1) != 1)
+		_exit(0);
+	if (set_up(l, &sh->failure) < 0)
+		_exit(127);
+	if (l->namespaces & CLONE_NEWPID)
+		be_pid_1(l, sh);
+	init_become(l, &sh->failure, &sh->executing);
+	_exit(127);
+}
+
+/* ---- entering ------------------------------------------------------------------- */
+
+static const struct {
+	uint64_t flag;
+	const char *own;
+} kinds[] = {
+	{CLONE_NEWNS, "/proc/self/ns/mnt"},   {CLONE_NEWUTS, "/proc/self/ns/uts"},
+	{CLONE_NEWIPC, "/proc/self/ns/ipc"},  {CLONE_NEWNET, "/proc/self/ns/net"},
+	{CLONE_NEWPID, "/proc/self/ns/pid"},  {CLONE_NEWUSER, "/proc/self/ns/user"},
+	{CLONE_NEWCGROUP, "/proc/self/ns/cgroup"},
+};
+
+static int is_own(uint64_t flag, int fd)
+{
+	struct stat own, other;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (kinds[i].flag == flag)
+			return stat(kinds[i].own, &own) == 0 && fstat(fd, &other) == 0 && own.st_ino == other.st_ino &&
+			       own.st_dev == other.st_dev;
+	return 0;
+}
+
+/* All are opened before the first is entered; that of users comes last, because
+ * what we may do in the others ends with it. */
+static int enter(struct init_launch *l, struct init_failure *f)
+{
+	int fds[MAX_ENTERED];
+	uint64_t flags[MAX_ENTERED];
+	size_t at = 0, n = 0;
+	const char *s;
+	while ((s = init_next(l, &at, "T", NULL))) {
+		errno = EINVAL;
+		if (n == MAX_ENTERED || text_number(&s, 10, &flags[n]) < 0)
+			return init_broken(f, "enter the namespace", s);
+		fds[n] = open(s, O_RDONLY | O_CLOEXEC);
+		if (fds[n] < 0)
+			return init_broken(f, "open the namespace", s);
+		if (is_own(flags[n], fds[n]))
+			close(fds[n]);
+		else
+			n++;
+	}
+	for (int users = 0; users < 2; users++)
+		for (size_t i = 0; i < n; i++) {
+			if ((flags[i] == CLONE_NEWUSER) != users)
+				continue;
+			if (syscall(SYS_setns, fds[i], (int)flags[i]) < 0)
+				return init_broken(f, "enter a namespace", NULL);
+			l->enters_user |= users;
+		}
+	return 0;
+}
+
+/* A process in between enters what there is and makes the first one there, as a child
+ * of ours: we ourselves stay outside. */
+static pid_t create_inside(struct init_launch *l, uint64_t flags, int cgroup, struct init_shared *sh,
+			   struct init_failure *f)
+{
+	int status;
+	pid_t between = clone_flags(0, -1);
+	if (between == 0) {
+		if (enter(l, &sh->failure) < 0)
+			_exit(1);
+		pid_t pid = clone_flags(flags | CLONE_PARENT, cgroup);
+		if (pid == 0)
+			be_first(l, sh);
+		if (pid < 0)
+			init_broken(&sh->failure, "make the first process", NULL);
+		sh->created = pid;
+		_exit(0);
+	}
+	if (between < 0)
+		return init_broken(f, "fork", NULL);
+	while (waitpid(between, &status, 0) < 0 && errno == EINTR)
+		;
+	if (sh->failure.what) {
+		*f = sh->failure;
+		return -1;
+	}
+	errno = EIO;
+	return sh->created > 0 ? sh->created : init_broken(f, "make the first process", NULL);
+}
+
+pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f)
+{
+	size_t at = 0;
+	uint64_t flags = l->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
+	*f = (struct init_failure){0, NULL, NULL};
+	l->fd_dir = open(l->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (l->fd_dir < 0)
+		return init_broken(f, "open the sandbox", l->dir);
+	if (fs_open(l, f) < 0)
+		return -1;
+	int cgroup = open_v2(l, f);
+	if (f->what)
+		return -1;
+	pid_t pid;
+	if (init_next(l, &at, "T", NULL)) {
+		pid = create_inside(l, flags, cgroup, sh, f);
+	} else {
+		pid = clone_flags(flags, cgroup);
+		if (pid == 0)
+			be_first(l, sh);
+		if (pid < 0)
+			init_broken(f, "make the first process", NULL);
+	}
+	close(GO_READ);
+	syscall(SYS_close_range, END_WRITE, ~0U, 0);
+	if (pid > 0 && finish_from_outside(l, pid, f) < 0)
+		return -1;
+	return pid;
+}

@@ -1,0 +1,333 @@
+/* init_fs.c - mezzo-init: the file system of a container. Sources are opened while we
+ * are still outside, as detached mounts; targets are looked up with the container's
+ * root as the border, so that no link in an image leads out of it.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "bin/init.h"
+
+enum { MAX_BINDS = 1024, MAX_PATH = 4096, SECURE = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC };
+enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
+
+/* Written before the first process is made, read in it. */
+static int root_tree = -1, binds[MAX_BINDS];
+
+struct step {
+	uint64_t flags, recursive, is_file;
+	const char *target, *source, *type, *options;
+};
+
+/* The mount whose record's text is `s`, with those that belong to it, from `at` on. */
+static int read_mount(const struct init_launch *l, const char *s, size_t at, struct step *m)
+{
+	*m = (struct step){0};
+	if (text_number(&s, 10, &m->flags) < 0 || text_number(&s, 10, &m->recursive) < 0 ||
+	    text_number(&s, 10, &m->is_file) < 0)
+		return -1;
+	m->target = s;
+	for (; at < l->size; at += strlen(l->data + at) + 1) {
+		const char *r = l->data + at;
+		if (r[0] == 's')
+			m->source = r + 1;
+		else if (r[0] == 't')
+			m->type = r + 1;
+		else if (r[0] == 'o')
+			m->options = r + 1;
+		else
+			break;
+	}
+	return 0;
+}
+
+static int is_bind(const struct step *m)
+{
+	return !m->type && m->source && !(m->flags & MS_REMOUNT);
+}
+
+static int clone_tree(int dir, const char *path, unsigned more)
+{
+	return open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | more);
+}
+
+int fs_open(const struct init_launch *l, struct init_failure *f)
+{
+	size_t at = 0, n = 0;
+	const char *s;
+	if (l->rootfs) {
+		root_tree = clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE);
+		if (root_tree < 0)
+			return init_broken(f, "open the root file system", l->rootfs);
+	}
+	while ((s = init_next(l, &at, "V", NULL))) {
+		struct step m;
+		errno = E2BIG;
+		if (n == MAX_BINDS || read_mount(l, s, at, &m) < 0)
+			return init_broken(f, "mount", s);
+		binds[n] = -1;
+		if (is_bind(&m)) {
+			binds[n] = clone_tree(AT_FDCWD, m.source, m.recursive ? AT_RECURSIVE : 0);
+			if (binds[n] < 0)
+				return init_broken(f, "open what is to be mounted", m.source);
+		}
+		n++;
+	}
+	return 0;
+}
+
+static int in_root(int root, const char *path, uint64_t flags, mode_t mode)
+{
+	struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+	return (int)syscall(SYS_openat2, root, path[0] ? path : "/", &how, sizeof(how));
+}
+
+/* The folder that `path` is in, made with all above it if it is missing; *ret_name
+ * is what comes behind. */
+static int make_folder(int root, const char *path, const char **ret_name)
+{
+	char sofar[MAX_PATH];
+	size_t len = strlen(path);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	if (len >= sizeof(sofar)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	int dir = in_root(root, "/", O_PATH | O_DIRECTORY, 0);
+	size_t from = 0;
+	for (size_t i = 0; i <= len && dir >= 0; i++) {
+		if (i < len && path[i] != '/')
+			continue;
+		if (i == from || i == len) {
+			if (i < len)
+				from = i + 1;
+			continue;
+		}
+		memcpy(sofar, path, i);
+		sofar[i] = '\0';
+		int next = in_root(root, sofar, O_PATH | O_DIRECTORY, 0);
+		if (next < 0 && errno == ENOENT) {
+			if (mkdirat(dir, sofar + from, 0755) == 0)
+				next = in_root(root, sofar, O_PATH | O_DIRECTORY, 0);
+		}
+		close(dir);
+		dir = next;
+		from = i + 1;
+	}
+	*ret_name = path + from;
+	return dir;
+}
+
+/* A file or folder to mount on. */
+static int make_target(int root, const char *path, int is_file)
+{
+	const char *name;
+	int fd = in_root(root, path, O_PATH, 0);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	int dir = make_folder(root, path, &name);
+	if (dir < 0)
+		return -1;
+	if (is_file) {
+		fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd >= 0)
+			close(fd);
+	} else {
+		char plain[256];
+		size_t n = strcspn(name, "/");
+		fd = -1;
+		errno = ENAMETOOLONG;
+		if (n < sizeof(plain)) {
+			memcpy(plain, name, n);
+			plain[n] = '\0';
+			fd = mkdirat(dir, plain, 0755);
+		}
+	}
+	close(dir);
+	return fd < 0 ? -1 : in_root(root, path, O_PATH, 0);
+}
+
+/* A path for system calls that know no descriptors. */
+static const char *path_of(int fd, struct text *t)
+{
+	t->len = 0;
+	text_add(t, "/proc/self/fd/");
+	text_int(t, fd);
+	t->data[t->len] = '\0';
+	return t->data;
+}
+
+static int attach(int tree, int target, uint64_t flags, int recursive)
+{
+	struct mount_attr attr = {.attr_set = flags & SECURE, .propagation = MS_PRIVATE};
+	if (flags & PROPAGATION)
+		attr.propagation = flags & PROPAGATION;
+	if (mount_setattr(tree, "", AT_EMPTY_PATH | (unsigned)(recursive ? AT_RECURSIVE : 0), &attr, sizeof(attr)) < 0)
+		return -1;
+	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+static int mount_one(const struct step *m, int root, int tree, struct init_failure *f)
+{
+	struct text t;
+	int target = make_target(root, m->target, m->is_file != 0), rc;
+	if (target < 0)
+		return init_broken(f, "make the mount point", m->target);
+	if (tree >= 0)
+		rc = attach(tree, target, m->flags, m->recursive != 0);
+	else
+		rc = mount(m->source ? m->source : m->type, path_of(target, &t), m->type, m->flags, m->options);
+	if (rc < 0)
+		return init_broken(f, "mount", m->target);
+	close(target);
+	if (tree >= 0)
+		close(tree);
+	return 0;
+}
+
+static int make_device(const char *s, int root, struct init_failure *f)
+{
+	uint64_t mode, major, minor;
+	const char *name, *path;
+	errno = EINVAL;
+	if (text_number(&s, 8, &mode) < 0 || text_number(&s, 10, &major) < 0 || text_number(&s, 10, &minor) < 0)
+		return init_broken(f, "make a device", NULL);
+	path = s;
+	if (!(mode & S_IFMT))
+		mode |= S_IFCHR;
+	int dir = make_folder(root, path, &name);
+	if (dir < 0)
+		return init_broken(f, "make the folder of the device", path);
+	mode_t before = umask(0);
+	int rc = mknodat(dir, name, (mode_t)mode, makedev((unsigned)major, (unsigned)minor));
+	umask(before);
+	struct stat st;
+	if (rc < 0 && errno == EEXIST && fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_rdev == makedev((unsigned)major, (unsigned)minor) && (st.st_mode & S_IFMT) == (mode & S_IFMT))
+		rc = 0;
+	if (rc < 0 && errno == EPERM) {
+		/* In a user namespace: the host's, in its place. */
+		int target = make_target(root, path, 1), tree = clone_tree(AT_FDCWD, path, 0);
+		rc = target < 0 || tree < 0 ? -1 : attach(tree, target, 0, 0);
+	}
+	close(dir);
+	return rc < 0 ? init_broken(f, "make the device", path) : 0;
+}
+
+static int write_file(const struct init_launch *l, const char *s, size_t at, int root, struct init_failure *f)
+{
+	uint64_t mode;
+	const char *name, *content = "";
+	char data[1024];
+	ssize_t n;
+	errno = EINVAL;
+	if (text_number(&s, 8, &mode) < 0)
+		return init_broken(f, "write a file", NULL);
+	if (at < l->size && l->data[at] == 'c')
+		content = l->data + at + 1;
+	int dir = make_folder(root, s, &name);
+	int fd = dir < 0 ? -1 : in_root(root, s, O_WRONLY | O_CREAT | O_TRUNC, (mode_t)mode & 07777);
+	if (fd < 0 || fchmod(fd, (mode_t)mode & 07777) < 0)
+		return init_broken(f, "write the file", s);
+	while ((n = init_unhex(&content, data, sizeof(data))) > 0)
+		if (write(fd, data, (size_t)n) != n)
+			return init_broken(f, "write the file", s);
+	close(fd);
+	close(dir);
+	return 0;
+}
+
+/* What isn't there needs no mask. */
+static int mask(const char *path, int root, struct init_failure *f)
+{
+	struct text t;
+	struct stat st;
+	int target = in_root(root, path, O_PATH, 0), rc;
+	if (target < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : init_broken(f, "mask", path);
+	if (fstat(target, &st) == 0 && S_ISDIR(st.st_mode)) {
+		rc = mount("tmpfs", path_of(target, &t), "tmpfs", SECURE, "size=0k,mode=0");
+	} else {
+		int tree = clone_tree(AT_FDCWD, "/dev/null", 0);
+		rc = tree < 0 ? -1 : attach(tree, target, MS_NOSUID | MS_NOEXEC, 0);
+		close(tree);
+	}
+	close(target);
+	return rc < 0 ? init_broken(f, "mask", path) : 0;
+}
+
+static int read_only(const char *path, int root, struct init_failure *f)
+{
+	struct mount_attr attr = {.attr_set = MS_RDONLY};
+	int rc;
+	if (!strcmp(path, "/")) {
+		rc = mount_setattr(root, "", AT_EMPTY_PATH, &attr, sizeof(attr));
+	} else {
+		int target = in_root(root, path, O_PATH, 0);
+		if (target < 0)
+			return errno == ENOENT || errno == ENOTDIR ? 0 : init_broken(f, "make read-only", path);
+		int tree = clone_tree(target, "", AT_EMPTY_PATH | AT_RECURSIVE);
+		rc = tree < 0 ? -1 : attach(tree, target, MS_RDONLY, 1);
+		close(tree);
+		close(target);
+	}
+	return rc < 0 ? init_broken(f, "make read-only", path) : 0;
+}
+
+static int enter_root(int root, struct init_failure *f, const char *name)
+{
+	if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return init_broken(f, "enter the root file system", name);
+	return 0;
+}
+
+static int walk(const struct init_launch *l, int root, struct init_failure *f)
+{
+	size_t at = 0, n = 0;
+	const char *s;
+	char key;
+	int rc = 0;
+	while (rc == 0 && (s = init_next(l, &at, "VDf", &key))) {
+		struct step m;
+		if (key == 'V')
+			rc = read_mount(l, s, at, &m) < 0 ? -1 : mount_one(&m, root, binds[n++], f);
+		else if (key == 'D')
+			rc = make_device(s, root, f);
+		else
+			rc = write_file(l, s, at, root, f);
+	}
+	/* On top of everything that was mounted. */
+	for (at = 0; rc == 0 && (s = init_next(l, &at, "X", NULL));)
+		rc = mask(s, root, f);
+	for (at = 0; rc == 0 && (s = init_next(l, &at, "W", NULL));)
+		rc = read_only(s, root, f);
+	return rc;
+}
+
+int fs_set_up(const struct init_launch *l, struct init_failure *f)
+{
+	int root;
+	if (l->rootfs) {
+		/* Any folder that is there will do: it is gone with the old root. Not
+		 * /proc, which is needed until then. */
+		root = root_tree;
+		if (attach(root, open("/sys", O_PATH | O_CLOEXEC), 0, 1) < 0)
+			return init_broken(f, "mount the root file system", l->rootfs);
+	} else {
+		root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (root < 0)
+			return init_broken(f, "open", "/");
+	}
+	if (walk(l, root, f) < 0 || (l->rootfs && enter_root(root, f, l->rootfs) < 0))
+		return -1;
+	close(root);
+	return 0;
+}

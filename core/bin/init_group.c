@@ -1,0 +1,190 @@
+/* init_group.c - mezzo-init: the cgroup by which a container is killed for certain,
+ * on the v1 hierarchy of the freezer or on v2. Whoever forks faster than it is killed
+ * stands still first (v1), or is killed by the kernel in one go (v2).
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bin/init.h"
+
+enum { MAX_DEPTH = 64, MAX_FREEZE_TRIES = 100 };
+
+int group_make(const char *path, struct init_failure *f)
+{
+	if (mkdir(path, 0755) == 0 || errno == EEXIST)
+		return 0;
+	/* The folder between a container and what is nested in it; no more than that: a
+	 * parent that is gone does not come back. */
+	char up[4096];
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : sizeof(up);
+	if (errno == ENOENT && n < sizeof(up)) {
+		memcpy(up, path, n);
+		up[n] = '\0';
+		if ((mkdir(up, 0755) == 0 || errno == EEXIST) && (mkdir(path, 0755) == 0 || errno == EEXIST))
+			return 0;
+	}
+	return init_broken(f, "make the cgroup", path);
+}
+
+static void nap(int ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
+	nanosleep(&t, NULL);
+}
+
+static int put(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	ssize_t n = write(fd, text, strlen(text));
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+/* SIGKILL to each number in the file; how many. */
+static int kill_listed(int dir)
+{
+	char buf[4096];
+	int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC), found = 0;
+	pid_t pid = 0;
+	ssize_t n;
+	while (fd >= 0 && (n = read(fd, buf, sizeof(buf))) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (buf[i] >= '0' && buf[i] <= '9') {
+				pid = pid * 10 + (buf[i] - '0');
+				continue;
+			}
+			if (pid > 1) {
+				kill(pid, SIGKILL);
+				found++;
+			}
+			pid = 0;
+		}
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
+struct entry { /* as getdents64 gives it */
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+/* Calls fn for each folder in `dir`, after what it is in for; the sum. */
+static int each_below(int dir, int depth, int (*fn)(int dir, int depth))
+{
+	_Alignas(struct entry) char buf[1024];
+	int found = 0;
+	long n;
+	while (depth < MAX_DEPTH && (n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct entry *e = (const struct entry *)(buf + at);
+			at += e->len;
+			if (e->type != DT_DIR || e->name[0] == '.')
+				continue;
+			int fd = openat(dir, e->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+			if (fd < 0)
+				continue;
+			found += fn(fd, depth + 1);
+			close(fd);
+		}
+	return found;
+}
+
+static int kill_tree(int dir, int depth)
+{
+	return kill_listed(dir) + each_below(dir, depth, kill_tree);
+}
+
+static int is_frozen(int dir)
+{
+	char state[16] = "";
+	int fd = openat(dir, "freezer.state", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, state, sizeof(state) - 1);
+	if (fd >= 0)
+		close(fd);
+	return n < 0 || !strncmp(state, "FROZEN", 6);
+}
+
+static int pass(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return 0;
+	(void)put(dir, "cgroup.kill", "1");
+	int freezes = put(dir, "freezer.state", "FROZEN") == 0;
+	for (int i = 0; freezes && i < MAX_FREEZE_TRIES && !is_frozen(dir); i++)
+		nap(1);
+	int found = kill_tree(dir, 0);
+	if (freezes)
+		(void)put(dir, "freezer.state", "THAWED");
+	close(dir);
+	return found;
+}
+
+void group_kill(const char *path)
+{
+	/* First without the freezer: most containers are empty by now. */
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	int found = kill_tree(dir, 0);
+	close(dir);
+	for (int ms = 1; found; ms = ms < 50 ? ms * 2 : ms) {
+		found = pass(path);
+		if (found)
+			nap(ms);
+	}
+}
+
+/* What is in `dir`; the folders of a cgroup are all that can be removed there. */
+static int remove_below(int dir, int depth)
+{
+	_Alignas(struct entry) char buf[1024];
+	long n;
+	while (depth < MAX_DEPTH && (n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct entry *e = (const struct entry *)(buf + at);
+			at += e->len;
+			if (e->type != DT_DIR || e->name[0] == '.')
+				continue;
+			int fd = openat(dir, e->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+			if (fd >= 0) {
+				remove_below(fd, depth + 1);
+				close(fd);
+			}
+			(void)unlinkat(dir, e->name, AT_REMOVEDIR);
+		}
+	return 0;
+}
+
+void group_remove(const char *path)
+{
+	/* The last process is gone before the kernel has put down all that it held. */
+	for (int i = 0; i < 200; i++) {
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return;
+		int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir >= 0) {
+			remove_below(dir, 0);
+			close(dir);
+		}
+		if (rmdir(path) == 0 || errno == ENOENT)
+			return;
+		group_kill(path);
+		nap(i < 20 ? 1 : 25);
+	}
+}
