@@ -64,6 +64,8 @@ const struct conf_key agent_keys[] = {
 	{"runtime_dir", MZ_SETTING_STRING, "", 0, 0, "directory of running containers; empty: WORK_DIR/run", NULL},
 	{"containerizers", CONF_KEY_TREE, "[mesos]", 0, 0, "list of containerizer modules, tried in order", NULL},
 	{"isolation", CONF_KEY_TREE, "[posix_cpu, posix_mem]", 0, 0, "list of isolator modules, in order", NULL},
+	{"logger", CONF_KEY_TREE, "sandbox", 0, 0, "logger module: where containers' output goes", NULL},
+	{"secret_resolver", CONF_KEY_TREE, "file", 0, 0, "secret module: what secrets of containers stand for", NULL},
 	{"cgroups_hierarchy", MZ_SETTING_PATH, "/sys/fs/cgroup", 0, 0, "where cgroup hierarchies are mounted", NULL},
 	{"cgroups_root", MZ_SETTING_STRING, "mezzo", 0, 0, "group below their roots that is this agent's alone", NULL},
 	{"switch_user", MZ_SETTING_BOOL, "true", 0, 0, "as root: run tasks as their own user", NULL},

@@ -91,11 +91,21 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 		.fetch_stall_ns = daemon_int(d, "fetcher_stall_timeout"),
 		.fetch_timeout_ns = daemon_int(d, "fetcher_timeout"),
 	};
+	struct module *resolver;
 	int rc = containers_real_new(&c, &a->containers, err);
+	if (rc == 0)
+		rc = daemon_load(d, MZ_KIND_SECRET, "secret_resolver", &resolver, err);
+	if (rc == 0)
+		containers_real_add(a->containers, resolver);
 	if (rc == 0)
 		rc = daemon_load_list(d, MZ_KIND_ISOLATOR, "isolation", add_isolator, a, err);
 	for (size_t i = 0; rc == 0 && i < a->isolators.n; i++)
 		containers_real_add(a->containers, a->isolators.v[i]);
+	struct module *logger = NULL;
+	if (rc == 0)
+		rc = daemon_load(d, MZ_KIND_LOGGER, "logger", &logger, err);
+	if (rc == 0)
+		containers_real_add(a->containers, logger);
 	if (rc == 0)
 		rc = daemon_load_list(d, MZ_KIND_CONTAINERIZER, "containerizers", add_containerizer, a, err);
 	for (size_t i = 0; rc == 0 && i < a->containerizers.n; i++)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "model/res_impl.h"
+#include "wire/pb.h"
 
 static size_t api_ranges(const struct mz_resources *r, size_t i, const struct mz_range **ret)
 {
@@ -68,6 +69,36 @@ static int api_parse(const char *text, struct mz_resources *to, struct mz_err *e
 	return res_parse(text, NULL, to, err);
 }
 
+static int put_text(char *to, size_t size, const char *text)
+{
+	return snprintf(to, size, "%s", text ? text : "") >= (int)size;
+}
+
+static int api_volume(const struct mz_resources *r, size_t i, struct mz_res_volume *ret)
+{
+	const struct res_slot *s = i < r->n ? &slots(r)[i] : NULL;
+	if (!s || !kind_of(s->kind)->has_details)
+		return -ENOENT;
+	struct arena mz_autoarena a = {0};
+	const Mesos__V1__Resource__DiskInfo *d = (const Mesos__V1__Resource__DiskInfo *)pb_decode(
+		&mesos__v1__resource__disk_info__descriptor, &a, s->elems->bytes, s->elems->n, NULL);
+	if (!d || !d->persistence || !d->volume)
+		return -ENOENT;
+	struct mz_res_volume v = {.size = sizeof(v), .read_only = d->volume->mode == MESOS__V1__VOLUME__MODE__RO};
+	const Mesos__V1__Resource__DiskInfo__Source *from = d->source;
+	v.cut = put_text(v.id, sizeof(v.id), d->persistence->id);
+	v.cut |= put_text(v.container_path, sizeof(v.container_path), d->volume->container_path);
+	if (from) {
+		const ProtobufCEnumValue *type = protobuf_c_enum_descriptor_get_value(
+			&mesos__v1__resource__disk_info__source__type__descriptor, (int)from->type);
+		v.cut |= put_text(v.source_type, sizeof(v.source_type), type ? type->name : "UNKNOWN");
+		v.cut |= put_text(v.root, sizeof(v.root),
+				  from->path ? from->path->root : from->mount ? from->mount->root : NULL);
+	}
+	*ret = v;
+	return 0;
+}
+
 const struct mz_resources_api *res_api(void)
 {
 	static const struct mz_resources_api api = {
@@ -91,6 +122,7 @@ const struct mz_resources_api *res_api(void)
 		.add_allocatable = res_add_allocatable,
 		.format = api_format,
 		.parse = api_parse,
+		.volume = api_volume,
 	};
 	return &api;
 }

@@ -216,8 +216,8 @@ static int switch_user(const struct mz_host *h)
 static struct mz_op *own_op(const struct mz_host *h,
 			    void (*fn)(void *arg, const struct mz_err *err, const void *result), void *arg)
 {
-	/* The isolator's op behind it has the deadline. */
-	return module_op_new(module_of_host(h), "isolators", 0, 0, fn, arg);
+	/* The isolator's op behind it has the deadline; only the logger's has a result. */
+	return module_op_new(module_of_host(h), "isolators", 0, sizeof(struct mz_logger_result), fn, arg);
 }
 
 static size_t index_of(const struct containers_real *r, const struct module *m)
@@ -278,6 +278,7 @@ void containers_host_init(struct containers_real *r)
 		.cgroups_root = cgroups_root,
 		.runtime_dir = runtime_dir,
 		.libexec_dir = libexec_dir,
+		.secret = containers_secret,
 	};
 	launch_services(&r->isolator_host);
 	r->containerizer_host = (struct mz_containerizer_host){
@@ -309,6 +310,8 @@ void containers_host_init(struct containers_real *r)
 		.cgroups_hierarchy = cgroups_hierarchy,
 		.cgroups_root = cgroups_root,
 	};
+	r->secret_host = (struct mz_secret_host){.size = sizeof(r->secret_host), .work_dir = work_dir};
+	module_registry_set_kind(r->registry, MZ_KIND_SECRET, &r->secret_host, r);
 	module_registry_set_kind(r->registry, MZ_KIND_ISOLATOR, &r->isolator_host, r);
 	module_registry_set_kind(r->registry, MZ_KIND_CONTAINERIZER, &r->containerizer_host, r);
 }

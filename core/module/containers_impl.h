@@ -57,14 +57,19 @@ struct containers_real {
 	struct map boxes; /* id -> struct box */
 	VEC(struct module_containerizer) containerizers;
 	VEC(struct module_isolator) isolators;
+	struct module_logger logger; /* m NULL: none */
 	struct mz_isolator_host isolator_host;
+	struct mz_secret_host secret_host;
 	struct mz_containerizer_host containerizer_host;
+	struct mz_logger_host logger_host;
 	struct {
 		void (*fn)(void *inst, const char *id, const struct mz_limitation *l);
 		void *inst;
 	} on_limitation[8]; /* by containerizer, in order of loading */
 	size_t n_on_limitation;
 	int n_pending; /* posts, worker jobs and fetches that will come back */
+	struct module_secret secret; /* m is NULL: none */
+	struct list secrets; /* struct question: those that are not answered */
 	struct list fetches; /* struct fetch: those that run */
 	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;
 };
@@ -83,6 +88,15 @@ void real_pending_end(struct containers_real *r); /* may free it */
 
 /* ---- containers_host.c ------------------------------------------------------ */
 void containers_host_init(struct containers_real *r);
+
+/* ---- containers_logger.c ---------------------------------------------------- */
+/* After containers_host_init, whose table it completes. */
+void containers_logger_init(struct containers_real *r);
+
+/* ---- containers_secret.c ----------------------------------------------------- */
+void containers_secret(const struct mz_host *h, const struct mz_info *m, const char *path,
+		       void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret), void *arg);
+void containers_secrets_done(struct containers_real *r);
 
 /* ---- containers_sandbox.c ----------------------------------------------------- */
 /* Makes and fills a sandbox on a worker thread; fn once, on the loop, unless

@@ -583,11 +583,13 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	r->deadline_ns = cfg->isolator_deadline_ns ? cfg->isolator_deadline_ns : ISOLATOR_DEADLINE_NS;
 	r->n_pending = 1; /* ours, until free */
 	list_init(&r->fetches);
+	list_init(&r->secrets);
 	r->fetch_max_bytes = cfg->fetch_max_bytes ? cfg->fetch_max_bytes : INT64_MAX;
 	r->fetch_max_entries = cfg->fetch_max_entries ? cfg->fetch_max_entries : INT64_MAX;
 	r->fetch_stall_ns = cfg->fetch_stall_ns;
 	r->fetch_timeout_ns = cfg->fetch_timeout_ns;
 	containers_host_init(r);
+	containers_logger_init(r);
 	*ret = &r->base;
 	return 0;
 }
@@ -599,6 +601,10 @@ void containers_real_add(struct containers *c, struct module *m)
 		struct module_isolator i;
 		module_as_isolator(m, &i);
 		vec_push(&r->isolators, i);
+	} else if (module_kind(m) == MZ_KIND_SECRET) {
+		module_as_secret(m, &r->secret);
+	} else if (module_kind(m) == MZ_KIND_LOGGER) {
+		module_as_logger(m, &r->logger);
 	} else {
 		struct module_containerizer k;
 		module_as_containerizer(m, &k);
@@ -618,6 +624,9 @@ void containers_real_free(struct containers *c)
 		module_free(r->containerizers.v[i].m);
 	for (size_t i = r->isolators.n; i-- > 0;)
 		module_free(r->isolators.v[i].m);
+	module_free(r->logger.m);
+	module_free(r->secret.m);
+	containers_secrets_done(r);
 	vec_done(&r->containerizers);
 	vec_done(&r->isolators);
 	map_each(&r->boxes, e)

@@ -2,8 +2,8 @@
  * and fills sandboxes, and runs containers through containerizer and isolator modules.
  *
  *	containers_real_new()            gives both kinds their services
- *	module_load() of each isolator, then of each containerizer, and
- *	containers_real_add() for each, in the configured order
+ *	module_load() of each isolator, of the logger, then of each containerizer, and
+ *	containers_real_add() for each, in the configured order; once for a secret resolver
  *	… use …
  *	containers_real_free()           before the registry; running containers stay
  * SPDX-License-Identifier: Apache-2.0 */
@@ -31,7 +31,7 @@ struct containers_real_config {
 };
 
 int containers_real_new(const struct containers_real_config *cfg, struct containers **ret, struct mz_err *err);
-/* A loaded isolator or containerizer; it stays the registry's. */
+/* A loaded isolator, logger or containerizer; it stays the registry's. */
 void containers_real_add(struct containers *c, struct module *m);
 void containers_real_free(struct containers *c);
 

@@ -22,6 +22,8 @@ REQUIRED(authorizer, BOTH(authorizer) M(authorizer, authorized) M(authorizer, al
 REQUIRED(authenticator, BOTH(authenticator) M(authenticator, authenticate));
 REQUIRED(elector, BOTH(elector) M(elector, detect) M(elector, contend));
 REQUIRED(store, BOTH(store) M(store, each) M(store, apply));
+REQUIRED(logger, BOTH(logger) M(logger, prepare));
+REQUIRED(secret, BOTH(secret) M(secret, resolve));
 
 #define KIND(NUMBER, kind_) [MZ_KIND_##NUMBER] = {#kind_, 1, 1, sizeof(struct mz_##kind_##_ops), kind_##_required}
 #define LATER(NUMBER, kind_) [MZ_KIND_##NUMBER] = {#kind_, 1, 1, 0, NULL}
@@ -35,10 +37,10 @@ static const struct kind kinds[N_KINDS] = {
 	KIND(AUTHENTICATOR, authenticator),
 	KIND(ELECTOR, elector),
 	KIND(STORE, store),
-	LATER(LOGGER, logger),
+	KIND(LOGGER, logger),
 	LATER(ESTIMATOR, estimator),
 	LATER(QOS, qos),
-	LATER(SECRET, secret),
+	KIND(SECRET, secret),
 	LATER(HOOK, hook),
 	LATER(IMAGE, image),
 	LATER(FETCHER, fetcher),

@@ -20,7 +20,9 @@
 #include <mezzo/elector.h>
 #include <mezzo/executor.h>
 #include <mezzo/isolator.h>
+#include <mezzo/logger.h>
 #include <mezzo/module.h>
+#include <mezzo/secret.h>
 #include <mezzo/store.h>
 #include <stdbool.h>
 
@@ -185,6 +187,8 @@ MODULE_TYPED(authorizer, AUTHORIZER)
 MODULE_TYPED(authenticator, AUTHENTICATOR)
 MODULE_TYPED(elector, ELECTOR)
 MODULE_TYPED(store, STORE)
+MODULE_TYPED(logger, LOGGER)
+MODULE_TYPED(secret, SECRET)
 
 #define MODULE_HAS(h, member) ((h)->ops->member != NULL)
 /* Calls a callback that is known to be there (required, or tested by MODULE_HAS). */

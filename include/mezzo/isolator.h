@@ -38,6 +38,8 @@ extern "C" {
 
 struct mz_launch;
 
+/* A bind mount may have MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC as any other,
+ * and one of MS_SLAVE and MS_SHARED: its propagation, private without. */
 struct mz_mount {
 	uint32_t size;
 	uint32_t flags;	     /* of mount(2) */
@@ -47,6 +49,10 @@ struct mz_mount {
 	const char *options; /* or NULL */
 	int32_t target_is_file;
 	int32_t recursive;
+	/* No component of source or target may be a symbolic link when they are opened:
+	 * the launch fails. For paths through directories that a task can write to. */
+	int32_t no_symlinks;
+	int32_t reserved;
 };
 
 /* Host services of the kind: host->kind. The launch_* functions may be called
@@ -104,6 +110,11 @@ struct mz_isolator_host {
 	/* Private to this daemon, gone after a reboot of the machine. */
 	const char *(*runtime_dir)(const struct mz_host *h);
 	const char *(*libexec_dir)(const struct mz_host *h); /* of mezzo's own helpers */
+	/* What the Secret at `path` of a message stands for: the configured resolver is
+	 * asked. fn once, from the loop, never from inside, unless the instance is
+	 * destroyed before; the bytes live until it returns. m need not live on. */
+	void (*secret)(const struct mz_host *h, const struct mz_info *m, const char *path,
+		       void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret), void *arg);
 };
 
 enum {

@@ -5,6 +5,7 @@
  * kits is found through module_user().
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -57,6 +58,47 @@ static void limitation(const struct mz_host *h, const char *id, const struct mz_
 	EVENT(h, "limitation %s reason %d %s", id, l->reason, l->message ? l->message : "");
 }
 
+struct secret {
+	void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret);
+	void *arg;
+	struct mz_err err;
+	size_t size;
+	char text[4096];
+};
+
+static void on_secret(void *arg)
+{
+	struct secret *s = arg;
+	s->fn(s->arg, s->err.code ? &s->err : NULL, (struct mz_bytes){s->text, s->size});
+	free(s);
+}
+
+/* A value is itself, a reference "secret NAME" or "secret NAME KEY"; "none" is no secret. */
+static void secret(const struct mz_host *h, const struct mz_info *m, const char *path,
+		   void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret), void *arg)
+{
+	const struct mz_info_api *api = mz_kit_info_api();
+	char at[256];
+	struct secret *s = xnew(struct secret);
+	s->fn = fn;
+	s->arg = arg;
+	snprintf(at, sizeof(at), "%s.reference.name", path);
+	const char *name = api->str(m, at);
+	snprintf(at, sizeof(at), "%s.reference.key", path);
+	const char *key = api->str(m, at);
+	snprintf(at, sizeof(at), "%s.value.data", path);
+	struct mz_bytes value = api->bytes(m, at);
+	EVENT(h, "secret %s", path);
+	if (name && strcmp(name, "none") == 0)
+		mz_fail(&s->err, -ENOENT, "There is no secret 'none'");
+	else if (name)
+		snprintf(s->text, sizeof(s->text), "secret %s%s%s", name, key ? " " : "", key ? key : "");
+	else
+		snprintf(s->text, sizeof(s->text), "%.*s", (int)value.size, (const char *)value.data);
+	s->size = strlen(s->text);
+	h->post(h, on_secret, s);
+}
+
 static const struct mz_isolator_host *isolator_host(void)
 {
 	static struct mz_isolator_host host;
@@ -67,6 +109,9 @@ static const struct mz_isolator_host *isolator_host(void)
 	host.work_dir = get_dir;
 	host.is_root = is_root;
 	host.limitation = limitation;
+	host.runtime_dir = get_dir;
+	host.libexec_dir = libexec_dir;
+	host.secret = secret;
 	kit_launch_fill(&host);
 	return &host;
 }
@@ -331,4 +376,6 @@ void kit_hosts_set(struct mz_kit *k)
 	module_registry_set_kind(k->registry, MZ_KIND_EXECUTOR, executor_host(), k);
 	module_registry_set_kind(k->registry, MZ_KIND_ELECTOR, &elector, k);
 	module_registry_set_kind(k->registry, MZ_KIND_STORE, &store, k);
+	static const struct mz_secret_host resolver = {.size = sizeof(resolver), .work_dir = get_dir};
+	module_registry_set_kind(k->registry, MZ_KIND_SECRET, &resolver, k);
 }

@@ -1,0 +1,481 @@
+/* volume.c - see volume.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "volume.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int volume_fail(struct mz_err *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+	err->code = code;
+	va_start(ap, fmt);
+	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	return code;
+}
+
+const char *volume_errno(int code)
+{
+	const char *text = strerrordesc_np(code < 0 ? -code : code);
+	return text ? text : "unknown error";
+}
+
+/* ---- paths ------------------------------------------------------------------------- */
+
+int volume_path_is_inner(const char *path)
+{
+	if (!*path || *path == '/')
+		return 0;
+	for (const char *p = path; *p; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+		if (n == 2 && !strncmp(p, "..", 2))
+			return 0;
+		p += n;
+	}
+	return 1;
+}
+
+int volume_path_is_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+	if (!strcmp(top, "/"))
+		return path[0] == '/';
+	return !strncmp(path, top, n) && (path[n] == '/' || path[n] == '\0');
+}
+
+static int open_how(int dir, const char *path, uint64_t resolve)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+	int fd = (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+	return fd < 0 ? -errno : fd;
+}
+
+/* One component: made if it is missing, never a link. */
+static int step(int dir, const char *name, mode_t mode, uid_t uid, gid_t gid)
+{
+	int fd = open_how(dir, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	if (fd != -ENOENT)
+		return fd;
+	/* Ours alone until it has its owner. */
+	if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	struct stat st;
+	int rc = fstat(fd, &st);
+	if (rc == 0 && st.st_uid == geteuid() && (st.st_mode & 07777) == 0700) {
+		if (geteuid() == 0)
+			rc = fchown(fd, uid, gid);
+		if (rc == 0)
+			rc = fchmod(fd, mode);
+	}
+	if (rc < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static int make(int dir, const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+	char name[256];
+	int at = dir;
+	for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+		if (n >= sizeof(name)) {
+			if (at != dir)
+				close(at);
+			return -ENAMETOOLONG;
+		}
+		memcpy(name, p, n);
+		name[n] = '\0';
+		int next = step(at, name, mode, uid, gid);
+		if (at != dir)
+			close(at);
+		if (next < 0)
+			return next;
+		at = next;
+		p += n;
+	}
+	return at == dir ? open_how(dir, ".", RESOLVE_BENEATH) : at;
+}
+
+int volume_open(int dir, const char *path, mode_t mode, uid_t uid, gid_t gid)
+{
+	if (!volume_path_is_inner(path))
+		return -EINVAL;
+	int fd = open_how(dir, path, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+	return fd == -ENOENT && mode ? make(dir, path, mode, uid, gid) : fd;
+}
+
+char *volume_path_of(int fd)
+{
+	char link[64], path[4097];
+	struct stat st;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0 || path[0] != '/' || fstat(fd, &st) < 0 || st.st_nlink == 0)
+		return NULL;
+	path[n] = '\0';
+	return strdup(path);
+}
+
+/* ---- sources ----------------------------------------------------------------------- */
+
+static const char *why(int code)
+{
+	switch (code) {
+	case -ELOOP:
+		return "leads over a symbolic link";
+	case -EXDEV:
+		return "leads out of its directory";
+	case -EINVAL:
+		return "must be a relative path without '..'";
+	default:
+		return volume_errno(code);
+	}
+}
+
+static int bad_source(struct volumes *vs, const struct volume *v, int code, const char *text)
+{
+	return volume_fail(&vs->err, code, "%s.%s '%.120s': %s", v->field, v->source_field, v->source, text);
+}
+
+static int bad_target(struct volumes *vs, const struct volume *v, int code, const char *text)
+{
+	return volume_fail(&vs->err, code, "%s.container_path '%.120s': %s", v->field, v->target, text);
+}
+
+static int is_allowed(const struct volume *v, const char *path)
+{
+	for (size_t i = 0; v->allowed && v->allowed[i]; i++)
+		if (volume_path_is_below(path, v->allowed[i]))
+			return 1;
+	return !v->allowed;
+}
+
+/* Missing directories are made only below what is allowed, and over no link. */
+static int make_host(const struct volume *v)
+{
+	for (size_t i = 0; v->allowed && v->allowed[i]; i++) {
+		const char *top = v->allowed[i];
+		size_t n = strcmp(top, "/") ? strlen(top) : 0;
+		if (!volume_path_is_below(v->source, top) || !v->source[n])
+			continue;
+		int dir = open_how(AT_FDCWD, top, 0);
+		if (dir < 0)
+			return dir;
+		int fd = volume_open(dir, v->source + n + 1, 0755, geteuid(), getegid());
+		close(dir);
+		return fd;
+	}
+	return -ENOENT;
+}
+
+static int open_host(struct volumes *vs, const struct volume *v)
+{
+	int fd = open_how(AT_FDCWD, v->source, 0);
+	if (fd == -ENOENT && v->make)
+		fd = make_host(v);
+	if (fd < 0)
+		return bad_source(vs, v, fd, why(fd));
+	return fd;
+}
+
+static int open_base(struct volumes *vs, const struct volume *v)
+{
+	int base = open_how(AT_FDCWD, v->base, RESOLVE_NO_SYMLINKS);
+	if (base == -ENOENT && v->make_base) {
+		int root = open_how(AT_FDCWD, "/", 0);
+		base = root < 0 ? root : volume_open(root, v->base + 1, 0755, geteuid(), getegid());
+		if (root >= 0)
+			close(root);
+	} else if (base == -ELOOP) {
+		/* The way to the agent's own directories may have links; they are the operator's. */
+		base = open_how(AT_FDCWD, v->base, 0);
+	}
+	if (base < 0)
+		return volume_fail(&vs->err, base, "%s.%s '%.80s': cannot open '%.120s': %s", v->field, v->source_field,
+				   v->source, v->base, volume_errno(base));
+	return base;
+}
+
+static int open_inner(struct volumes *vs, const struct volume *v)
+{
+	struct stat st;
+	int base = open_base(vs, v);
+	if (base < 0)
+		return base;
+	/* What is made belongs to whom the sandbox belongs. */
+	if (stat(vs->sandbox, &st) < 0)
+		st.st_uid = geteuid(), st.st_gid = getegid();
+	int fd = volume_open(base, v->source, v->make ? 0755 : 0, st.st_uid, st.st_gid);
+	close(base);
+	if (fd < 0)
+		return bad_source(vs, v, fd, why(fd));
+	return fd;
+}
+
+static int find_source(struct volumes *vs, struct volume *v)
+{
+	struct stat st;
+	int rc = 0, fd = v->base ? open_inner(vs, v) : open_host(vs, v);
+	if (fd < 0)
+		return fd;
+	v->real_source = volume_path_of(fd);
+	if (!v->real_source || fstat(fd, &st) < 0)
+		rc = bad_source(vs, v, -ENOENT, "was removed");
+	else if (!v->base && !is_allowed(v, v->real_source))
+		rc = bad_source(vs, v, -EACCES, "not below one of the allowed paths");
+	else if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode) && !S_ISCHR(st.st_mode) &&
+		 !S_ISBLK(st.st_mode) && !S_ISFIFO(st.st_mode))
+		rc = bad_source(vs, v, -EINVAL, "cannot be mounted");
+	else
+		v->is_file = !S_ISDIR(st.st_mode);
+	close(fd);
+	return rc;
+}
+
+/* ---- targets ----------------------------------------------------------------------- */
+
+/* The file or directory to mount on. */
+static int make_target(int sandbox, const struct volume *v, uid_t uid, gid_t gid)
+{
+	if (!v->is_file)
+		return volume_open(sandbox, v->target, 0755, uid, gid);
+	int fd = volume_open(sandbox, v->target, 0, 0, 0);
+	if (fd != -ENOENT)
+		return fd;
+	const char *slash = strrchr(v->target, '/');
+	if (slash && !slash[1])
+		return -EISDIR;
+	char *parent = slash ? strndup(v->target, (size_t)(slash - v->target)) : strdup(".");
+	if (!parent)
+		return -ENOMEM;
+	int dir = volume_open(sandbox, parent, 0755, uid, gid);
+	free(parent);
+	if (dir < 0)
+		return dir;
+	fd = openat(dir, slash ? slash + 1 : v->target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		fd = -errno;
+	else if (geteuid() == 0 && fchown(fd, uid, gid) < 0)
+		(void)0; /* a file to mount on: it is never seen */
+	close(dir);
+	return fd;
+}
+
+static int find_inner_target(struct volumes *vs, struct volume *v)
+{
+	struct stat st;
+	int sandbox = open(vs->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (sandbox < 0 || fstat(sandbox, &st) < 0) {
+		int code = -errno;
+		if (sandbox >= 0)
+			close(sandbox);
+		return bad_target(vs, v, code, "there is no sandbox");
+	}
+	int fd = make_target(sandbox, v, st.st_uid, st.st_gid);
+	close(sandbox);
+	return fd < 0 ? bad_target(vs, v, fd, why(fd)) : fd;
+}
+
+static int find_target(struct volumes *vs, struct volume *v)
+{
+	struct stat st;
+	int fd, rc = 0;
+	if (v->target[0] != '/') {
+		if (!volume_path_is_inner(v->target))
+			return bad_target(vs, v, -EINVAL, why(-EINVAL));
+		fd = find_inner_target(vs, v);
+	} else {
+		fd = open_how(AT_FDCWD, v->target, 0);
+		if (fd == -ENOENT)
+			return bad_target(vs, v, fd, "must exist on the host, whose file system the container uses");
+		if (fd < 0)
+			return bad_target(vs, v, fd, why(fd));
+	}
+	if (fd < 0)
+		return fd;
+	v->real_target = volume_path_of(fd);
+	if (!v->real_target || fstat(fd, &st) < 0)
+		rc = bad_target(vs, v, -ENOENT, "was removed");
+	else if (S_ISDIR(st.st_mode) == v->is_file)
+		rc = bad_target(vs, v, v->is_file ? -EISDIR : -ENOTDIR,
+				v->is_file ? "is a directory, what is to be mounted is none" :
+					     "is no directory, what is to be mounted is one");
+	else if (!strcmp(v->real_target, "/") || volume_path_is_below(v->real_target, "/proc") ||
+		 volume_path_is_below(v->real_target, "/sys"))
+		rc = bad_target(vs, v, -EACCES, "nothing may be mounted there");
+	close(fd);
+	return rc;
+}
+
+/* Once more is fine, if it leads to the same place. */
+static int make_link(struct volumes *vs, struct volume *v)
+{
+	char old[4097];
+	if (!volume_path_is_inner(v->target))
+		return bad_target(vs, v, -EINVAL, "must be a relative path without '..': it becomes a link in the sandbox");
+	int dir = open(vs->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	if (dir < 0)
+		return bad_target(vs, v, -errno, "there is no sandbox");
+	char *slash = strrchr(v->target, '/'), *name = slash ? slash + 1 : v->target;
+	if (slash) {
+		struct stat st = {0};
+		rc = fstat(dir, &st) < 0 ? -errno : 0;
+		*slash = '\0';
+		int parent = rc < 0 ? rc : volume_open(dir, v->target, 0755, st.st_uid, st.st_gid);
+		*slash = '/';
+		close(dir);
+		dir = parent;
+	}
+	if (dir < 0)
+		return bad_target(vs, v, dir, why(dir));
+	if (!*name) {
+		rc = -EINVAL;
+	} else if (symlinkat(v->real_source, dir, name) < 0) {
+		rc = -errno;
+		ssize_t n = readlinkat(dir, name, old, sizeof(old) - 1);
+		if (n > 0 && (size_t)n == strlen(v->real_source) && !memcmp(old, v->real_source, (size_t)n))
+			rc = 0;
+	}
+	close(dir);
+	return rc < 0 ? bad_target(vs, v, rc, volume_errno(rc)) : 0;
+}
+
+/* ---- jobs -------------------------------------------------------------------------- */
+
+struct volumes *volumes_new(struct volume_jobs *jobs, const char *sandbox)
+{
+	struct volumes *vs = calloc(1, sizeof(*vs));
+	if (!vs)
+		return NULL;
+	vs->sandbox = strdup(sandbox);
+	if (!vs->sandbox) {
+		free(vs);
+		return NULL;
+	}
+	vs->jobs = jobs;
+	vs->next = jobs->first;
+	jobs->first = vs;
+	return vs;
+}
+
+struct volume *volumes_add(struct volumes *vs, const char *what, size_t i)
+{
+	struct volume *v = realloc(vs->v, (vs->n + 1) * sizeof(*v));
+	if (!v)
+		return NULL;
+	vs->v = v;
+	v += vs->n++;
+	memset(v, 0, sizeof(*v));
+	snprintf(v->field, sizeof(v->field), "%.50s[%zu]", what, i);
+	v->source_field = "source";
+	return v;
+}
+
+void volumes_free(struct volumes *vs)
+{
+	if (!vs)
+		return;
+	struct volumes **at = &vs->jobs->first;
+	while (*at && *at != vs)
+		at = &(*at)->next;
+	if (*at)
+		*at = vs->next;
+	for (size_t i = 0; i < vs->n; i++) {
+		free(vs->v[i].base);
+		free(vs->v[i].source);
+		free(vs->v[i].target);
+		free(vs->v[i].real_source);
+		free(vs->v[i].real_target);
+	}
+	free(vs->v);
+	free(vs->sandbox);
+	free(vs);
+}
+
+int volumes_work(struct volumes *vs)
+{
+	int rc = 0;
+	for (size_t i = 0; i < vs->n && rc == 0; i++) {
+		struct volume *v = &vs->v[i];
+		if (!v->source || !v->target)
+			return volume_fail(&vs->err, -ENOMEM, "Out of memory");
+		rc = find_source(vs, v);
+		if (rc == 0)
+			rc = v->link ? make_link(vs, v) : find_target(vs, v);
+	}
+	return rc;
+}
+
+static void work(void *arg)
+{
+	(void)volumes_work(arg); /* what went wrong is in ->err */
+}
+
+static int ask(struct volumes *vs)
+{
+	const struct mz_isolator_host *k = vs->jobs->h->kind;
+	for (size_t i = 0; i < vs->n; i++) {
+		const struct volume *v = &vs->v[i];
+		if (v->link)
+			continue;
+		const struct mz_mount m = {
+			.size = sizeof(m),
+			.flags = v->flags,
+			.source = v->real_source,
+			.target = v->real_target,
+			.target_is_file = v->is_file,
+			.recursive = v->recursive,
+			.no_symlinks = 1,
+		};
+		int rc = k->launch_mount(vs->l, &m);
+		if (rc < 0)
+			return volume_fail(&vs->err, rc, "%s: the mount cannot be asked for: %s", v->field, volume_errno(rc));
+	}
+	return vs->jobs->more ? vs->jobs->more(vs, &vs->err) : 0;
+}
+
+static void on_worked(void *arg)
+{
+	struct volumes *vs = arg;
+	const struct mz_host *h = vs->jobs->h;
+	if (!vs->err.code)
+		(void)ask(vs);
+	h->op_done(vs->op, vs->err.code ? &vs->err : NULL, NULL);
+	volumes_free(vs);
+}
+
+void volumes_prepare(struct volumes *vs, struct mz_launch *l, struct mz_op *op)
+{
+	const struct mz_host *h = vs->jobs->h;
+	vs->l = l;
+	vs->op = op;
+	if (vs->n == 0) {
+		on_worked(vs);
+	} else if (h->offload(h, work, on_worked, vs) < 0) {
+		volume_fail(&vs->err, -EAGAIN, "The agent has too much work waiting to look at volumes");
+		on_worked(vs);
+	}
+}
+
+/* The host has waited for running work; its done() will not be called. */
+void volume_jobs_done(struct volume_jobs *jobs)
+{
+	while (jobs->first)
+		volumes_free(jobs->first);
+}

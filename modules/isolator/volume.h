@@ -1,0 +1,79 @@
+/* volume.h - what the isolators that mount something share: paths that are opened
+ * and made with care on a worker thread, and the mounts that are then asked for.
+ *
+ * The source of a volume lies below a base directory and is reached without a
+ * symbolic link, or is any path whose real place is below one that the operator
+ * allows. What is mounted is the path that was opened, by its real name, and a link
+ * that appears in it later fails the launch. Targets likewise.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_ISOLATOR_VOLUME_H
+#define MZ_ISOLATOR_VOLUME_H
+
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+#include <sys/types.h>
+
+struct volume {
+	char field[80]; /* where it was asked for: "container.volumes[2]" */
+	const char *source_field; /* "host_path": behind `field` in errors */
+	char *base;	/* absolute; NULL: source is absolute, and `allowed` counts */
+	char *source;
+	const char *const *allowed; /* NULL-ended real paths; NULL: all are */
+	char *target;	/* container_path */
+	uint32_t flags; /* of struct mz_mount */
+	int make;	/* the source, a directory, if it is missing */
+	int make_base;	/* and the base, as root's own */
+	int link;	/* a symbolic link in the sandbox instead of a mount */
+	int recursive;
+	/* Outcome. */
+	int is_file;
+	char *real_source, *real_target;
+};
+
+/* Volumes of one container. */
+struct volumes {
+	struct volumes *next;
+	struct volume_jobs *jobs;
+	struct volume *v;
+	size_t n;
+	char *sandbox;
+	struct mz_launch *l;
+	struct mz_op *op;
+	struct mz_err err;
+	void *arg; /* the isolator's own */
+};
+
+/* Those that are being worked on, of one instance. */
+struct volume_jobs {
+	const struct mz_host *h;
+	struct volumes *first;
+	/* More to ask of the launch before the op is completed; may be NULL. */
+	int (*more)(struct volumes *vs, struct mz_err *err);
+};
+
+__attribute__((format(printf, 3, 4))) int volume_fail(struct mz_err *err, int code, const char *fmt, ...);
+const char *volume_errno(int code); /* text of a positive or negative errno */
+
+/* "a/b": not empty, not absolute, no "..". */
+int volume_path_is_inner(const char *path);
+/* Is `path` the directory `top` or below it? Both without trailing slashes. */
+int volume_path_is_below(const char *path, const char *top);
+/* Below a directory, through no link. mode 0: it must exist; else it and what leads to
+ * it is made, as directories that belong to uid and gid. An O_PATH descriptor. */
+int volume_open(int dir, const char *path, mode_t mode, uid_t uid, gid_t gid);
+/* Where a descriptor is; NULL: out of memory, or it was removed. */
+char *volume_path_of(int fd);
+
+/* One for `sandbox`, which is copied; NULL: out of memory. */
+struct volumes *volumes_new(struct volume_jobs *jobs, const char *sandbox);
+/* Room for one more, zeroed, with `field` "WHAT[I]"; NULL: out of memory. */
+struct volume *volumes_add(struct volumes *vs, const char *what, size_t i);
+void volumes_free(struct volumes *vs);
+/* Opens and makes everything, asks `l` for the mounts, completes op, frees vs. */
+void volumes_prepare(struct volumes *vs, struct mz_launch *l, struct mz_op *op);
+/* Opens and makes everything, here and now (worker threads, tests). */
+int volumes_work(struct volumes *vs);
+/* destroy of the instance. */
+void volume_jobs_done(struct volume_jobs *jobs);
+
+#endif
