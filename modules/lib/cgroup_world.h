@@ -5,6 +5,9 @@
 #ifndef MZ_MODULES_LIB_CGROUP_WORLD_H
 #define MZ_MODULES_LIB_CGROUP_WORLD_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,0 +1,284 @@
+/* cgroups_cpu.c - isolator/cgroups_cpu: a container's share of the processors, its
+ * quota, and the time that it used. Works on v1 (cpu and cpuacct, mounted together or
+ * apart) and v2.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../../lib/cgroup_isolator.h"
+
+enum {
+	PERIOD_US = 100000, /* of the quota */
+	QUOTA_US_MIN = 1000,
+	SHARES_PER_CPU = 1024, /* v1 */
+	SHARES_PER_CPU_REVOCABLE = 10,
+	SHARES_MIN = 2,
+	WEIGHT_PER_CPU = 100, /* v2 */
+	WEIGHT_PER_CPU_REVOCABLE = 1,
+	WEIGHT_MIN = 1,
+	WEIGHT_MAX = 10000,
+};
+
+struct cpu {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	struct cg cpu, acct; /* acct: v1, where it is mounted by itself; else version 0 */
+	int cfs, low_revocable;
+};
+
+static int has_revocable(const struct cpu *p, const struct mz_resources *r)
+{
+	const struct mz_resources_api *a = p->k->resources;
+	for (size_t i = 0; i < a->count(r); i++) {
+		const struct mz_res_kind *kind = a->kind(a->item(r, i).kind);
+		if ((kind->flags & MZ_RES_REVOCABLE) && !strcmp(kind->name, "cpus"))
+			return 1;
+	}
+	return 0;
+}
+
+static int64_t clamp(int64_t v, int64_t min, int64_t max)
+{
+	return v < min ? min : v > max ? max : v;
+}
+
+static int set_share(const struct cpu *p, const struct mz_container *c, int64_t millicpus, struct mz_err *err)
+{
+	int low = p->low_revocable && has_revocable(p, c->resources);
+	if (p->cpu.version == 1)
+		return cg_write_int(&p->cpu, c->id, "cpu.shares",
+				    clamp(millicpus * (low ? SHARES_PER_CPU_REVOCABLE : SHARES_PER_CPU) / 1000,
+					  SHARES_MIN, 262144),
+				    err);
+	return cg_write_int(&p->cpu, c->id, "cpu.weight",
+			    clamp(millicpus * (low ? WEIGHT_PER_CPU_REVOCABLE : WEIGHT_PER_CPU) / 1000, WEIGHT_MIN,
+				  WEIGHT_MAX),
+			    err);
+}
+
+/* millicpus 0: no quota. */
+static int set_quota(const struct cpu *p, const struct mz_container *c, int64_t millicpus, struct mz_err *err)
+{
+	int64_t quota_us = millicpus * PERIOD_US / 1000;
+	char text[64];
+	if (millicpus > 0 && quota_us < QUOTA_US_MIN)
+		quota_us = QUOTA_US_MIN;
+	if (p->cpu.version == 2) {
+		if (millicpus > 0)
+			(void)snprintf(text, sizeof(text), "%lld %d", (long long)quota_us, PERIOD_US);
+		else
+			(void)snprintf(text, sizeof(text), "max %d", PERIOD_US);
+		return cg_write(&p->cpu, c->id, "cpu.max", text, err);
+	}
+	/* A group that never had a quota needs none taken away; the kernel may lack quotas. */
+	if (millicpus <= 0) {
+		int64_t now;
+		if (cg_read_int(&p->cpu, c->id, "cpu.cfs_quota_us", &now, NULL) < 0 || now < 0)
+			return 0;
+		return cg_write_int(&p->cpu, c->id, "cpu.cfs_quota_us", -1, err);
+	}
+	int rc = cg_write_int(&p->cpu, c->id, "cpu.cfs_period_us", PERIOD_US, err);
+	return rc < 0 ? rc : cg_write_int(&p->cpu, c->id, "cpu.cfs_quota_us", quota_us, err);
+}
+
+static int set_limits(const struct cpu *p, const struct mz_container *c, struct mz_err *err)
+{
+	if (!c->resources)
+		return 0;
+	int64_t request = p->k->resources->scalar(c->resources, "cpus");
+	int64_t quota = c->limit_cpus > 0 ? c->limit_cpus : c->limit_cpus == 0 && p->cfs ? request : 0;
+	int rc = set_share(p, c, request, err);
+	return rc < 0 ? rc : set_quota(p, c, quota, err);
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct cpu *p = inst;
+	struct mz_err err;
+	int rc = cgroups_join(&p->cpu, c, l, &err);
+	if (rc == 0 && p->acct.version)
+		rc = cgroups_join(&p->acct, c, l, &err);
+	if (rc == 0 && cg_owns(c))
+		rc = set_limits(p, c, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+static void update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	struct cpu *p = inst;
+	struct mz_err err;
+	int rc = cg_owns(c) ? set_limits(p, c, &err) : 0;
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* ---- statistics ---------------------------------------------------------------- */
+
+/* Sets `field` to the value of `key`, divided. */
+static void put(const struct cpu *p, struct mz_usage *u, const char *text, const char *key, const char *field,
+		double divisor)
+{
+	int64_t v;
+	if (cg_key(text, key, &v) < 0)
+		return;
+	if (divisor > 0)
+		(void)p->k->usage->set_number(u, field, (double)v / divisor);
+	else
+		(void)p->k->usage->set_integer(u, field, v);
+}
+
+static int measure(const struct cpu *p, const struct mz_container *c, struct mz_usage *u, struct mz_err *err)
+{
+	char text[4096];
+	const struct cg *acct = p->acct.version ? &p->acct : &p->cpu;
+	int rc = cg_read(&p->cpu, c->id, "cpu.stat", text, sizeof(text), err);
+	if (rc < 0)
+		return rc;
+	put(p, u, text, "nr_periods", "cpus_nr_periods", 0);
+	put(p, u, text, "nr_throttled", "cpus_nr_throttled", 0);
+	put(p, u, text, "throttled_time", "cpus_throttled_time_secs", 1e9); /* v1 */
+	put(p, u, text, "throttled_usec", "cpus_throttled_time_secs", 1e6); /* v2 */
+	put(p, u, text, "user_usec", "cpus_user_time_secs", 1e6);
+	put(p, u, text, "system_usec", "cpus_system_time_secs", 1e6);
+	if (p->cpu.version == 2)
+		return 0;
+	rc = cg_read(acct, c->id, "cpuacct.stat", text, sizeof(text), err);
+	if (rc < 0)
+		return rc;
+	put(p, u, text, "user", "cpus_user_time_secs", (double)sysconf(_SC_CLK_TCK));
+	put(p, u, text, "system", "cpus_system_time_secs", (double)sysconf(_SC_CLK_TCK));
+	return 0;
+}
+
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	struct cpu *p = inst;
+	struct mz_err err;
+	int rc = cg_owns(c) ? measure(p, c, u, &err) : 0;
+	if (rc == 0 && cg_owns(c) && c->resources) {
+		double request = (double)p->k->resources->scalar(c->resources, "cpus") / 1000;
+		(void)p->k->usage->set_number(u, "cpus_soft_limit", request);
+		if (c->limit_cpus >= 0)
+			(void)p->k->usage->set_number(u, "cpus_limit",
+						      c->limit_cpus > 0 ? (double)c->limit_cpus / 1000 : request);
+	}
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* ---- life ------------------------------------------------------------------------- */
+
+static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct cpu *p = inst;
+	struct mz_err err;
+	int rc = cg_remove_orphans(&p->cpu, containers, n, &err);
+	if (rc == 0 && p->acct.version)
+		rc = cg_remove_orphans(&p->acct, containers, n, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* First the group of acct, then that of cpu; the id is needed in between. */
+struct cleaning {
+	struct cpu *p;
+	struct mz_op *op;
+	char id[];
+};
+
+static void on_acct_removed(void *arg, const struct mz_err *err)
+{
+	struct cleaning *cl = arg;
+	if (err)
+		cl->p->h->op_done(cl->op, err, NULL);
+	else
+		cg_remove_op(&cl->p->cpu, cl->id, cl->op);
+	free(cl);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct cpu *p = inst;
+	if (!p->acct.version) {
+		cg_remove_op(&p->cpu, id, op);
+		return;
+	}
+	struct cleaning *cl = malloc(sizeof(*cl) + strlen(id) + 1);
+	if (!cl) {
+		struct mz_err err = {.code = -ENOMEM, .msg = "Out of memory"};
+		p->h->op_done(op, &err, NULL);
+		return;
+	}
+	cl->p = p;
+	cl->op = op;
+	memcpy(cl->id, id, strlen(id) + 1);
+	cg_remove(&p->acct, id, on_acct_removed, cl);
+}
+
+static void destroy(void *inst)
+{
+	struct cpu *p = inst;
+	if (!p)
+		return;
+	cg_done(&p->cpu);
+	cg_done(&p->acct);
+	free(p);
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct cpu *p = calloc(1, sizeof(*p));
+	if (!p)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	p->h = h;
+	p->k = h->kind;
+	p->cfs = h->conf_int(conf, "cfs") != 0;
+	p->low_revocable = h->conf_int(conf, "revocable_low_priority") != 0;
+	int rc = cgroups_find(&p->cpu, h, "cpu", err);
+	if (rc == 0 && p->cpu.version == 1)
+		rc = cgroups_find(&p->acct, h, "cpuacct", err);
+	if (rc < 0) {
+		free(p);
+		return rc;
+	}
+	if (!strcmp(p->acct.mount, p->cpu.mount))
+		p->acct.version = 0;
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(BOOL, "cfs", "false", 0, 0, "A quota of what was requested, where no limit is set"),
+	MZ_SETTING(BOOL, "revocable_low_priority", "true", 0, 0,
+		   "Containers with revocable cpus get a hundredth of the usual share"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.update = update,
+	.usage = usage,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "cgroups_cpu",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Shares, quota and time of processors, by cgroups",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};
