@@ -196,26 +196,35 @@ static void on_exit_of_child(void *arg, pid_t pid, int wait_status)
 	free(c);
 }
 
-static int host_spawn(const struct mz_host *h, const struct mz_spawn *s, mz_exit_fn fn, void *arg,
-		      struct mz_child **ret_child, int32_t *ret_pid, struct mz_err *err)
+static int spawn_of(const struct module *m, const struct mz_spawn *s, struct loop_spawn *ret, struct mz_err *err)
 {
-	struct module *m = module_of_host(h);
 	struct mz_spawn in = {0};
 	memcpy(&in, s, MZ_MIN(sizeof(in), (size_t)s->size));
 	if (!in.argv || !in.argv[0])
 		return mz_fail(err, -EINVAL, "Module '%s' asks for a child without a program", m->name);
-	struct loop_spawn spawn = {
+	*ret = (struct loop_spawn){
 		.argv = in.argv,
 		.env = in.env,
 		.dir = in.dir,
 		.fds = {in.fd_in, in.fd_out, in.fd_err},
 	};
+	return 0;
+}
+
+static int host_spawn(const struct mz_host *h, const struct mz_spawn *s, mz_exit_fn fn, void *arg,
+		      struct mz_child **ret_child, int32_t *ret_pid, struct mz_err *err)
+{
+	struct module *m = module_of_host(h);
+	struct loop_spawn spawn;
+	int rc = spawn_of(m, s, &spawn, err);
+	if (rc < 0)
+		return rc;
 	struct mz_child *c = xnew(struct mz_child);
 	pid_t pid = -1;
 	c->m = m;
 	c->fn = fn;
 	c->arg = arg;
-	int rc = loop_spawn(m->registry->loop, &spawn, on_exit_of_child, c, &c->c, &pid, err);
+	rc = loop_spawn(m->registry->loop, &spawn, on_exit_of_child, c, &c->c, &pid, err);
 	if (rc < 0) {
 		free(c);
 		return rc;
@@ -233,6 +242,26 @@ static int host_child_signal(const struct mz_host *h, struct mz_child *c, int si
 	if (!c || !c->c) /* inside its own exit callback */
 		return -ESRCH;
 	return loop_child_signal(module_of_host(h)->registry->loop, c->c, sig);
+}
+
+/* Nothing of the module holds it, so nothing of the module's end reaches it; that
+ * the daemon has one more process to reap while it lives is the loop's affair. */
+int module_spawn_detached(const struct mz_host *h, const struct mz_spawn *s, int32_t *ret_pid, struct mz_err *err)
+{
+	struct module *m = module_of_host(h);
+	struct loop *l = m->registry->loop;
+	struct loop_spawn spawn;
+	struct loop_child *child = NULL;
+	pid_t pid = -1;
+	int rc = spawn_of(m, s, &spawn, err);
+	if (rc == 0)
+		rc = loop_spawn(l, &spawn, NULL, NULL, &child, &pid, err);
+	if (rc < 0)
+		return rc;
+	loop_child_close(l, child);
+	if (ret_pid)
+		*ret_pid = (int32_t)pid;
+	return 0;
 }
 
 /* ---- all -------------------------------------------------------------------- */

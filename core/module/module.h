@@ -148,6 +148,8 @@ const struct mz_host *module_host(const struct module *m);
 /* From inside the functions of a kind's host struct. */
 struct module *module_of_host(const struct mz_host *h);
 void *module_user(const struct module *m);
+/* For kinds whose services have it: see struct mz_logger_host. */
+int module_spawn_detached(const struct mz_host *h, const struct mz_spawn *s, int32_t *ret_pid, struct mz_err *err);
 /* Replaces what module_registry_set_kind gave, for this instance alone. */
 void module_host_set_kind(struct module *m, const void *kind_host, void *user);
 

@@ -30,7 +30,8 @@ struct mz_logger_result {
 	 * them. -1: the file below. */
 	int32_t fd_out, fd_err;
 	/* Names in the sandbox, made if they are missing and appended to, with the
-	 * container's rights. NULL: "stdout", "stderr". */
+	 * container's rights. NULL: "stdout", "stderr". They live until the instance is
+	 * destroyed. */
 	const char *file_out, *file_err;
 };
 
@@ -44,8 +45,10 @@ struct mz_logger_host {
 	const char *(*runtime_dir)(const struct mz_host *h);
 	const char *(*libexec_dir)(const struct mz_host *h); /* of mezzo's own helpers */
 	int (*is_root)(const struct mz_host *h);
-	/* Starts a process that outlives the agent: it is nobody's child. Completes once it
-	 * runs; *ret_pid may be NULL. Arguments as in host->spawn. */
+	/* Starts a process that outlives the agent: neither its end nor the module's ends
+	 * it, and its own end is told to nobody. It runs on return; *ret_pid may be NULL,
+	 * and is its own at least until the callback has returned. Arguments as in
+	 * host->spawn. */
 	int (*spawn_detached)(const struct mz_host *h, const struct mz_spawn *s, int32_t *ret_pid,
 			      struct mz_err *err);
 };

@@ -212,6 +212,7 @@ static void check_kind(struct check *c)
 		[MZ_KIND_AUTHENTICATOR] = check_authenticator,
 		[MZ_KIND_ELECTOR] = check_elector,
 		[MZ_KIND_STORE] = check_store,
+		[MZ_KIND_LOGGER] = check_logger,
 	};
 	if (c->desc.mod.kind < MZ_N(by_kind) && by_kind[c->desc.mod.kind])
 		by_kind[c->desc.mod.kind](c);

@@ -34,5 +34,6 @@ void check_executor(struct check *c);
 void check_authorizer(struct check *c);
 void check_authenticator(struct check *c);
 void check_elector(struct check *c);
+void check_logger(struct check *c);
 
 #endif

@@ -1,7 +1,10 @@
 /* check_rest.c - the kinds whose contract is short.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "check.h"
 
@@ -109,4 +112,61 @@ void check_elector(struct check *c)
 	check(c, rc < 0 || strstr(mz_kit_events(k), "elected ") || mz_kit_log(k)[0],
 	      "a lone contender is elected, or the log says why not");
 	check_end(c, k, "an elector");
+}
+
+static bool is_open_pipe(int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFD);
+	return flags >= 0 && (flags & FD_CLOEXEC) && fstat(fd, &st) == 0;
+}
+
+static void run_logger(struct check *c, struct mz_kit *k, struct mz_kit_module *m)
+{
+	const struct mz_logger_ops *ops = mz_kit_ops(m);
+	struct mz_kit_op r;
+	struct mz_logger_result got;
+	ops->prepare(mz_kit_inst(m), mz_kit_container(k, "logged", "cpus:1;mem:32"), mz_kit_op(m, &r, sizeof(got)));
+	mz_kit_wait(k, &r);
+	memcpy(&got, r.result.bytes, sizeof(got));
+	if (!check(c, r.done && !r.failed, "prepare succeeds")) {
+		check_note("%s", r.err.msg);
+		return;
+	}
+	check(c, (got.fd_out < 0 || is_open_pipe(got.fd_out)) && (got.fd_err < 0 || is_open_pipe(got.fd_err)),
+	      "it names files or gives open descriptors that are closed on exec");
+	if (got.fd_out >= 0)
+		close(got.fd_out);
+	if (got.fd_err >= 0 && got.fd_err != got.fd_out)
+		close(got.fd_err);
+	if (!ops->ended)
+		return;
+	for (int i = 0; i < 2; i++) {
+		ops->ended(mz_kit_inst(m), "logged", mz_kit_op(m, &r, 0));
+		mz_kit_wait(k, &r);
+		check(c, r.done && !r.failed, i ? "and so does a second one" : "ended succeeds");
+	}
+}
+
+void check_logger(struct check *c)
+{
+	struct mz_kit_module *m;
+	struct mz_kit *k = check_kit(c, &m);
+	if (!k)
+		return;
+	const struct mz_logger_ops *ops = mz_kit_ops(m);
+	struct mz_kit_op r;
+	if (ops->recover) {
+		const struct mz_container *const known[] = {mz_kit_container(k, "recovered", "cpus:1;mem:32")};
+		ops->recover(mz_kit_inst(m), known, 1, mz_kit_op(m, &r, 0));
+		mz_kit_wait(k, &r);
+		check(c, r.done && !r.failed, "recover succeeds");
+	}
+	if (ops->ended) {
+		ops->ended(mz_kit_inst(m), "never-seen", mz_kit_op(m, &r, 0));
+		mz_kit_wait(k, &r);
+		check(c, r.done && !r.failed, "ended of an unknown container succeeds");
+	}
+	run_logger(c, k, m);
+	check_end(c, k, "a logger");
 }

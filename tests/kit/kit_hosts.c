@@ -365,6 +365,23 @@ static const struct mz_containerizer_host *containerizer_host(void)
 	return &host;
 }
 
+/* ---- logger -------------------------------------------------------------------- */
+
+static const struct mz_logger_host *logger_host(void)
+{
+	static struct mz_logger_host host;
+	host = (struct mz_logger_host){
+		.size = sizeof(host),
+		.info = mz_kit_info_api(),
+		.work_dir = get_dir,
+		.runtime_dir = get_dir,
+		.libexec_dir = libexec_dir,
+		.is_root = is_root,
+		.spawn_detached = module_spawn_detached,
+	};
+	return &host;
+}
+
 void kit_hosts_set(struct mz_kit *k)
 {
 	static const struct mz_elector_host elector = {
@@ -376,6 +393,7 @@ void kit_hosts_set(struct mz_kit *k)
 	module_registry_set_kind(k->registry, MZ_KIND_EXECUTOR, executor_host(), k);
 	module_registry_set_kind(k->registry, MZ_KIND_ELECTOR, &elector, k);
 	module_registry_set_kind(k->registry, MZ_KIND_STORE, &store, k);
+	module_registry_set_kind(k->registry, MZ_KIND_LOGGER, logger_host(), k);
 	static const struct mz_secret_host resolver = {.size = sizeof(resolver), .work_dir = get_dir};
 	module_registry_set_kind(k->registry, MZ_KIND_SECRET, &resolver, k);
 }
