@@ -1,7 +1,7 @@
 /* mesos.c - containerizer/mesos: runs containers natively, each under a shim of its
  * own (mezzo-init), fenced by the configured isolators. The launcher `posix` needs
  * no privilege and no kernel feature beyond processes; a container is then whatever
- * descends from its shim.
+ * descends from its shim. Under `linux` (linux.c) it is what is in its cgroup.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -86,7 +86,7 @@ struct box *box_new(struct mesos *m, const char *id)
 	}
 	unsigned at = bucket(id);
 	*b = (struct box){
-		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1};
+		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1, .fd_out = -1, .fd_err = -1};
 	m->buckets[at] = b;
 	m->n_nested += strchr(id, '.') != NULL;
 	m->h->metric_add(m->running, 1);
@@ -132,16 +132,19 @@ static void box_free(struct box *b)
 	shim_done(b);
 	b->m->k->launch_free(b->launch);
 	free(b->limitation_message);
+	free(b->file_out);
+	free(b->file_err);
 	free(b->id);
 	free(b);
 }
 
 /* From each state, the states that may follow. */
-static const char *const state_name[BOX_N_STATES] = {"PREPARING", "RESOLVING",  "ISOLATING", "STARTING",
-						     "RUNNING",	  "DESTROYING", "CLEANING"};
+static const char *const state_name[BOX_N_STATES] = {"PREPARING", "RESOLVING", "CREATING",   "ISOLATING",
+						     "STARTING",  "RUNNING",   "DESTROYING", "CLEANING"};
 static const unsigned char follows[BOX_N_STATES] = {
-	[BOX_PREPARING] = 1 << BOX_RESOLVING | 1 << BOX_ISOLATING | 1 << BOX_CLEANING,
-	[BOX_RESOLVING] = 1 << BOX_ISOLATING | 1 << BOX_CLEANING,
+	[BOX_PREPARING] = 1 << BOX_RESOLVING | 1 << BOX_CREATING | 1 << BOX_ISOLATING | 1 << BOX_CLEANING,
+	[BOX_RESOLVING] = 1 << BOX_CREATING | 1 << BOX_ISOLATING | 1 << BOX_CLEANING,
+	[BOX_CREATING] = 1 << BOX_ISOLATING | 1 << BOX_DESTROYING | 1 << BOX_CLEANING,
 	[BOX_ISOLATING] = 1 << BOX_STARTING | 1 << BOX_DESTROYING | 1 << BOX_CLEANING,
 	[BOX_STARTING] = 1 << BOX_RUNNING | 1 << BOX_DESTROYING | 1 << BOX_CLEANING,
 	[BOX_RUNNING] = 1 << BOX_DESTROYING | 1 << BOX_CLEANING,
@@ -195,6 +198,24 @@ static void finish(struct box *b)
 		box_ended(parent);
 }
 
+static void on_logger_ended(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct box *b = arg;
+	if (err)
+		say(b->m, MZ_LOG_WARNING, "The logger of container '%s' did not end well, going on: %s", b->id, err->msg);
+	finish(b);
+}
+
+static void end_logging(struct box *b)
+{
+	struct mesos *m = b->m;
+	if (b->is_logged && HOST_HAS(m->k, logger_ended))
+		m->k->logger_ended(m->h, b->id, m->k->op(m->h, on_logger_ended, b));
+	else
+		finish(b);
+}
+
 /* Does this isolator want to know of the container? */
 static int concerns(struct mesos *m, size_t i, const char *id)
 {
@@ -219,7 +240,7 @@ static void cleanup_next(struct box *b)
 	while (b->i > 0 && !concerns(m, b->i - 1, b->id))
 		b->i--;
 	if (b->i == 0) {
-		finish(b);
+		end_logging(b);
 		return;
 	}
 	b->i--;
@@ -264,7 +285,7 @@ void on_box_exited(struct box *b)
 	struct mesos *m = b->m;
 	if (!b->launch_op && b->wait_status == -1 && !b->err.code) {
 		fail(&b->err, -ESRCH, "The shim of the container ended without telling how its process ended");
-		if (b->payload > 0)
+		if (b->payload > 0 && !b->is_linux)
 			kill(-b->payload, SIGKILL); /* its session: what can be found without the shim */
 		say(m, MZ_LOG_ERROR, "Container '%s': %s", b->id, b->err.msg);
 	} else if (b->launch_op && !b->err.code) {
@@ -284,6 +305,7 @@ void box_destroy(struct box *b)
 		if (!b->err.code)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
 		break; /* seen when the answer that is under way comes */
+	case BOX_CREATING:
 	case BOX_ISOLATING:
 		if (!b->err.code)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
@@ -316,7 +338,7 @@ void on_box_started(struct box *b, int32_t payload)
 		return; /* being destroyed: its exit follows */
 	go(b, BOX_RUNNING);
 	m->h->metric_add(m->launched, 1);
-	struct mz_launch_result r = {.size = sizeof(r), .mine = 1, .pid = b->pid};
+	struct mz_launch_result r = {.size = sizeof(r), .mine = 1, .pid = b->first};
 	struct mz_op *op = b->launch_op;
 	b->launch_op = NULL;
 	b->c = NULL;
@@ -354,7 +376,7 @@ static void isolate_next(struct box *b)
 		b->i++;
 	if (b->i < m->k->n_isolators(m->h)) {
 		b->asking = 1;
-		m->k->isolator_isolate(m->h, b->i, b->c, b->pid, m->k->op(m->h, on_isolated, b));
+		m->k->isolator_isolate(m->h, b->i, b->c, b->first, m->k->op(m->h, on_isolated, b));
 		return;
 	}
 	struct mz_err err;
@@ -370,6 +392,17 @@ static void start(struct box *b)
 		give_up(b, &err);
 		return;
 	}
+	if (b->is_linux)
+		go(b, BOX_CREATING);
+	else
+		on_box_created(b, b->pid);
+}
+
+void on_box_created(struct box *b, int32_t first)
+{
+	b->first = first;
+	if (b->state == BOX_DESTROYING)
+		return; /* called off: its exit follows */
 	go(b, BOX_ISOLATING);
 	b->i = 0;
 	isolate_next(b);
@@ -416,6 +449,37 @@ static void resolve_user(struct box *b)
 	}
 }
 
+static void on_logger_prepared(void *arg, const struct mz_err *err, const void *result)
+{
+	struct box *b = arg;
+	const struct mz_logger_result *r = result;
+	if (err) {
+		struct mz_err e;
+		fail(&e, err->code, "The logger: %.200s", err->msg);
+		give_up(b, &e);
+		return;
+	}
+	if (r) {
+		b->fd_out = r->fd_out;
+		b->fd_err = r->fd_err;
+		b->file_out = r->file_out ? strdup(r->file_out) : NULL;
+		b->file_err = r->file_err ? strdup(r->file_err) : NULL;
+	}
+	if (!called_off(b))
+		resolve_user(b);
+}
+
+static void prepare_logger(struct box *b)
+{
+	struct mesos *m = b->m;
+	if (!HOST_HAS(m->k, logger_prepare)) {
+		resolve_user(b);
+		return;
+	}
+	b->is_logged = 1;
+	m->k->logger_prepare(m->h, b->c, m->k->op(m->h, on_logger_prepared, b));
+}
+
 static void prepare_next(struct box *b);
 
 static void on_prepared(void *arg, const struct mz_err *err, const void *result)
@@ -442,7 +506,7 @@ static void prepare_next(struct box *b)
 	if (b->i < m->k->n_isolators(m->h))
 		m->k->isolator_prepare(m->h, b->i, b->c, b->launch, m->k->op(m->h, on_prepared, b));
 	else
-		resolve_user(b);
+		prepare_logger(b);
 }
 
 static void refuse(struct mesos *m, struct mz_op *op, int code, const char *text)
@@ -462,7 +526,7 @@ static void mesos_launch(void *inst, const struct mz_container *c, struct mz_op 
 		return;
 	}
 	if (c->tty)
-		return refuse(m, op, -EOPNOTSUPP, "The launcher 'posix' cannot attach a terminal");
+		return refuse(m, op, -EOPNOTSUPP, "Terminals cannot be attached yet");
 	if (box_find(m, c->id))
 		return refuse(m, op, -EEXIST, "There is a container of this id already");
 	struct box *b = box_new(m, c->id);
@@ -477,6 +541,7 @@ static void mesos_launch(void *inst, const struct mz_container *c, struct mz_op 
 		return refuse(m, op, -ENOENT, "The parent container is not running");
 	}
 	b->c = c;
+	b->is_linux = m->is_linux;
 	b->launch = m->k->launch_new(m->h);
 	prepare_next(b);
 }
@@ -555,14 +620,14 @@ static void ask(struct mesos *m, int what, const char *id, const struct mz_conta
 	}
 	r->m = m;
 	r->id = own;
-	r->own = (struct mz_container){.size = sizeof(r->own), .id = own, .pid = b->pid};
+	r->own = (struct mz_container){.size = sizeof(r->own), .id = own, .pid = b->first};
 	r->c = c ? c : &r->own;
 	r->u = u;
 	r->op = op;
 	r->what = what;
-	r->pid = b->pid;
+	r->pid = b->first;
 	if (what == ROUND_STATUS && u)
-		(void)m->k->usage->set_integer(u, "executor_pid", b->pid); /* no such field: not wanted */
+		(void)m->k->usage->set_integer(u, "executor_pid", b->first); /* no such field: not wanted */
 	round_next(r);
 }
 
@@ -631,6 +696,7 @@ static void destroy(void *inst)
 		while (m->buckets[i])
 			box_free(m->buckets[i]);
 	records_done(m);
+	linux_done(m);
 	free(m->init_path);
 	free(m->records);
 	free(m->own_user);
@@ -656,6 +722,8 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	m->h = h;
 	m->k = h->kind;
 	m->ended_tail = &m->ended;
+	m->init_fd = -1;
+	m->is_linux = !strcmp(h->conf_str(conf, "launcher"), "linux");
 	const char *path = h->conf_str(conf, "init");
 	m->init_path = path[0] ? strdup(path) : format("%s/mezzo-init", m->k->libexec_dir(h));
 	m->records = format("%s/containers", m->k->runtime_dir(h));
@@ -673,6 +741,8 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 		rc = fail(err, -errno, "Cannot execute '%.200s': set 'init' to where mezzo-init is", m->init_path);
 	else
 		rc = make_records_dir(m, err);
+	if (rc == 0)
+		rc = linux_create(m, err);
 	if (rc < 0) {
 		destroy(m);
 		return rc;
@@ -682,10 +752,12 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static const char *const launchers[] = {"posix", NULL};
+static const char *const launchers[] = {"posix", "linux", NULL};
 static const struct mz_setting settings[] = {
 	{sizeof(struct mz_setting), MZ_SETTING_STRING, "launcher", "posix", 0, 0,
-	 "posix: a container is the processes that descend from its shim; needs no privilege", launchers},
+	 "posix: a container is the processes that descend from its shim; needs no privilege | linux: namespaces, "
+	 "cgroups, file systems of its own; needs root",
+	 launchers},
 	MZ_SETTING(STRING, "init", "", 0, 0, "mezzo-init, the shim; empty: the installed one"),
 	MZ_SETTING_END,
 };

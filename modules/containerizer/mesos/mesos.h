@@ -4,21 +4,30 @@
  * end. mesos.c drives it from state to state; shim.c speaks with its mezzo-init;
  * records.c reads and removes the status files under <runtime_dir>/containers.
  *
- *	PREPARING -> RESOLVING -> ISOLATING -> STARTING -> RUNNING
- *	    |            |            |            |          |
- *	    |            |            +---- DESTROYING <------+
- *	    +------------+-----------------> CLEANING -> (gone)
+ *	PREPARING -> RESOLVING -> CREATING -> ISOLATING -> STARTING -> RUNNING
+ *	    |            |            |           |            |          |
+ *	    |            |            +-----------+---- DESTROYING <------+
+ *	    +------------+-----------------------------> CLEANING -> (gone)
+ *
+ * CREATING is the launcher linux's alone: its first process is made by the shim, and
+ * linux.c says how.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_CONTAINERIZER_MESOS_H
 #define MZ_CONTAINERIZER_MESOS_H
 
 #define MZ_MODULE_ABI 1
 #include <mezzo/containerizer.h>
+#include <mezzo/logger.h>
+#include <stddef.h>
 #include <sys/types.h>
+
+#define HOST_HAS(k, member) \
+	((k)->size >= offsetof(struct mz_containerizer_host, member) + sizeof((k)->member) && (k)->member)
 
 enum box_state {
 	BOX_PREPARING,	/* isolators' prepare, in order */
 	BOX_RESOLVING,	/* the user's numbers are looked up */
+	BOX_CREATING,	/* linux: the shim makes the first process */
 	BOX_ISOLATING,	/* the shim exists and waits; isolators' isolate */
 	BOX_STARTING,	/* the shim was told to go on */
 	BOX_RUNNING,
@@ -41,6 +50,8 @@ struct box {
 	/* The shim. */
 	struct mz_child *child;
 	int32_t pid, payload;
+	int32_t first; /* what isolators are told: posix the shim, linux the first process */
+	int is_linux;
 	int control;		/* socket, or -1 */
 	int pidfd;		/* recovered ones, else -1 */
 	struct mz_watch *watch; /* of control or pidfd */
@@ -50,6 +61,10 @@ struct box {
 	struct mz_err err;
 	struct mz_limitation limitation; /* size 0: none; message is ours */
 	char *limitation_message;
+	/* Where the output goes, as the logger said; until the shim has it. */
+	int fd_out, fd_err;
+	char *file_out, *file_err;
+	int is_logged; /* the logger knows of it */
 	int orphan; /* nobody is told of its end */
 	struct recovery *recovery;
 	/* Who it runs as, if that is somebody else. */
@@ -66,6 +81,10 @@ struct mesos {
 	const struct mz_host *h;
 	const struct mz_containerizer_host *k;
 	char *init_path; /* of mezzo-init */
+	int is_linux;	 /* launcher */
+	int init_fd;	 /* sealed copy of mezzo-init, or -1 */
+	char *init_copy; /* path of that */
+	char *groups;	 /* directory of the cgroups by which we kill, or NULL */
 	char *records;	 /* directory of the status files */
 	char *own_user;	 /* name of who the agent runs as, or NULL */
 	struct box *buckets[N_BUCKETS];
@@ -87,6 +106,7 @@ struct box *box_find(struct mesos *m, const char *id);
 /* What the shim reports. */
 void on_box_started(struct box *b, int32_t payload);
 void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */
+void on_box_created(struct box *b, int32_t first); /* linux: it waits in its namespaces */
 /* Its own process is gone: cleaned up once nothing nested in it is left. */
 void box_ended(struct box *b);
 void box_destroy(struct box *b);
@@ -95,21 +115,32 @@ int box_destroy_nested(struct box *b);
 /* The one that it is nested in, if that is there. */
 struct box *box_parent(const struct box *b);
 
-/* ---- shim.c ----------------------------------------------------------------- */
-/* Starts it; it waits. *err on failure. */
-int shim_start(struct box *b, struct mz_err *err);
-int shim_release(struct box *b, struct mz_err *err); /* lets it go on */
-void shim_call_off(struct box *b);		     /* before release */
-int shim_signal(struct box *b, int signal);	     /* to the shim itself */
-int shim_forward(struct box *b, int signal);	     /* to the payload */
-/* Watches a shim that another life of the agent has started; takes pidfd. */
-int shim_adopt(struct box *b, int32_t pid, int32_t payload, int pidfd);
-void shim_done(struct box *b); /* closes everything; the process is not touched */
+/* ---- linux.c ------------------------------------------------------------------ */
+/* The launch description while it is written; one failed allocation spoils it all. */
+struct text {
+	char *data;
+	size_t len, cap;
+	int broken;
+};
+void text_add(struct text *t, char key, const char *a, const char *b); /* "a=b" */
+int text_file(struct text *t, int *ret_fd, struct mz_err *err); /* frees it */
+
+/* The launcher at the start of the instance. */
+int linux_create(struct mesos *m, struct mz_err *err);
+void linux_done(struct mesos *m);
+/* A step that only this launcher can do. */
+int linux_add_step(struct text *t, const struct mz_launch_entry *e, struct mz_err *err);
+/* What has to be known of all steps together. */
+int linux_describe(struct box *b, struct text *t, struct mz_err *err);
+char *linux_group(const struct mesos *m, const char *id); /* NULL: none, or no memory */
+/* Kills what is in them and removes them, in a process of its own; then fn. */
+int linux_kill_groups(struct mesos *m, const char *const *ids, size_t n, mz_exit_fn fn, void *arg, struct mz_err *err);
 
 /* ---- records.c ---------------------------------------------------------------- */
 struct record {
 	char id[256];
 	int32_t pid, payload, wait_status;
+	int is_linux;
 	int ended;     /* wait_status is known */
 	int named;     /* recovery: by the agent */
 	int pidfd;     /* of the living shim, or -1 */
@@ -124,6 +155,17 @@ void record_remove(struct mesos *m, const char *id); /* now, on a worker thread 
 /* Now, one that was to be removed later; op is completed when it is gone. */
 void record_remove_asked(struct mesos *m, const char *id, struct mz_op *op);
 void records_done(struct mesos *m);
+
+/* ---- shim.c ----------------------------------------------------------------- */
+/* Starts it; it waits. *err on failure. */
+int shim_start(struct box *b, struct mz_err *err);
+int shim_release(struct box *b, struct mz_err *err); /* lets it go on */
+void shim_call_off(struct box *b);		     /* before release */
+int shim_signal(struct box *b, int signal);	     /* to the shim itself */
+int shim_forward(struct box *b, int signal);	     /* to the payload */
+/* Watches a shim that another life of the agent has started; takes pidfd. */
+int shim_adopt(struct box *b, const struct record *r, int pidfd);
+void shim_done(struct box *b); /* closes everything; the process is not touched */
 
 /* ---- recover.c ---------------------------------------------------------------- */
 void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op);

@@ -77,7 +77,8 @@ int record_read(const char *path, struct record *r)
 	text[n] = '\0';
 	unsigned long long start = 0;
 	int pid = 0, payload = 0;
-	if (sscanf(text, "shim %d %llu payload %d", &pid, &start, &payload) < 2)
+	r->is_linux = !strncmp(text, "linux ", 6);
+	if (sscanf(text + (r->is_linux ? 6 : 0), "shim %d %llu payload %d", &pid, &start, &payload) < 2)
 		return -EBADMSG;
 	r->pid = pid;
 	r->payload = payload;

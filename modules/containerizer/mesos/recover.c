@@ -58,9 +58,10 @@ static int attach(struct recovery *r, struct record *rec, int orphan)
 		return -ENOMEM;
 	b->state = BOX_RUNNING;
 	b->orphan = orphan;
+	b->is_logged = 1;
 	int pidfd = rec->pidfd;
 	rec->pidfd = -1;
-	return shim_adopt(b, rec->pid, rec->payload, pidfd);
+	return shim_adopt(b, rec, pidfd);
 }
 
 static void report_ended(struct recovery *r, const struct mz_container *c, const struct record *rec)
@@ -70,6 +71,7 @@ static void report_ended(struct recovery *r, const struct mz_container *c, const
 		return;
 	b->state = BOX_RUNNING;
 	b->recovery = r;
+	b->is_logged = 1;
 	r->n_open++;
 	if (rec && rec->ended)
 		b->wait_status = rec->wait_status;
@@ -125,6 +127,15 @@ static void settle(struct recovery *r)
 	recovery_step(r);
 }
 
+static void on_logger_recovered(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct recovery *r = arg;
+	if (err)
+		say(r->m, MZ_LOG_ERROR, "The logger cannot recover, going on: %s", err->msg);
+	settle(r);
+}
+
 static void isolators_next(struct recovery *r);
 
 static void on_isolator_recovered(void *arg, const struct mz_err *err, const void *result)
@@ -147,8 +158,34 @@ static void isolators_next(struct recovery *r)
 	struct mesos *m = r->m;
 	if (r->i < m->k->n_isolators(m->h))
 		m->k->isolator_recover(m->h, r->i, r->living, r->n_living, m->k->op(m->h, on_isolator_recovered, r));
+	else if (HOST_HAS(m->k, logger_recover))
+		m->k->logger_recover(m->h, r->living, r->n_living, m->k->op(m->h, on_logger_recovered, r));
 	else
 		settle(r);
+}
+
+static void on_groups_killed(void *arg, int32_t pid, int32_t wait_status)
+{
+	(void)pid;
+	(void)wait_status;
+	isolators_next(arg);
+}
+
+/* What is left of containers without a shim dies before the isolators clean up. */
+static void kill_groups(struct recovery *r)
+{
+	const char **ids = calloc(r->n_records + 1, sizeof(ids[0]));
+	size_t n = 0;
+	struct mz_err err;
+	for (size_t i = 0; ids && i < r->n_records; i++)
+		if (r->records[i].is_linux && r->records[i].pidfd < 0)
+			ids[n++] = r->records[i].id;
+	int rc = n ? linux_kill_groups(r->m, ids, n, on_groups_killed, r, &err) : -ENOENT;
+	if (n && rc < 0)
+		say(r->m, MZ_LOG_ERROR, "Cannot kill what is left of %zu containers: %s", n, err.msg);
+	free(ids);
+	if (rc < 0)
+		isolators_next(r);
 }
 
 static void read_work(void *arg)
@@ -171,11 +208,11 @@ static void on_read(void *arg)
 			size_t size = r->v[i]->size; /* the host's, which may be older or newer */
 			memcpy(c, r->v[i], size < sizeof(*c) ? size : sizeof(*c));
 			c->size = sizeof(*c);
-			c->pid = rec->pid;
+			c->pid = rec->is_linux ? rec->payload : rec->pid;
 			r->living[r->n_living++] = c;
 		}
 	}
-	isolators_next(r);
+	kill_groups(r);
 }
 
 void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)

@@ -8,36 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "mesos.h"
-
-/* The description while it is written; one failed allocation spoils it all. */
-struct text {
-	char *data;
-	size_t len, cap;
-	int broken;
-};
-
-static void add(struct text *t, char key, const char *a, const char *b)
-{
-	size_t n = 1 + strlen(a) + (b ? strlen(b) + 1 : 0) + 1;
-	if (t->len + n > t->cap) {
-		size_t cap = (t->cap + n) * 2;
-		char *more = realloc(t->data, cap);
-		if (!more) {
-			t->broken = 1;
-			return;
-		}
-		t->data = more;
-		t->cap = cap;
-	}
-	t->len += (size_t)sprintf(t->data + t->len, "%c%s%s%s", key, a, b ? "=" : "", b ? b : "") + 1;
-}
 
 static int overridden(const struct mz_containerizer_host *k, const struct mz_launch *l, const char *variable)
 {
@@ -56,7 +32,7 @@ static void add_groups(struct text *t, const uint32_t *gids, size_t n)
 	size_t len = 0;
 	for (size_t i = 0; i < n && i < 64; i++)
 		len += (size_t)sprintf(list + len, "%s%u", i ? " " : "", gids[i]);
-	add(t, 'G', list, NULL);
+	text_add(t, 'G', list, NULL);
 }
 
 /* What an isolator asked for; -EOPNOTSUPP for what takes the linux launcher. */
@@ -65,19 +41,19 @@ static int add_step(struct box *b, struct text *t, const struct mz_launch_entry 
 	char line[96];
 	switch (e->step) {
 	case MZ_LAUNCH_ENV:
-		add(t, 'E', e->a, e->b);
+		text_add(t, 'E', e->a, e->b);
 		return 0;
 	case MZ_LAUNCH_RLIMIT:
 		snprintf(line, sizeof(line), "%llu %llu %llu", (unsigned long long)e->n[0],
 			 (unsigned long long)e->n[1], (unsigned long long)e->n[2]);
-		add(t, 'L', line, NULL);
+		text_add(t, 'L', line, NULL);
 		return 0;
 	case MZ_LAUNCH_OOM_SCORE_ADJ:
 		snprintf(line, sizeof(line), "%lld", (long long)e->n[0]);
-		add(t, 'J', line, NULL);
+		text_add(t, 'J', line, NULL);
 		return 0;
 	case MZ_LAUNCH_NO_NEW_PRIVS:
-		add(t, 'P', "", NULL);
+		text_add(t, 'P', "", NULL);
 		return 0;
 	case MZ_LAUNCH_GROUPS:
 		if (b->switch_user) {
@@ -86,6 +62,8 @@ static int add_step(struct box *b, struct text *t, const struct mz_launch_entry 
 		}
 		return 0;
 	default:
+		if (b->is_linux)
+			return linux_add_step(t, e, err);
 		return fail(err, -EOPNOTSUPP, "Isolator '%.100s' asks for something (step %u) that the launcher 'posix' cannot do",
 			    e->isolator ? e->isolator : "?", e->step);
 	}
@@ -99,16 +77,20 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 	char *record = record_path(b->m, b->id);
 	if (!record)
 		return fail(err, -ENOMEM, "Out of memory");
-	add(t, 'F', record, NULL);
+	text_add(t, 'F', record, NULL);
 	free(record);
-	add(t, 'S', c->sandbox, NULL);
-	add(t, 'O', "stdout", NULL);
-	add(t, 'R', "stderr", NULL);
+	text_add(t, 'S', c->sandbox, NULL);
+	text_add(t, 'O', b->file_out ? b->file_out : "stdout", NULL);
+	text_add(t, 'R', b->file_err ? b->file_err : "stderr", NULL);
+	if (b->fd_out >= 0 || b->fd_err >= 0) {
+		snprintf(line, sizeof(line), "%d", (b->fd_out >= 0) | (b->fd_err >= 0) << 1);
+		text_add(t, 'd', line, NULL);
+	}
 	for (size_t i = 0; c->argv && c->argv[i]; i++)
-		add(t, 'A', c->argv[i], NULL);
+		text_add(t, 'A', c->argv[i], NULL);
 	for (size_t i = 0; c->env && c->env[i]; i++)
 		if (!overridden(k, b->launch, c->env[i]))
-			add(t, 'E', c->env[i], NULL);
+			text_add(t, 'E', c->env[i], NULL);
 	struct mz_launch_entry e;
 	int has_groups = 0;
 	for (size_t i = 0; k->launch_read(b->launch, i, &e) == 0; i++) {
@@ -118,30 +100,55 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 	}
 	if (b->switch_user) {
 		snprintf(line, sizeof(line), "%u %u", b->uid, b->gid);
-		add(t, 'U', line, NULL);
+		text_add(t, 'U', line, NULL);
 		if (!has_groups)
 			add_groups(t, b->groups, (size_t)b->n_groups);
 	}
-	return t->broken ? fail(err, -ENOMEM, "Out of memory") : 0;
+	return b->is_linux ? linux_describe(b, t, err) : 0;
 }
 
 /* An open file with the description in it. */
 static int description_file(struct box *b, int *ret_fd, struct mz_err *err)
 {
 	struct text t = {0};
-	char why[128];
 	int rc = describe(b, &t, err);
-	int fd = rc < 0 ? -1 : memfd_create("launch", MFD_CLOEXEC);
-	if (rc == 0 && (fd < 0 || write(fd, t.data, t.len) != (ssize_t)t.len)) {
-		rc = fail(err, fd < 0 ? -errno : -EIO, "Cannot write the launch description: %s",
-			  reason(errno, why, sizeof(why)));
-		if (fd >= 0)
-			close(fd);
+	if (rc < 0) {
+		free(t.data);
+		return rc;
 	}
-	free(t.data);
-	if (rc == 0)
-		*ret_fd = fd;
-	return rc;
+	return text_file(&t, ret_fd, err);
+}
+
+/* The logger's descriptors go ahead of everything else that is said. */
+static int send_fds(struct box *b, struct mz_err *err)
+{
+	int fds[2], n = 0;
+	char why[128], byte = 'd';
+	union {
+		char data[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} u = {{0}};
+	if (b->fd_out >= 0)
+		fds[n++] = b->fd_out;
+	if (b->fd_err >= 0)
+		fds[n++] = b->fd_err;
+	if (!n)
+		return 0;
+	struct iovec v = {&byte, 1};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = u.data,
+			   .msg_controllen = CMSG_SPACE((size_t)n * sizeof(int))};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
+	memcpy(CMSG_DATA(c), fds, (size_t)n * sizeof(int));
+	int rc = sendmsg(b->control, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
+	for (int i = 0; i < n; i++)
+		close(fds[i]);
+	b->fd_out = b->fd_err = -1;
+	return rc < 0 ? fail(err, rc, "Cannot hand the output's descriptors over: %s", reason(rc, why, sizeof(why))) : 0;
 }
 
 /* ---- what it says ---------------------------------------------------------------- */
@@ -155,17 +162,22 @@ static void on_failed(struct box *b, char *text)
 	fail(&b->err, code ? -(int)code : -EIO, "%s", text);
 }
 
-/* Takes whatever has been said; its end of file is seen as the process's exit. */
-static void listen_to(struct box *b)
+/* Takes whatever has been said; its end of file is seen as the process's exit. Is
+ * there nothing more to wait for? */
+static int listen_to(struct box *b)
 {
 	char text[768];
+	int done = 0;
 	for (;;) {
 		ssize_t n = recv(b->control, text, sizeof(text) - 1, MSG_DONTWAIT);
 		if (n <= 0)
-			return;
+			return done || n == 0 || (errno != EAGAIN && errno != EINTR);
 		text[n] = '\0';
+		done |= strncmp(text, "created ", 8) != 0;
 		if (!strncmp(text, "ok ", 3))
 			on_box_started(b, (int32_t)atoi(text + 3));
+		else if (!strncmp(text, "created ", 8))
+			on_box_created(b, (int32_t)atoi(text + 8));
 		else if (!strncmp(text, "exit ", 5))
 			b->wait_status = (int32_t)atoi(text + 5);
 		else if (!strncmp(text, "failed ", 7))
@@ -177,10 +189,33 @@ static void on_control(void *arg, int ready)
 {
 	(void)ready;
 	struct box *b = arg;
-	/* Only the first word is waited for; the last one is read at the exit. */
+	/* Only the first words are waited for; the last one is read at the exit. */
+	if (!listen_to(b) || !b->watch)
+		return;
 	b->m->h->unwatch(b->m->h, b->watch);
 	b->watch = NULL;
-	listen_to(b);
+}
+
+static void on_groups_killed(void *arg, int32_t pid, int32_t wait_status)
+{
+	(void)pid;
+	struct box *b = arg;
+	if (wait_status)
+		say(b->m, MZ_LOG_ERROR, "What was left of container '%s' may not all be dead", b->id);
+	on_box_exited(b);
+}
+
+/* The shim is gone; was it able to take everything along? */
+static void finish_shim(struct box *b, int is_clean)
+{
+	struct mz_err err;
+	const char *id = b->id;
+	if (!is_clean && b->is_linux) {
+		if (linux_kill_groups(b->m, &id, 1, on_groups_killed, b, &err) == 0)
+			return;
+		say(b->m, MZ_LOG_ERROR, "Cannot kill what is left of container '%s': %s", b->id, err.msg);
+	}
+	on_box_exited(b);
 }
 
 static void on_exit_status(void *arg, int32_t pid, int32_t wait_status)
@@ -189,11 +224,11 @@ static void on_exit_status(void *arg, int32_t pid, int32_t wait_status)
 	struct box *b = arg;
 	b->child = NULL;
 	if (b->control >= 0)
-		listen_to(b);
+		(void)listen_to(b);
 	if (b->wait_status == -1 && !b->err.code)
 		say(b->m, MZ_LOG_WARNING, "The shim of container '%s' ended with status %d and without a word", b->id,
 		    wait_status);
-	on_box_exited(b);
+	finish_shim(b, WIFEXITED(wait_status));
 }
 
 /* ---- starting -------------------------------------------------------------------- */
@@ -212,7 +247,7 @@ int shim_start(struct box *b, struct mz_err *err)
 		close(description);
 		return rc;
 	}
-	const char *const argv[] = {m->init_path, b->id, NULL};
+	const char *const argv[] = {m->init_copy ? m->init_copy : m->init_path, b->id, NULL};
 	struct mz_spawn s = {
 		.size = sizeof(s), .fd_in = description, .fd_out = pair[1], .fd_err = -1, .argv = argv, .dir = "/"};
 	rc = m->h->spawn(m->h, &s, on_exit_status, b, &b->child, &b->pid, err);
@@ -223,6 +258,13 @@ int shim_start(struct box *b, struct mz_err *err)
 		return rc;
 	}
 	b->control = pair[0];
+	struct mz_err late;
+	if (send_fds(b, &late) < 0) {
+		b->err = late;
+		shim_call_off(b);
+	}
+	if (b->is_linux)
+		b->watch = m->h->watch(m->h, b->control, MZ_READ, on_control, b);
 	return 0;
 }
 
@@ -232,7 +274,8 @@ int shim_release(struct box *b, struct mz_err *err)
 	if (send(b->control, "g", 1, MSG_NOSIGNAL) != 1)
 		return fail(err, -errno, "Cannot start the container: %s", reason(errno, why, sizeof(why)));
 	b->has_record = 1; /* it makes one now */
-	b->watch = b->m->h->watch(b->m->h, b->control, MZ_READ, on_control, b);
+	if (!b->watch)
+		b->watch = b->m->h->watch(b->m->h, b->control, MZ_READ, on_control, b);
 	return 0;
 }
 
@@ -272,8 +315,9 @@ int shim_forward(struct box *b, int signal)
 /* The status of a shim that is not our child is in its record. */
 struct late {
 	struct box *b;
-	char *path;
+	char *path, *group;
 	struct record r;
+	int is_left; /* its cgroup */
 };
 
 static void late_work(void *arg)
@@ -282,6 +326,7 @@ static void late_work(void *arg)
 	(void)record_read(l->path, &l->r); /* then nothing is known, which is reported */
 	if (l->r.pidfd >= 0)
 		close(l->r.pidfd);
+	l->is_left = l->group && access(l->group, F_OK) == 0;
 }
 
 static void on_late(void *arg)
@@ -289,8 +334,9 @@ static void on_late(void *arg)
 	struct late *l = arg;
 	if (l->r.ended)
 		l->b->wait_status = l->r.wait_status;
-	on_box_exited(l->b);
+	finish_shim(l->b, !l->is_left);
 	free(l->path);
+	free(l->group);
 	free(l);
 }
 
@@ -307,6 +353,7 @@ static void on_pidfd(void *arg, int ready)
 	l->b = b;
 	l->r.pidfd = -1;
 	l->path = record_path(m, b->id);
+	l->group = b->is_linux ? linux_group(m, b->id) : NULL;
 	if (!l->path || m->h->offload(m->h, late_work, on_late, l) < 0) {
 		/* Rather wait for a small file than lose the status. */
 		if (l->path)
@@ -315,10 +362,12 @@ static void on_pidfd(void *arg, int ready)
 	}
 }
 
-int shim_adopt(struct box *b, int32_t pid, int32_t payload, int pidfd)
+int shim_adopt(struct box *b, const struct record *r, int pidfd)
 {
-	b->pid = pid;
-	b->payload = payload;
+	b->pid = r->pid;
+	b->payload = r->payload;
+	b->is_linux = r->is_linux;
+	b->first = r->is_linux ? r->payload : r->pid;
 	b->pidfd = pidfd;
 	b->has_record = 1;
 	b->watch = b->m->h->watch(b->m->h, pidfd, MZ_READ, on_pidfd, b);
@@ -334,5 +383,9 @@ void shim_done(struct box *b)
 		close(b->control);
 	if (b->pidfd >= 0)
 		close(b->pidfd);
-	b->control = b->pidfd = -1;
+	if (b->fd_out >= 0)
+		close(b->fd_out);
+	if (b->fd_err >= 0)
+		close(b->fd_err);
+	b->control = b->pidfd = b->fd_out = b->fd_err = -1;
 }
