@@ -14,24 +14,24 @@
 /* A container that forks faster than it is read ends the walk here. */
 enum { MAX_PROCESSES = 65536 };
 
-struct todo {
+struct pid_queue {
 	int32_t *v;
 	size_t n, cap;
 };
 
-static int push(struct todo *t, int32_t pid)
+static int push(struct pid_queue *q, int32_t pid)
 {
-	if (t->n == MAX_PROCESSES)
+	if (q->n == MAX_PROCESSES)
 		return -E2BIG;
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 32;
-		int32_t *more = realloc(t->v, cap * sizeof(more[0]));
+	if (q->n == q->cap) {
+		size_t cap = q->cap ? q->cap * 2 : 32;
+		int32_t *more = realloc(q->v, cap * sizeof(more[0]));
 		if (!more)
 			return -ENOMEM;
-		t->v = more;
-		t->cap = cap;
+		q->v = more;
+		q->cap = cap;
 	}
-	t->v[t->n++] = pid;
+	q->v[q->n++] = pid;
 	return 0;
 }
 
@@ -49,7 +49,7 @@ static ssize_t read_at(int dir, const char *name, char *buf, size_t size)
 	return n;
 }
 
-static int add_children(int task, const char *tid, struct todo *t)
+static int add_children(int task, const char *tid, struct pid_queue *q)
 {
 	char path[320], buf[4096];
 	snprintf(path, sizeof(path), "%s/children", tid);
@@ -64,7 +64,7 @@ static int add_children(int task, const char *tid, struct todo *t)
 			if (buf[i] >= '0' && buf[i] <= '9') {
 				pid = pid * 10 + (buf[i] - '0');
 			} else if (pid) {
-				rc = push(t, pid);
+				rc = push(q, pid);
 				pid = 0;
 			}
 		}
@@ -74,7 +74,7 @@ static int add_children(int task, const char *tid, struct todo *t)
 }
 
 /* Each thread has its own children. Returns the number of threads. */
-static int64_t walk_threads(int proc, struct todo *t)
+static int64_t walk_threads(int proc, struct pid_queue *q)
 {
 	int fd = openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -89,14 +89,14 @@ static int64_t walk_threads(int proc, struct todo *t)
 		if (e->d_name[0] == '.')
 			continue;
 		n++;
-		if (add_children(fd, e->d_name, t) < 0)
+		if (add_children(fd, e->d_name, q) < 0)
 			break;
 	}
 	closedir(d);
 	return n;
 }
 
-static int add_process(int32_t pid, struct todo *t, struct proc_totals *sum)
+static int add_process(int32_t pid, struct pid_queue *q, struct proc_totals *sum)
 {
 	char path[32], buf[1024];
 	snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -115,7 +115,7 @@ static int add_process(int32_t pid, struct todo *t, struct proc_totals *sum)
 	}
 	double tick = (double)sysconf(_SC_CLK_TCK);
 	sum->n_processes++;
-	sum->n_threads += walk_threads(proc, t);
+	sum->n_threads += walk_threads(proc, q);
 	sum->user_secs += ((double)utime + (double)cutime) / tick;
 	sum->system_secs += ((double)stime + (double)cstime) / tick;
 	sum->rss_bytes += rss * sysconf(_SC_PAGESIZE);
@@ -125,12 +125,12 @@ static int add_process(int32_t pid, struct todo *t, struct proc_totals *sum)
 
 int proc_totals(int32_t pid, struct proc_totals *ret)
 {
-	struct todo t = {0};
+	struct pid_queue q = {0};
 	struct proc_totals sum = {0};
-	int rc = add_process(pid, &t, &sum);
-	for (size_t i = 0; rc == 0 && i < t.n; i++)
-		(void)add_process(t.v[i], &t, &sum); /* it may have gone meanwhile */
-	free(t.v);
+	int rc = add_process(pid, &q, &sum);
+	for (size_t i = 0; rc == 0 && i < q.n; i++)
+		(void)add_process(q.v[i], &q, &sum); /* it may have gone meanwhile */
+	free(q.v);
 	if (rc < 0)
 		return rc == -ENOENT ? -ESRCH : rc;
 	*ret = sum;
