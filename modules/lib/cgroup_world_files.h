@@ -4,6 +4,8 @@
 #ifndef MZ_MODULES_LIB_CGROUP_WORLD_FILES_H
 #define MZ_MODULES_LIB_CGROUP_WORLD_FILES_H
 
+#define WORLD_OP ((struct mz_op *)&world)
+
 static inline void world_write(const char *path, const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -116,27 +118,27 @@ static inline void world_ok(void)
 static inline void world_prepare(void *inst, const struct mz_container *c)
 {
 	world.launch[0] = '\0';
-	world_ops()->prepare(inst, c, NULL, NULL);
+	world_ops()->prepare(inst, c, NULL, WORLD_OP);
 	world_ok();
 }
 
 static inline void world_update(void *inst, const struct mz_container *c)
 {
-	world_ops()->update(inst, c, NULL);
+	world_ops()->update(inst, c, WORLD_OP);
 	world_ok();
 }
 
 static inline void world_measure(void *inst, const struct mz_container *c)
 {
 	world.n_set = 0;
-	world_ops()->usage(inst, c, NULL, NULL);
+	world_ops()->usage(inst, c, NULL, WORLD_OP);
 	world_ok();
 }
 
 /* Cleans up and lets pending removals end, waiting for the kernel in between. */
 static inline void world_cleanup(void *inst, const char *id)
 {
-	world_ops()->cleanup(inst, id, NULL);
+	world_ops()->cleanup(inst, id, WORLD_OP);
 	for (int i = 0; i < 200 && !world.n_done && world_timers(); i++)
 		(void)poll(NULL, 0, 10);
 	world_ok();

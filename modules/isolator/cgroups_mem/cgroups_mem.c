@@ -1,0 +1,317 @@
+/* cgroups_mem.c - isolator/cgroups_mem: limits a container's memory, tells when it runs
+ * out, and what it uses. Limits are in limits.c, events in events.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cgroups_mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sysinfo.h>
+
+/* ---- the table ----------------------------------------------------------------------- */
+
+static size_t bucket(const char *id)
+{
+	uint32_t h = 2166136261u;
+	for (; *id; id++)
+		h = (h ^ (unsigned char)*id) * 16777619u;
+	return h % N_BUCKETS;
+}
+
+struct mem_container *mem_find(const struct mem *p, const char *id)
+{
+	struct mem_container *mc = p->buckets[bucket(id)];
+	while (mc && strcmp(mc->id, id) != 0)
+		mc = mc->next;
+	return mc;
+}
+
+static struct mem_container *add(struct mem *p, const char *id)
+{
+	size_t n = strlen(id) + 1;
+	struct mem_container *mc = calloc(1, sizeof(*mc) + n);
+	if (!mc)
+		return NULL;
+	memcpy(mc->id, id, n);
+	mc->p = p;
+	mc->wd = mc->oom.fd = -1;
+	for (size_t i = 0; i < N_LEVELS; i++)
+		mc->level[i].fd = -1;
+	struct mem_container **b = &p->buckets[bucket(id)];
+	mc->next = *b;
+	*b = mc;
+	return mc;
+}
+
+static void drop(struct mem *p, const char *id)
+{
+	struct mem_container **at = &p->buckets[bucket(id)], *mc;
+	while (*at && strcmp((*at)->id, id) != 0)
+		at = &(*at)->next;
+	mc = *at;
+	if (!mc)
+		return;
+	*at = mc->next;
+	events_stop(mc);
+	p->h->timer_cancel(p->h, mc->again);
+	free(mc);
+}
+
+/* ---- containers ------------------------------------------------------------------------- */
+
+/* One that may use more than it asked for goes first when the machine runs out. */
+static int set_oom_score(const struct mem_container *mc, struct mz_launch *l, struct mz_err *err)
+{
+	struct sysinfo s;
+	if ((mc->limit >= 0 && mc->limit <= mc->request) || sysinfo(&s) < 0)
+		return 0;
+	int64_t total = (int64_t)s.totalram * (int64_t)s.mem_unit;
+	int64_t adj = 1000 - 1000 * mc->request / (total > 0 ? total : 1);
+	adj = adj < 2 ? 2 : adj > 999 ? 999 : adj;
+	int rc = mc->p->k->launch_oom_score_adj(l, (int)adj);
+	return rc < 0 ? cg_fail(err, rc, "Container '%s' cannot have an OOM score: %s", mc->id, strerror(-rc)) : 0;
+}
+
+static int make(struct mem *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	int rc = cgroups_join(&p->g, c, l, err);
+	if (rc < 0 || !cg_owns(c))
+		return rc;
+	struct mem_container *mc = add(p, c->id);
+	if (!mc)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	limits_take(mc, c);
+	rc = limits_set(mc, err);
+	if (rc == 0)
+		rc = events_listen(mc, err);
+	if (rc == 0)
+		rc = set_oom_score(mc, l, err);
+	if (rc < 0)
+		drop(p, c->id);
+	return rc;
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct mem *p = inst;
+	struct mz_err err;
+	int rc = mem_find(p, c->id) ? cg_fail(&err, -EEXIST, "Container '%s' has been prepared already", c->id)
+				    : make(p, c, l, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+static void update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	struct mem *p = inst;
+	struct mem_container *mc = mem_find(p, c->id);
+	struct mz_err err;
+	if (!mc) {
+		int rc = cg_owns(c) ? cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id) : 0;
+		cgroups_answer(p->h, op, rc, &err);
+		return;
+	}
+	limits_take(mc, c);
+	limits_change(mc, op);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct mem *p = inst;
+	drop(p, id);
+	cg_remove_op(&p->g, id, op);
+}
+
+/* A group that vanished is no reason not to start: its container is as good as dead. */
+static void recover_one(struct mem *p, const struct mz_container *c)
+{
+	struct mz_err err;
+	if (!cg_owns(c) || mem_find(p, c->id))
+		return;
+	struct mem_container *mc = add(p, c->id);
+	if (!mc)
+		return;
+	limits_take(mc, c);
+	if (events_listen(mc, &err) < 0) {
+		cg_log(p->h, MZ_LOG_WARNING, "Container '%s' will not be told when it runs out of memory: %s", c->id,
+		       err.msg);
+		return;
+	}
+	events_catch_up(mc);
+}
+
+static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct mem *p = inst;
+	struct mz_err err;
+	for (size_t i = 0; i < n; i++)
+		recover_one(p, containers[i]);
+	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
+}
+
+/* ---- statistics ----------------------------------------------------------------------- */
+
+struct field {
+	const char *from, *to;
+};
+
+static void put_file(const struct mem *p, const char *id, struct mz_usage *u, const struct field *f)
+{
+	int64_t v;
+	if (cg_read_int(&p->g, id, f->from, &v, NULL) == 0 && v < INT64_MAX - MB)
+		(void)p->k->usage->set_integer(u, f->to, v);
+}
+
+static int put_keys(const struct mem *p, const char *id, struct mz_usage *u, const char *file, const struct field *f,
+		    struct mz_err *err)
+{
+	char text[CG_TEXT_SIZE];
+	int64_t v;
+	int rc = cg_read(&p->g, id, file, text, sizeof(text), err);
+	for (; rc >= 0 && f->from; f++)
+		if (cg_key(text, f->from, &v) == 0)
+			(void)p->k->usage->set_integer(u, f->to, v);
+	return rc < 0 ? rc : 0;
+}
+
+static int measure_v1(const struct mem *p, const struct mem_container *mc, struct mz_usage *u, struct mz_err *err)
+{
+	static const struct field files[] = {{"memory.usage_in_bytes", "mem_total_bytes"},
+					     {"memory.limit_in_bytes", "mem_limit_bytes"},
+					     {"memory.soft_limit_in_bytes", "mem_soft_limit_bytes"},
+					     {"memory.kmem.usage_in_bytes", "mem_kmem_usage_bytes"},
+					     {"memory.kmem.tcp.usage_in_bytes", "mem_kmem_tcp_usage_bytes"}};
+	static const struct field memsw = {"memory.memsw.usage_in_bytes", "mem_total_memsw_bytes"};
+	static const struct field keys[] = {{"total_cache", "mem_file_bytes"}, {"total_cache", "mem_cache_bytes"},
+					    {"total_rss", "mem_anon_bytes"},   {"total_rss", "mem_rss_bytes"},
+					    {"total_mapped_file", "mem_mapped_file_bytes"},
+					    {"total_swap", "mem_swap_bytes"},
+					    {"total_unevictable", "mem_unevictable_bytes"},
+					    {0}};
+	static const char *const counters[N_LEVELS] = {"mem_low_pressure_counter", "mem_medium_pressure_counter",
+						       "mem_critical_pressure_counter"};
+	int rc = put_keys(p, mc->id, u, "memory.stat", keys, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		put_file(p, mc->id, u, &files[i]);
+	if (p->limit_swap)
+		put_file(p, mc->id, u, &memsw);
+	for (size_t i = 0; i < N_LEVELS; i++)
+		if (mc->level[i].fd >= 0)
+			(void)p->k->usage->set_integer(u, counters[i], mc->level[i].n);
+	return 0;
+}
+
+static int measure_v2(const struct mem *p, const struct mem_container *mc, struct mz_usage *u, struct mz_err *err)
+{
+	static const struct field files[] = {{"memory.current", "mem_total_bytes"},
+					     {"memory.max", "mem_limit_bytes"},
+					     {"memory.low", "mem_soft_limit_bytes"},
+					     {"memory.swap.current", "mem_swap_bytes"}};
+	static const struct field keys[] = {{"file", "mem_file_bytes"},
+					    {"file", "mem_cache_bytes"},
+					    {"anon", "mem_anon_bytes"},
+					    {"anon", "mem_rss_bytes"},
+					    {"file_mapped", "mem_mapped_file_bytes"},
+					    {"unevictable", "mem_unevictable_bytes"},
+					    {"kernel", "mem_kmem_usage_bytes"},
+					    {"sock", "mem_kmem_tcp_usage_bytes"},
+					    {0}};
+	static const struct field events[] = {{"low", "mem_low_pressure_counter"},
+					      {"high", "mem_medium_pressure_counter"},
+					      {"max", "mem_critical_pressure_counter"},
+					      {0}};
+	int64_t total, swap;
+	int rc = put_keys(p, mc->id, u, "memory.stat", keys, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		put_file(p, mc->id, u, &files[i]);
+	if (p->limit_swap && cg_read_int(&p->g, mc->id, "memory.current", &total, NULL) == 0 &&
+	    cg_read_int(&p->g, mc->id, "memory.swap.current", &swap, NULL) == 0)
+		(void)p->k->usage->set_integer(u, "mem_total_memsw_bytes", total + swap);
+	if (p->pressure)
+		(void)put_keys(p, mc->id, u, "memory.events", events, NULL);
+	return 0;
+}
+
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	struct mem *p = inst;
+	struct mz_err err;
+	const struct mem_container *mc = mem_find(p, c->id);
+	int rc = 0;
+	if (mc)
+		rc = p->g.version == 1 ? measure_v1(p, mc, u, &err) : measure_v2(p, mc, u, &err);
+	else if (cg_owns(c))
+		rc = cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* ---- the instance ------------------------------------------------------------------- */
+
+static void destroy(void *inst)
+{
+	struct mem *p = inst;
+	if (!p)
+		return;
+	for (size_t i = 0; i < N_BUCKETS; i++)
+		while (p->buckets[i])
+			drop(p, p->buckets[i]->id);
+	events_done(p);
+	cg_done(&p->g);
+	free(p);
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct mem *p = calloc(1, sizeof(*p));
+	if (!p)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	p->h = h;
+	p->k = h->kind;
+	p->limit_swap = h->conf_int(conf, "limit_swap") != 0;
+	p->pressure = h->conf_int(conf, "pressure") != 0;
+	int rc = cgroups_find(&p->g, h, "memory", err);
+	if (rc == 0)
+		rc = events_init(p, err);
+	if (rc < 0) {
+		free(p);
+		return rc;
+	}
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(BOOL, "limit_swap", "false", 0, 0, "The limit holds for memory and swap together (v2: no swap)"),
+	MZ_SETTING(BOOL, "pressure", "true", 0, 0, "Count how often memory was short"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.update = update,
+	.usage = usage,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "cgroups_mem",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Limits of memory, and what is used, by cgroups",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};

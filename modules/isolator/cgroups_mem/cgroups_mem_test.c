@@ -1,0 +1,293 @@
+/* cgroups_mem_test.c - what is written on v2 (a tree of plain files), and what bites on
+ * v1 (as root).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "../../lib/cgroup_world.h"
+
+#include <sys/mman.h>
+#include <time.h>
+
+extern const struct mz_module mz_module;
+
+#define MB 1048576LL
+
+static struct mz_resources res;
+static struct mz_container c1;
+
+/* MB; limit -1: none, 0: unset. */
+static void container(int64_t mem, int64_t limit)
+{
+	res = (struct mz_resources){.cpus = 1000, .mem = mem * 1000};
+	c1 = (struct mz_container){.size = sizeof(c1), .id = "c1", .resources = &res,
+				   .limit_mem = limit > 0 ? limit * 1000 : limit};
+}
+
+static void v2_files(void)
+{
+	world_v2(&mz_module, "cpu memory");
+	static const char *const files[] = {"max", "low", "swap.max", "events.local", "reclaim"};
+	for (size_t i = 0; i < 5; i++) {
+		char file[64];
+		(void)snprintf(file, sizeof(file), "mezzo/c1/memory.%s", files[i]);
+		world_file(file, "");
+	}
+	world_file("mezzo/c1/memory.current", "10485760\n");
+}
+
+static void v2_limits(void **state)
+{
+	(void)state;
+	v2_files();
+	void *inst = world_create();
+	container(8, 0);
+	world_prepare(inst, &c1);
+	world_expect("mezzo/c1/memory.low", "33554432"); /* not less than 32 MB */
+	world_expect("mezzo/c1/memory.max", "33554432");
+	world_expect("mezzo/c1/memory.swap.max", "");
+	assert_null(strstr(world.launch, "oom_score_adj"));
+	container(64, 128);
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/memory.low", "67108864");
+	world_expect("mezzo/c1/memory.max", "134217728");
+	container(64, -1);
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/memory.max", "max");
+	container(64, 0);
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/memory.max", "67108864");
+	world_expect("mezzo/c1/memory.reclaim", "");
+	/* More is used than that: the limit follows as far as it goes, later further. */
+	world_file("mezzo/c1/memory.current", "62914560\n");
+	container(40, 0);
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/memory.reclaim", "20971520");
+	world_expect("mezzo/c1/memory.max", "63963136");
+	assert_non_null(strstr(world.log, "40 MB"));
+	world_file("mezzo/c1/memory.current", "33554432\n");
+	assert_int_equal(world_timers(), 1);
+	world_expect("mezzo/c1/memory.max", "41943040");
+	assert_int_equal(world_timers(), 0);
+	/* Raised while one waits: that is forgotten. */
+	world_file("mezzo/c1/memory.current", "41900000\n");
+	container(33, 0);
+	world_update(inst, &c1);
+	container(50, 0);
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/memory.max", "52428800");
+	assert_int_equal(world_timers(), 0);
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+static void v2_more_than_asked(void **state)
+{
+	(void)state;
+	v2_files();
+	world.settings[0].name = "limit_swap";
+	world.settings[0].value = "true";
+	void *inst = world_create();
+	container(64, -1);
+	world_prepare(inst, &c1);
+	world_expect("mezzo/c1/memory.max", "max");
+	world_expect("mezzo/c1/memory.swap.max", "max");
+	const char *adj = strstr(world.launch, "oom_score_adj ");
+	assert_non_null(adj);
+	assert_in_range(atoi(adj + 14), 2, 999);
+	container(64, 0);
+	world_update(inst, &c1);
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+static void v2_out_of_memory(void **state)
+{
+	(void)state;
+	v2_files();
+	world_file("mezzo/c1/memory.stat", "anon 31457280\nfile 4096\nfile_mapped 1024\nunevictable 0\nkernel 77\n");
+	world_file("mezzo/c1/memory.peak", "33554432\n");
+	world_file("mezzo/c1/memory.events", "low 1\nhigh 2\nmax 3\noom 1\noom_kill 1\n");
+	void *inst = world_create();
+	container(32, 0);
+	world_prepare(inst, &c1);
+	/* Its limit was reached, but it is not out of memory; a nested one was (memory.events). */
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n");
+	assert_int_equal(world_poll(5000), 0);
+	assert_int_equal(world.n_limitations, 0);
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n");
+	for (int i = 0; i < 3 && !world.n_limitations; i++)
+		assert_int_equal(world_poll(5000), 0);
+	assert_int_equal(world.n_limitations, 1);
+	assert_int_equal(world.reason, 8);
+	assert_string_equal(world.limited, "c1");
+	assert_non_null(strstr(world.limit_message, "Requested: 32MB Limit: 32MB Maximum Used: 32MB"));
+	assert_non_null(strstr(world.limit_message, "anon 31457280"));
+	world_measure(inst, &c1);
+	assert_true(world_value("mem_total_bytes") == 10485760);
+	assert_true(world_value("mem_rss_bytes") == 31457280);
+	assert_true(world_value("mem_cache_bytes") == 4096);
+	assert_true(world_value("mem_limit_bytes") == 33554432);
+	assert_true(world_value("mem_critical_pressure_counter") == 3);
+	world_ops()->destroy(inst);
+	/* It happened while nobody listened. */
+	world.n_limitations = 0;
+	inst = world_create();
+	const struct mz_container *list[] = {&c1};
+	world_ops()->recover(inst, list, 1, NULL);
+	world_ok();
+	assert_int_equal(world.n_limitations, 0);
+	assert_int_equal(world_timers(), 1);
+	assert_int_equal(world.n_limitations, 1);
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+/* ---- v1 ------------------------------------------------------------------------------- */
+
+static int eat(size_t mb)
+{
+	char *p = mmap(NULL, mb << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return 1;
+	memset(p, 1, mb << 20);
+	return 0;
+}
+
+static int eat_200(void)
+{
+	return eat(200);
+}
+
+static int eat_48_and_stay(void)
+{
+	return eat(48) ? 1 : pause();
+}
+
+static int64_t file_int(const char *file)
+{
+	struct cg g;
+	int64_t v = -2;
+	assert_int_equal(cg_find(&g, &world_host, world.hierarchy, world.root, "memory", NULL), 0);
+	if (cg_read_int(&g, "c1", file, &v, NULL) < 0)
+		fail_msg("%s cannot be read", file);
+	return v;
+}
+
+static void v1_kills(void **state)
+{
+	(void)state;
+	if (!world_has_v1("memory"))
+		skip();
+	world_real(&mz_module);
+	void *inst = world_create();
+	container(8, 0);
+	world_prepare(inst, &c1);
+	assert_int_equal(file_int("memory.limit_in_bytes"), 32 * MB);
+	assert_int_equal(file_int("memory.soft_limit_in_bytes"), 32 * MB);
+	struct timespec a, b;
+	(void)clock_gettime(CLOCK_MONOTONIC, &a);
+	pid_t pid = world_member(eat_200);
+	for (int i = 0; i < 100 && !world.n_limitations; i++)
+		assert_int_equal(world_poll(20000), 0);
+	(void)clock_gettime(CLOCK_MONOTONIC, &b);
+	int status = world_wait(pid);
+	if (!WIFSIGNALED(status) && world_has_v1("memory"))
+		fail_msg("wait status %d", status);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	print_message("# out of memory was told %.0f ms after the fork\n",
+		      (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
+	assert_int_equal(world.n_limitations, 1);
+	assert_int_equal(world.reason, 8);
+	assert_non_null(strstr(world.limit_message, "Maximum Used: 32MB"));
+	assert_non_null(strstr(world.limit_message, "total_rss"));
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "never");
+	assert_int_equal(world.n_limitations, 1);
+	world_ops()->destroy(inst);
+	for (size_t i = 0; i < 64; i++)
+		assert_false(world.watches[i].used);
+}
+
+static void v1_changes(void **state)
+{
+	(void)state;
+	if (!world_has_v1("memory"))
+		skip();
+	world_real(&mz_module);
+	int swap = access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
+	world.settings[0].name = "limit_swap";
+	world.settings[0].value = swap ? "true" : "false";
+	void *inst = world_create();
+	container(64, 0);
+	world_prepare(inst, &c1);
+	pid_t pid = world_member(eat_48_and_stay);
+	do
+		world_measure(inst, &c1);
+	while (world_value("mem_rss_bytes") < (double)(48 * MB));
+	assert_true(world_value("mem_total_bytes") >= (double)(48 * MB));
+	assert_true(world_value("mem_limit_bytes") == (double)(64 * MB));
+	assert_true(world_value("mem_low_pressure_counter") >= 0);
+	assert_true(!swap || world_value("mem_total_memsw_bytes") >= (double)(48 * MB));
+	container(128, 256);
+	world_update(inst, &c1);
+	assert_int_equal(file_int("memory.limit_in_bytes"), 256 * MB);
+	assert_int_equal(file_int("memory.soft_limit_in_bytes"), 128 * MB);
+	container(128, -1);
+	world_update(inst, &c1);
+	world_measure(inst, &c1);
+	assert_true(world_value("mem_limit_bytes") == -1);
+	/* 48 MB that cannot be taken away are in use: it stays alive. */
+	container(32, 0);
+	world_update(inst, &c1);
+	int64_t now = file_int("memory.limit_in_bytes");
+	assert_in_range(now, 48 * MB, 60 * MB);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(world.n_limitations, 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	(void)world_wait(pid);
+	for (int i = 0; i < 100 && file_int("memory.limit_in_bytes") != 32 * MB && world_timers(); i++)
+		(void)poll(NULL, 0, 10);
+	assert_int_equal(file_int("memory.limit_in_bytes"), 32 * MB);
+	assert_true(!swap || file_int("memory.memsw.limit_in_bytes") == 32 * MB);
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+}
+
+static void v1_recovers(void **state)
+{
+	(void)state;
+	if (!world_has_v1("memory"))
+		skip();
+	world_real(&mz_module);
+	void *inst = world_create();
+	container(32, 0);
+	world_prepare(inst, &c1);
+	struct mz_container o = c1;
+	o.id = "gone";
+	world_prepare(inst, &o);
+	world_ops()->destroy(inst);
+	inst = world_create();
+	const struct mz_container *list[] = {&c1};
+	world_ops()->recover(inst, list, 1, NULL);
+	world_ok();
+	char path[CG_PATH_SIZE];
+	struct cg g;
+	assert_int_equal(cg_find(&g, &world_host, world.hierarchy, world.root, "memory", NULL), 0);
+	assert_false(cg_exists(&g, "gone"));
+	assert_int_equal(cg_path(&g, "c1", path), 0);
+	(void)snprintf(world.launch, sizeof(world.launch), "cgroup %s\n", path);
+	pid_t pid = world_member(eat_200);
+	for (int i = 0; i < 100 && !world.n_limitations; i++)
+		assert_int_equal(world_poll(20000), 0);
+	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(v2_limits), cmocka_unit_test(v2_more_than_asked), cmocka_unit_test(v2_out_of_memory),
+		cmocka_unit_test(v1_kills),  cmocka_unit_test(v1_changes),	   cmocka_unit_test(v1_recovers),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

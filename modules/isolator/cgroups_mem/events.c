@@ -1,0 +1,226 @@
+/* events.c - what the kernel tells of a group: that it ran out of memory (an eventfd on
+ * v1, changes of memory.events.local on v2), and how hard it looks for some (v1).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "cgroups_mem.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+enum { REASON_MEMORY = 8 }; /* CONTAINER_LIMITATION_MEMORY */
+
+/* ---- telling ---------------------------------------------------------------------- */
+
+static int64_t peak(const struct mem_container *mc)
+{
+	static const char *const v1[] = {"memory.memsw.max_usage_in_bytes", "memory.max_usage_in_bytes"};
+	static const char *const v2[] = {"memory.peak", "memory.current"};
+	const struct cg *g = &mc->p->g;
+	int64_t v = 0;
+	if (g->version == 1 && mc->p->limit_swap && cg_read_int(g, mc->id, v1[0], &v, NULL) == 0)
+		return v;
+	if (g->version == 1)
+		(void)cg_read_int(g, mc->id, v1[1], &v, NULL);
+	else if (cg_read_int(g, mc->id, v2[0], &v, NULL) < 0)
+		(void)cg_read_int(g, mc->id, v2[1], &v, NULL);
+	return v;
+}
+
+static void tell(struct mem_container *mc)
+{
+	const struct mem *p = mc->p;
+	char stat[6000] = "", text[6400], mem[64];
+	struct mz_err err;
+	int64_t used = peak(mc), limit = limits_hard(p, mc->id);
+	if (mc->limited)
+		return;
+	mc->limited = 1;
+	(void)cg_read(&p->g, mc->id, "memory.stat", stat, sizeof(stat), NULL);
+	int n = snprintf(text, sizeof(text), "Memory limit exceeded: Requested: %lldMB Limit: ",
+			 (long long)(mc->request / MB));
+	n += limit < 0 ? snprintf(text + n, sizeof(text) - (size_t)n, "infinity")
+		       : snprintf(text + n, sizeof(text) - (size_t)n, "%lldMB", (long long)(limit / MB));
+	(void)snprintf(text + n, sizeof(text) - (size_t)n, " Maximum Used: %lldMB\n\nMEMORY STATISTICS: \n%s\n",
+		       (long long)(used / MB), stat);
+	struct mz_resources *r = p->k->resources->create();
+	(void)snprintf(mem, sizeof(mem), "mem:%.3f", (double)used / (double)MB);
+	int rc = r ? p->k->resources->parse(mem, r, &err) : -ENOMEM;
+	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_MEMORY, .message = text,
+				  .resources = rc == 0 ? r : NULL};
+	p->k->limitation(p->h, mc->id, &l);
+	if (r)
+		p->k->resources->destroy(r);
+}
+
+/* ---- v1 ----------------------------------------------------------------------------- */
+
+static void on_event(void *arg, int ready)
+{
+	struct event *e = arg;
+	uint64_t n;
+	(void)ready;
+	if (read(e->fd, &n, sizeof(n)) != (ssize_t)sizeof(n))
+		return;
+	e->n += (int64_t)n;
+	/* The kernel signals as well when the group is removed. */
+	if (e == &e->c->oom && cg_exists(&e->c->p->g, e->c->id))
+		tell(e->c);
+}
+
+static int event_listen(struct mem_container *mc, struct event *e, const char *file, const char *more,
+			struct mz_err *err)
+{
+	const struct mem *p = mc->p;
+	char path[CG_PATH_SIZE + 32], text[64];
+	int rc = cg_path(&p->g, mc->id, path);
+	if (rc < 0)
+		return cg_fail(err, rc, "Container '%s' has no cgroup", mc->id);
+	size_t n = strlen(path);
+	(void)snprintf(path + n, sizeof(path) - n, "/%s", file);
+	int control = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (control < 0 || fd < 0) {
+		rc = cg_fail(err, -errno, "Cannot listen to %s: %s", path, strerror(errno));
+	} else {
+		(void)snprintf(text, sizeof(text), "%d %d%s%s", fd, control, *more ? " " : "", more);
+		rc = cg_write(&p->g, mc->id, "cgroup.event_control", text, err);
+	}
+	if (control >= 0)
+		(void)close(control);
+	if (rc < 0) {
+		if (fd >= 0)
+			(void)close(fd);
+		return rc;
+	}
+	e->c = mc;
+	e->fd = fd;
+	e->watch = p->h->watch(p->h, fd, MZ_READ, on_event, e);
+	return 0;
+}
+
+static void event_stop(struct mem *p, struct event *e)
+{
+	if (e->fd < 0)
+		return;
+	p->h->unwatch(p->h, e->watch);
+	(void)close(e->fd);
+	e->fd = -1;
+}
+
+/* ---- v2 ----------------------------------------------------------------------------- */
+
+/* The container's own limit, not that of one nested in it; old kernels lack the file. */
+static const char *events_file(const struct mem_container *mc)
+{
+	static const char local[] = "memory.events.local", all[] = "memory.events";
+	return cg_has(&mc->p->g, mc->id, local) ? local : all;
+}
+
+static int64_t oom_count(const struct mem_container *mc)
+{
+	char text[1024];
+	int64_t n = 0;
+	int v1 = mc->p->g.version == 1;
+	if (cg_read(&mc->p->g, mc->id, v1 ? "memory.oom_control" : events_file(mc), text, sizeof(text), NULL) > 0)
+		(void)cg_key(text, v1 ? "oom_kill" : "oom", &n);
+	return n;
+}
+
+static void on_changed(struct mem *p, int wd)
+{
+	for (size_t i = 0; i < N_BUCKETS; i++)
+		for (struct mem_container *mc = p->buckets[i]; mc; mc = mc->next)
+			if (mc->wd == wd) {
+				if (oom_count(mc) > 0)
+					tell(mc);
+				return;
+			}
+}
+
+static void on_inotify(void *arg, int ready)
+{
+	struct mem *p = arg;
+	char buf[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	(void)ready;
+	ssize_t n = read(p->inotify, buf, sizeof(buf));
+	for (ssize_t at = 0; at < n;) {
+		const struct inotify_event *e = (const struct inotify_event *)(buf + at);
+		if (e->mask & IN_MODIFY)
+			on_changed(p, e->wd);
+		at += (ssize_t)(sizeof(*e) + e->len);
+	}
+}
+
+static int file_listen(struct mem_container *mc, struct mz_err *err)
+{
+	char path[CG_PATH_SIZE + 32];
+	int rc = cg_path(&mc->p->g, mc->id, path);
+	size_t n = rc ? 0 : strlen(path);
+	(void)snprintf(path + n, sizeof(path) - n, "/%s", events_file(mc));
+	mc->wd = inotify_add_watch(mc->p->inotify, path, IN_MODIFY);
+	return mc->wd < 0 ? cg_fail(err, -errno, "Cannot listen to %s: %s", path, strerror(errno)) : 0;
+}
+
+/* ---- both ----------------------------------------------------------------------------- */
+
+int events_listen(struct mem_container *mc, struct mz_err *err)
+{
+	static const char *const levels[N_LEVELS] = {"low", "medium", "critical"};
+	const struct mem *p = mc->p;
+	if (p->g.version == 2)
+		return file_listen(mc, err);
+	int rc = event_listen(mc, &mc->oom, "memory.oom_control", "", err);
+	for (size_t i = 0; i < N_LEVELS && rc == 0 && p->pressure; i++)
+		rc = event_listen(mc, &mc->level[i], "memory.pressure_level", levels[i], err);
+	return rc;
+}
+
+void events_stop(struct mem_container *mc)
+{
+	struct mem *p = mc->p;
+	event_stop(p, &mc->oom);
+	for (size_t i = 0; i < N_LEVELS; i++)
+		event_stop(p, &mc->level[i]);
+	if (mc->wd >= 0)
+		(void)inotify_rm_watch(p->inotify, mc->wd);
+	mc->wd = -1;
+	p->h->timer_cancel(p->h, mc->late);
+	mc->late = NULL;
+}
+
+static void on_late(void *arg)
+{
+	struct mem_container *mc = arg;
+	mc->late = NULL;
+	tell(mc);
+}
+
+void events_catch_up(struct mem_container *mc)
+{
+	if (oom_count(mc) > 0)
+		mc->late = mc->p->h->timer(mc->p->h, 0, on_late, mc);
+}
+
+int events_init(struct mem *p, struct mz_err *err)
+{
+	p->inotify = -1;
+	if (p->g.version == 1)
+		return 0;
+	p->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (p->inotify < 0)
+		return cg_fail(err, -errno, "Cannot have an inotify descriptor: %s", strerror(errno));
+	p->inotify_watch = p->h->watch(p->h, p->inotify, MZ_READ, on_inotify, p);
+	return 0;
+}
+
+void events_done(struct mem *p)
+{
+	if (p->inotify < 0)
+		return;
+	p->h->unwatch(p->h, p->inotify_watch);
+	(void)close(p->inotify);
+	p->inotify = -1;
+}
