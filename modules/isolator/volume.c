@@ -194,38 +194,57 @@ static int open_host(struct volumes *vs, const struct volume *v)
 	return fd;
 }
 
-static int open_base(struct volumes *vs, const struct volume *v)
+/* A directory through no link, but for those on the way to `top`, which are the
+ * operator's. */
+static int open_dir(const char *path, const char *top, int make_it)
 {
-	int base = open_how(AT_FDCWD, v->base, RESOLVE_NO_SYMLINKS);
-	if (base == -ENOENT && v->make_base) {
-		int root = open_how(AT_FDCWD, "/", 0);
-		base = root < 0 ? root : volume_open(root, v->base + 1, 0755, geteuid(), getegid());
-		if (root >= 0)
-			close(root);
-	} else if (base == -ELOOP) {
-		/* The way to the agent's own directories may have links; they are the operator's. */
-		base = open_how(AT_FDCWD, v->base, 0);
+	int fd = open_how(AT_FDCWD, path, RESOLVE_NO_SYMLINKS);
+	if (fd >= 0 || !top || !volume_path_is_below(path, top) || (fd == -ENOENT && !make_it) ||
+	    (fd != -ENOENT && fd != -ELOOP))
+		return fd;
+	int dir = open_how(AT_FDCWD, top, 0);
+	if (dir < 0)
+		return dir;
+	size_t n = strlen(top);
+	const char *rest = path + n + strspn(path + n, "/");
+	if (!*rest)
+		return dir;
+	fd = volume_open(dir, rest, make_it ? 0755 : 0, geteuid(), getegid());
+	close(dir);
+	return fd;
+}
+
+static const char *work_dir(const struct volumes *vs)
+{
+	const struct mz_isolator_host *k = vs->jobs->h->kind;
+	return k->work_dir(vs->jobs->h);
+}
+
+static int open_sandbox(const struct volumes *vs, struct stat *ret)
+{
+	int fd = open_dir(vs->sandbox, work_dir(vs), 0);
+	if (fd >= 0 && fstat(fd, ret) < 0) {
+		close(fd);
+		fd = -ENOENT;
 	}
-	if (base < 0)
-		return volume_fail(&vs->err, base, "%s.%s '%.80s': cannot open '%.120s': %s", v->field, v->source_field,
-				   v->source, v->base, volume_errno(base));
-	return base;
+	return fd;
 }
 
 static int open_inner(struct volumes *vs, const struct volume *v)
 {
-	struct stat st;
-	int base = open_base(vs, v);
-	if (base < 0)
-		return base;
 	/* What is made belongs to whom the sandbox belongs. */
-	if (stat(vs->sandbox, &st) < 0)
-		st.st_uid = geteuid(), st.st_gid = getegid();
+	struct stat st;
+	int sandbox = open_sandbox(vs, &st);
+	if (sandbox < 0)
+		return bad_source(vs, v, sandbox, "there is no sandbox");
+	close(sandbox);
+	int base = open_dir(v->base, v->top ? v->top : work_dir(vs), v->make_base);
+	if (base < 0)
+		return volume_fail(&vs->err, base, "%s.%s '%.80s': cannot open '%.120s': %s", v->field, v->source_field,
+				   v->source, v->base, why(base));
 	int fd = volume_open(base, v->source, v->make ? 0755 : 0, st.st_uid, st.st_gid);
 	close(base);
-	if (fd < 0)
-		return bad_source(vs, v, fd, why(fd));
-	return fd;
+	return fd < 0 ? bad_source(vs, v, fd, why(fd)) : fd;
 }
 
 static int find_source(struct volumes *vs, struct volume *v)
@@ -280,13 +299,9 @@ static int make_target(int sandbox, const struct volume *v, uid_t uid, gid_t gid
 static int find_inner_target(struct volumes *vs, struct volume *v)
 {
 	struct stat st;
-	int sandbox = open(vs->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (sandbox < 0 || fstat(sandbox, &st) < 0) {
-		int code = -errno;
-		if (sandbox >= 0)
-			close(sandbox);
-		return bad_target(vs, v, code, "there is no sandbox");
-	}
+	int sandbox = open_sandbox(vs, &st);
+	if (sandbox < 0)
+		return bad_target(vs, v, sandbox, "there is no sandbox");
 	int fd = make_target(sandbox, v, st.st_uid, st.st_gid);
 	close(sandbox);
 	return fd < 0 ? bad_target(vs, v, fd, why(fd)) : fd;
@@ -329,15 +344,14 @@ static int make_link(struct volumes *vs, struct volume *v)
 	char old[4097];
 	if (!volume_path_is_inner(v->target))
 		return bad_target(vs, v, -EINVAL, "must be a relative path without '..': it becomes a link in the sandbox");
-	int dir = open(vs->sandbox, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	struct stat st;
+	int dir = open_sandbox(vs, &st), rc = 0;
 	if (dir < 0)
-		return bad_target(vs, v, -errno, "there is no sandbox");
+		return bad_target(vs, v, dir, "there is no sandbox");
 	char *slash = strrchr(v->target, '/'), *name = slash ? slash + 1 : v->target;
 	if (slash) {
-		struct stat st = {0};
-		rc = fstat(dir, &st) < 0 ? -errno : 0;
 		*slash = '\0';
-		int parent = rc < 0 ? rc : volume_open(dir, v->target, 0755, st.st_uid, st.st_gid);
+		int parent = volume_open(dir, v->target, 0755, st.st_uid, st.st_gid);
 		*slash = '/';
 		close(dir);
 		dir = parent;
@@ -398,6 +412,7 @@ void volumes_free(struct volumes *vs)
 		*at = vs->next;
 	for (size_t i = 0; i < vs->n; i++) {
 		free(vs->v[i].base);
+		free(vs->v[i].top);
 		free(vs->v[i].source);
 		free(vs->v[i].target);
 		free(vs->v[i].real_source);

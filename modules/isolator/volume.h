@@ -17,6 +17,7 @@ struct volume {
 	char field[80]; /* where it was asked for: "container.volumes[2]" */
 	const char *source_field; /* "host_path": behind `field` in errors */
 	char *base;	/* absolute; NULL: source is absolute, and `allowed` counts */
+	char *top;	/* on the way to it, base may be reached over links; NULL: the work dir */
 	char *source;
 	const char *const *allowed; /* NULL-ended real paths; NULL: all are */
 	char *target;	/* container_path */
