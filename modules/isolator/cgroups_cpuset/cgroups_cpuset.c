@@ -1,0 +1,111 @@
+/* cgroups_cpuset.c - isolator/cgroups_cpuset: the processors and memory nodes that
+ * containers run on. It has no policy of pinning: all containers get the same.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+
+#include <stdlib.h>
+
+#include "../../lib/cgroup_isolator.h"
+
+struct cpuset {
+	const struct mz_host *h;
+	struct cg g;
+	char cpus[512], mems[512]; /* "": as the group above */
+};
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct cpuset *p = inst;
+	struct mz_err err;
+	int rc = cgroups_join(&p->g, c, l, &err);
+	/* Nested ones have what their parents have. */
+	if (rc == 0 && !c->parent && *p->cpus)
+		rc = cg_write(&p->g, c->id, "cpuset.cpus", p->cpus, &err);
+	if (rc == 0 && !c->parent && *p->mems)
+		rc = cg_write(&p->g, c->id, "cpuset.mems", p->mems, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct cpuset *p = inst;
+	struct mz_err err;
+	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct cpuset *p = inst;
+	cg_remove_op(&p->g, id, op);
+}
+
+static void destroy(void *inst)
+{
+	struct cpuset *p = inst;
+	if (p)
+		cg_done(&p->g);
+	free(p);
+}
+
+/* "0-3,8"; the kernel has the last word about the numbers. */
+static int take_list(const struct mz_host *h, const struct mz_conf *conf, const char *name, char *out, size_t size,
+		     struct mz_err *err)
+{
+	const char *v = h->conf_str(conf, name);
+	if (strlen(v) >= size || strspn(v, "0123456789,-") != strlen(v))
+		return cg_fail(err, -EINVAL, "The setting '%s' is no list of numbers like 0-3,8", name);
+	(void)strcpy(out, v);
+	return 0;
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct cpuset *p = calloc(1, sizeof(*p));
+	if (!p)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	p->h = h;
+	int rc = take_list(h, conf, "cpus", p->cpus, sizeof(p->cpus), err);
+	if (rc == 0)
+		rc = take_list(h, conf, "mems", p->mems, sizeof(p->mems), err);
+	if (rc == 0)
+		rc = cgroups_find(&p->g, h, "cpuset", err);
+	if (rc < 0) {
+		free(p);
+		return rc;
+	}
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(STRING, "cpus", "", 0, 0, "Processors that containers run on, as 0-3,8; empty: all"),
+	MZ_SETTING(STRING, "mems", "", 0, 0, "Memory nodes that they use; empty: all"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "cgroups_cpuset",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Processors and memory nodes of containers, by cgroups",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};
