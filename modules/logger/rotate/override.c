@@ -59,9 +59,9 @@ static int take_size(const struct mz_container *c, const char *prefix, const cha
 	if (!v)
 		return 0;
 	if (parse_size(v, &n) < 0)
-		return fail(err, -EINVAL, "Variable '%s%s' is '%.60s', which is no size (10MB, 512KB …)", prefix, name, v);
+		return refuse_with(err, -EINVAL, "Variable '%s%s' is '%.60s', which is no size (10MB, 512KB …)", prefix, name, v);
 	if (n < ROTATE_PAGE)
-		return fail(err, -EINVAL, "Variable '%s%s' is '%.60s': the least is one page, %d bytes", prefix, name, v,
+		return refuse_with(err, -EINVAL, "Variable '%s%s' is '%.60s': the least is one page, %d bytes", prefix, name, v,
 			    ROTATE_PAGE);
 	*to = n;
 	return 0;
@@ -76,7 +76,7 @@ static int take_number(const struct mz_container *c, const char *prefix, const c
 		return 0;
 	long n = strtol(v, &end, 10);
 	if (end == v || *end || n < 0 || n > ROTATE_MAX_FILES)
-		return fail(err, -EINVAL, "Variable '%s%s' is '%.60s', which is no number from 0 to %d", prefix, name, v,
+		return refuse_with(err, -EINVAL, "Variable '%s%s' is '%.60s', which is no number from 0 to %d", prefix, name, v,
 			    ROTATE_MAX_FILES);
 	*to = n;
 	return 0;
@@ -88,7 +88,7 @@ static int take_bool(const struct mz_container *c, const char *prefix, const cha
 	if (!v)
 		return 0;
 	if (strcmp(v, "true") && strcmp(v, "false"))
-		return fail(err, -EINVAL, "Variable '%s%s' is '%.60s', which is neither true nor false", prefix, name, v);
+		return refuse_with(err, -EINVAL, "Variable '%s%s' is '%.60s', which is neither true nor false", prefix, name, v);
 	*to = v[0] == 't';
 	return 0;
 }

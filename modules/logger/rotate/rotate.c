@@ -43,7 +43,7 @@ struct rotate {
 	struct mz_metric *running;
 };
 
-int fail(struct mz_err *err, int code, const char *fmt, ...)
+int refuse_with(struct mz_err *err, int code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -139,7 +139,7 @@ static void on_reported(struct log *l)
 	if (!strncmp(text, "failed ", 7))
 		code = strtol(text + 7, &text, 10);
 	text += strspn(text, " ");
-	fail(&err, code > 0 ? -(int)code : -EIO, "The logger of container '%.80s' does not work: %.140s", l->id,
+	refuse_with(&err, code > 0 ? -(int)code : -EIO, "The logger of container '%.80s' does not work: %.140s", l->id,
 	     *text ? text : "it ended without a word");
 	refuse(l, &err);
 }
@@ -160,7 +160,7 @@ static void on_silence(void *arg)
 	struct log *l = arg;
 	struct mz_err err;
 	l->timer = NULL;
-	fail(&err, -ETIMEDOUT, "The logger of container '%.100s' has not begun within %d s", l->id,
+	refuse_with(&err, -ETIMEDOUT, "The logger of container '%.100s' has not begun within %d s", l->id,
 	     (int)(START_NS / 1000000000));
 	refuse(l, &err);
 }
@@ -188,7 +188,7 @@ static int start(struct log *l, const struct mz_container *c, const struct optio
 	snprintf(errors, sizeof(errors), "err=%lld:%lld", (long long)o->err.size, (long long)o->err.n_files);
 	if (asprintf(&base_arg, "base=%s", base) < 0 || asprintf(&dir_arg, "dir=%s", dir) < 0) {
 		free(base_arg);
-		return fail(err, -ENOMEM, "Out of memory");
+		return refuse_with(err, -ENOMEM, "Out of memory");
 	}
 	const char *const argv[] = {r->helper, base_arg, dir_arg, r->k->is_root(r->h) ? "owner=1" : "owner=0",
 				    out, errors, o->compress ? "gzip=1" : "gzip=0",
@@ -208,7 +208,7 @@ static int make_pipe(int *ret_read, int *ret_write, struct mz_err *err)
 {
 	int p[2];
 	if (pipe2(p, O_CLOEXEC) < 0)
-		return fail(err, -errno, "Cannot make a pipe for a container's output: error %d", errno);
+		return refuse_with(err, -errno, "Cannot make a pipe for a container's output: error %d", errno);
 	*ret_read = p[0];
 	*ret_write = p[1];
 	return 0;
@@ -224,7 +224,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_op *op)
 	struct log *l = rc < 0 ? NULL : log_new(r, c->id);
 	if (!l) {
 		if (rc == 0)
-			fail(&err, -ENOMEM, "Out of memory");
+			refuse_with(&err, -ENOMEM, "Out of memory");
 		r->h->op_done(op, &err, NULL);
 		return;
 	}
@@ -307,7 +307,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 {
 	struct rotate *r = calloc(1, sizeof(*r));
 	if (!r)
-		return fail(err, -ENOMEM, "Out of memory");
+		return refuse_with(err, -ENOMEM, "Out of memory");
 	r->h = h;
 	r->k = h->kind;
 	r->prefix = h->conf_str(conf, "prefix");
@@ -325,9 +325,9 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	r->running = h->metric(h, MZ_METRIC_GAUGE, "loggers");
 	int rc = 0;
 	if (!r->helper)
-		rc = fail(err, -ENOMEM, "Out of memory");
+		rc = refuse_with(err, -ENOMEM, "Out of memory");
 	else if (access(r->helper, X_OK) < 0)
-		rc = fail(err, -errno, "Cannot execute '%.180s': set 'helper' to where mezzo-logger is", r->helper);
+		rc = refuse_with(err, -errno, "Cannot execute '%.180s': set 'helper' to where mezzo-logger is", r->helper);
 	if (rc < 0) {
 		destroy(r);
 		return rc;

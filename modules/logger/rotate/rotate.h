@@ -19,7 +19,7 @@ struct options {
 	int compress, timestamps;
 };
 
-int fail(struct mz_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int refuse_with(struct mz_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- override.c ---- */
 /* Changes *o as the variables of the container's command say that begin with
