@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -56,31 +57,6 @@ static int is_bind(const struct step *m)
 static int clone_tree(int dir, const char *path, unsigned more)
 {
 	return open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | more);
-}
-
-int fs_open(const struct init_launch *l, struct init_failure *f)
-{
-	size_t at = 0, n = 0;
-	const char *s;
-	if (l->rootfs) {
-		root_tree = clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE);
-		if (root_tree < 0)
-			return init_broken(f, "open the root file system", l->rootfs);
-	}
-	while ((s = init_next(l, &at, "V", NULL))) {
-		struct step m;
-		errno = E2BIG;
-		if (n == MAX_BINDS || read_mount(l, s, at, &m) < 0)
-			return init_broken(f, "mount", s);
-		binds[n] = -1;
-		if (is_bind(&m)) {
-			binds[n] = clone_tree(AT_FDCWD, m.source, m.recursive ? AT_RECURSIVE : 0);
-			if (binds[n] < 0)
-				return init_broken(f, "open what is to be mounted", m.source);
-		}
-		n++;
-	}
-	return 0;
 }
 
 static int in_root(int root, const char *path, uint64_t flags, mode_t mode)
@@ -153,6 +129,48 @@ static int make_target(int root, const char *path, int is_file)
 	}
 	close(dir);
 	return fd < 0 ? -1 : in_root(root, path, O_PATH, 0);
+}
+
+/* Who is root in a user namespace only may not write to an image that is ours: what
+ * can be made from outside is made now. The rest fails when it is needed. */
+static void make_targets(const struct init_launch *l)
+{
+	size_t at = 0;
+	const char *s;
+	struct step m;
+	while ((s = init_next(l, &at, "V", NULL)))
+		if (read_mount(l, s, at, &m) == 0) {
+			int fd = make_target(root_tree, m.target, m.is_file != 0);
+			if (fd >= 0)
+				close(fd);
+		}
+}
+
+int fs_open(const struct init_launch *l, struct init_failure *f)
+{
+	size_t at = 0, n = 0;
+	const char *s;
+	if (l->rootfs) {
+		root_tree = clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE);
+		if (root_tree < 0)
+			return init_broken(f, "open the root file system", l->rootfs);
+	}
+	if (l->rootfs && (l->namespaces & CLONE_NEWUSER))
+		make_targets(l);
+	while ((s = init_next(l, &at, "V", NULL))) {
+		struct step m;
+		errno = E2BIG;
+		if (n == MAX_BINDS || read_mount(l, s, at, &m) < 0)
+			return init_broken(f, "mount", s);
+		binds[n] = -1;
+		if (is_bind(&m)) {
+			binds[n] = clone_tree(AT_FDCWD, m.source, m.recursive ? AT_RECURSIVE : 0);
+			if (binds[n] < 0)
+				return init_broken(f, "open what is to be mounted", m.source);
+		}
+		n++;
+	}
+	return 0;
 }
 
 /* A path for system calls that know no descriptors. */

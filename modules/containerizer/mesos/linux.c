@@ -183,14 +183,15 @@ static void add_entered(struct text *t, uint64_t flag, const char *path)
 	add_line(t, 'T', line, path);
 }
 
-/* What the parent lives in, where nobody asks otherwise. New pid and user namespaces
- * are below the parent's; so are mounts without a root file system of their own. */
+/* What the parent lives in, where nobody asks otherwise. A new user namespace is
+ * below the parent's; so are mounts without a root file system of their own. A pid
+ * namespace cannot be: who makes one must live in the one above. */
 static void add_parents(struct box *b, const struct box *parent, struct text *t, const struct asked *a)
 {
 	char path[64];
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		uint64_t flag = (uint64_t)kinds[i].flag;
-		int below = flag & (CLONE_NEWPID | CLONE_NEWUSER) || (flag == CLONE_NEWNS && !a->rootfs);
+		int below = flag == CLONE_NEWUSER || (flag == CLONE_NEWNS && !a->rootfs);
 		if ((a->entered & flag) || ((a->fresh & flag) && !below))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/ns/%s", parent->first, kinds[i].name);

@@ -1,0 +1,156 @@
+/* steps_isolator.c - for containers_linux_test: an isolator that asks for what the
+ * container's variable STEPS says, a step a line, and writes down into the sandbox
+ * what it is given to isolate.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#define MZ_MODULE_ABI 1
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <mezzo/isolator.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct steps {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+};
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	(void)conf;
+	(void)err;
+	struct steps *s = calloc(1, sizeof(*s));
+	s->h = h;
+	s->k = h->kind;
+	*inst = s;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_NESTED;
+}
+
+static const char *or_null(const char *s)
+{
+	return s && strcmp(s, "-") ? s : NULL;
+}
+
+static int deny(const struct mz_isolator_host *k, struct mz_launch *l, uint32_t number)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	return k->launch_seccomp(l, (struct mz_bytes){f, sizeof(f)});
+}
+
+static uint64_t num(const char *s)
+{
+	return s ? strtoull(s, NULL, 0) : 0;
+}
+
+static int step(const struct mz_isolator_host *k, struct mz_launch *l, char **w)
+{
+	if (!strcmp(w[0], "ns"))
+		return k->launch_namespace(l, (int)num(w[1]));
+	if (!strcmp(w[0], "rootfs"))
+		return k->launch_rootfs(l, w[1]);
+	if (!strcmp(w[0], "mount")) {
+		struct mz_mount m = {.size = sizeof(m), .target = w[1], .source = or_null(w[2]), .type = or_null(w[3])};
+		m.flags = (uint32_t)num(w[4]);
+		m.target_is_file = (int)num(w[5]);
+		m.options = or_null(w[6]);
+		return k->launch_mount(l, &m);
+	}
+	if (!strcmp(w[0], "mask"))
+		return k->launch_mask(l, w[1]);
+	if (!strcmp(w[0], "ro"))
+		return k->launch_read_only(l, w[1]);
+	if (!strcmp(w[0], "dev"))
+		return k->launch_device(l, w[1], (uint32_t)num(w[2]), (uint32_t)num(w[3]), (uint32_t)num(w[4]));
+	if (!strcmp(w[0], "caps"))
+		return k->launch_capabilities(l, num(w[1]), num(w[2]), num(w[3]), num(w[4]), num(w[5]));
+	if (!strcmp(w[0], "nnp"))
+		return k->launch_no_new_privs(l);
+	if (!strcmp(w[0], "deny"))
+		return deny(k, l, (uint32_t)num(w[1]));
+	if (!strcmp(w[0], "map"))
+		return k->launch_id_map(l, (int)num(w[1]), (uint32_t)num(w[2]), (uint32_t)num(w[3]), (uint32_t)num(w[4]));
+	if (!strcmp(w[0], "dir"))
+		return k->launch_work_dir(l, w[1]);
+	if (!strcmp(w[0], "host"))
+		return k->launch_hostname(l, w[1]);
+	if (!strcmp(w[0], "file"))
+		return k->launch_file(l, w[1], (uint32_t)num(w[2]), (struct mz_bytes){w[3], strlen(w[3])});
+	if (!strcmp(w[0], "cgroup"))
+		return k->launch_cgroup(l, w[1]);
+	if (!strcmp(w[0], "oom"))
+		return k->launch_oom_score_adj(l, (int)num(w[1]));
+	if (!strcmp(w[0], "hook"))
+		return k->launch_hook(l, (const char *const *)(w + 1));
+	return -EINVAL;
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct steps *s = inst;
+	struct mz_err err = {0};
+	for (size_t i = 0; c->env && c->env[i] && !err.code; i++) {
+		char *text = strncmp(c->env[i], "STEPS=", 6) ? NULL : strdup(c->env[i] + 6), *lines;
+		for (char *line = text ? strtok_r(text, "\n", &lines) : NULL; line; line = strtok_r(NULL, "\n", &lines)) {
+			char *w[16] = {NULL}, *words;
+			size_t n = 0;
+			for (char *x = strtok_r(line, " ", &words); x && n < 15; x = strtok_r(NULL, " ", &words))
+				w[n++] = x;
+			err.code = n ? step(s->k, l, w) : 0;
+			snprintf(err.msg, sizeof(err.msg), "Step '%.100s'", w[0]);
+		}
+		free(text);
+	}
+	s->h->op_done(op, err.code ? &err : NULL, NULL);
+}
+
+static void copy_file(FILE *to, const char *path)
+{
+	char line[512];
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f))
+		fputs(line, to);
+	if (f)
+		fclose(f);
+}
+
+static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
+{
+	struct steps *s = inst;
+	char path[600], link[64] = "";
+	snprintf(path, sizeof(path), "%s/isolated", c->sandbox);
+	FILE *f = fopen(path, "w");
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	(void)!readlink(path, link, sizeof(link) - 1);
+	fprintf(f, "pid %d\n%s\n", pid, link);
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	copy_file(f, path);
+	fclose(f);
+	s->h->op_done(op, NULL, NULL);
+}
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops), .create = create, .destroy = free, .flags = flags, .prepare = prepare, .isolate = isolate};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "steps",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Asks for what a variable of the container says",
+	.ops = (const struct mz_ops *)&ops,
+};
