@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kit_impl.h"
@@ -30,6 +31,19 @@ static const char *libexec_dir(const struct mz_host *h)
 	const char *dir = getenv("MZ_LIBEXEC_DIR");
 	(void)h;
 	return dir ? dir : MZ_LIBEXECDIR;
+}
+
+/* The machine's own cgroups; each kit has a group of its own below their roots. */
+static const char *cgroups_hierarchy(const struct mz_host *h)
+{
+	const char *dir = getenv("MZ_CGROUPS");
+	(void)h;
+	return dir ? dir : "/sys/fs/cgroup";
+}
+
+static const char *cgroups_root(const struct mz_host *h)
+{
+	return strrchr(kit_of(h)->dir, '/') + 1;
 }
 
 static int is_root(const struct mz_host *h)
@@ -110,6 +124,8 @@ static const struct mz_isolator_host *isolator_host(void)
 	host.is_root = is_root;
 	host.limitation = limitation;
 	host.runtime_dir = get_dir;
+	host.cgroups_hierarchy = cgroups_hierarchy;
+	host.cgroups_root = cgroups_root;
 	host.libexec_dir = libexec_dir;
 	host.secret = secret;
 	kit_launch_fill(&host);
@@ -351,6 +367,8 @@ static const struct mz_containerizer_host *containerizer_host(void)
 		.usage = kit_usage_api(),
 		.work_dir = get_dir,
 		.runtime_dir = get_dir,
+		.cgroups_hierarchy = cgroups_hierarchy,
+		.cgroups_root = cgroups_root,
 		.libexec_dir = libexec_dir,
 		.is_root = is_root,
 		.switch_user = no,
