@@ -52,7 +52,7 @@ static void on_verdict(void *arg, const struct mz_err *err, const void *result)
 	} else if (v->verdict == MZ_AUTH_OK) {
 		memcpy(p->principal, v->principal, sizeof(p->principal));
 		p->r->principal = p->principal[0] ? p->principal : NULL;
-		http_dispatch(&p->d->router, p->r, p->x);
+		http_server_pass(p->x);
 	} else {
 		ask(p);
 		return;
@@ -77,6 +77,8 @@ static void ask(struct pending *p)
 	};
 	struct mz_op *op = module_op_new(a.m, "authenticate", 10 * NS_PER_SEC, sizeof(struct mz_auth_result), on_verdict, p);
 	MODULE_CALL(&a, authenticate, &q, op);
+	/* The caller of the filter expects to be called back from inside. */
+	module_op_hurry(op);
 }
 
 bool daemon_authenticate(void *arg, struct http_request *r, struct http_exchange *x)

@@ -239,6 +239,29 @@ static void drain(struct loop_event *l)
 	l->running = now;
 }
 
+void loop_event_late(struct loop *loop, struct loop_late *late)
+{
+	if (list_empty(&late->link))
+		list_append(&loop_event_of(loop)->late, &late->link);
+}
+
+static void drain_late(struct loop_event *l)
+{
+	struct list now;
+
+	if (list_empty(&l->late))
+		return;
+	/* What is asked for from here on is for the next turn. */
+	list_init(&now);
+	list_insert_before(&l->late, &now);
+	list_remove(&l->late);
+	while (!list_empty(&now)) {
+		struct loop_late *late = list_first(&now, struct loop_late, link);
+		list_remove(&late->link);
+		late->fn(late->arg);
+	}
+}
+
 /* ---- signals -------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t signo, short what, void *arg)
@@ -327,6 +350,7 @@ int loop_event_new(int n_workers, struct loop **ret, struct mz_err *err)
 	l->base = base;
 	l->wake_fd = wake_fd;
 	pthread_mutex_init(&l->inbox_mutex, NULL);
+	list_init(&l->late);
 	list_init(&l->timers);
 	list_init(&l->fds);
 	list_init(&l->children);
@@ -370,7 +394,7 @@ static void turn(struct loop_event *l, int64_t max_wait_ns)
 {
 	int flags = EVLOOP_ONCE;
 	bool limited = false;
-	if (l->posts.n || max_wait_ns == 0) {
+	if (l->posts.n || !list_empty(&l->late) || max_wait_ns == 0) {
 		flags |= EVLOOP_NONBLOCK;
 	} else if (max_wait_ns > 0) {
 		struct timeval tv = timeval_of(max_wait_ns);
@@ -384,6 +408,7 @@ static void turn(struct loop_event *l, int64_t max_wait_ns)
 	if (limited)
 		event_del(&l->wait_event);
 	drain(l);
+	drain_late(l);
 }
 
 void loop_event_turn(struct loop *loop, int64_t max_wait_ns)

@@ -1,9 +1,10 @@
 /* loop_event.h - the real loop, on libevent. libevent is named in core/loop
- * and core/wire (evhttp, bufferevents) only.
+ * and core/wire (sockets) only.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_LOOP_LOOP_EVENT_H
 #define MZ_LOOP_LOOP_EVENT_H
 
+#include "base/list.h"
 #include "loop/loop.h"
 
 struct event_base;
@@ -28,5 +29,19 @@ int loop_event_fd(struct loop *l);
 void loop_event_dispatch(struct loop *l);
 void loop_event_kick(struct loop *l);
 struct event_base *loop_event_base(struct loop *l);
+
+/* Work for the very end of the turn, after its callbacks and posted work: writing
+ * out what all of them have queued. Asked for while such work runs, it waits for the
+ * next turn. The struct is the caller's, zeroed before its first use. */
+struct loop_late {
+	struct list link;
+	loop_fn fn;
+	void *arg;
+};
+void loop_event_late(struct loop *l, struct loop_late *late); /* again: no-op */
+static inline void loop_event_late_cancel(struct loop_late *late)
+{
+	list_remove(&late->link);
+}
 
 #endif

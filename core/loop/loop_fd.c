@@ -101,7 +101,7 @@ static void sync_mirror(struct loop_event *l)
 	for (size_t i = 0; i < m->fds.n; i++)
 		watch(m, &m->fds.v[i]);
 	set_timer(m);
-	if (l->posts.n || l->stop)
+	if (l->posts.n || !list_empty(&l->late) || l->stop)
 		kick(m);
 }
 

@@ -44,6 +44,7 @@ struct loop_event {
 
 	posted_vec posts;   /* run at the end of this turn */
 	posted_vec running; /* spare capacity while `posts` is drained */
+	struct list late;   /* struct loop_late.link: run after `posts` */
 
 	/* Posts of other threads: `inbox` is under the mutex, `wake_fd` tells. */
 	pthread_mutex_t inbox_mutex;

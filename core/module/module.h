@@ -222,6 +222,9 @@ struct mz_op *module_op_new(struct module *m, const char *what, int64_t deadline
 /* Completes it from the host's side (a callback that is NULL, a launch that
  * was refused), as host->op_done does. */
 void module_op_done(struct mz_op *op, const struct mz_err *err, const void *result);
+/* Right after the callback, for a caller that can take it: if the module has completed
+ * the op already, its fn runs now and not in a turn of its own. */
+void module_op_hurry(struct mz_op *op);
 /* The continuation is not wanted any more: late completion stays legal. */
 void module_op_forget(struct mz_op *op);
 

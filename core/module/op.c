@@ -29,7 +29,7 @@ struct slot {
 	void *arg;
 	struct loop_timer *timer;
 	int64_t deadline_ns;
-	bool failed;
+	bool failed, early; /* early: fn has been called, before the posted work */
 	struct mz_err err;
 	void *result;
 	size_t result_size;
@@ -154,7 +154,7 @@ struct mz_op *module_op_new(struct module *m, const char *what, int64_t deadline
 	s->fn = fn;
 	s->arg = arg;
 	s->result_size = result_size;
-	s->failed = false;
+	s->failed = s->early = false;
 	s->deadline_ns = deadline_ns;
 	s->timer = deadline_ns > 0 ? loop_timer(t->loop, deadline_ns, on_deadline, s) : NULL;
 	m->n_ops++;
@@ -171,7 +171,7 @@ static void deliver(void *arg)
 	struct mz_err err = s->err;
 	bool failed = s->failed;
 	mz_autofree void *result = MZ_MOVE(s->result);
-	slot_give(s, fn ? END_DONE : END_DROPPED);
+	slot_give(s, fn || s->early ? END_DONE : END_DROPPED);
 	if (t->closing) {
 		if (t->n_posted == 0)
 			table_release(t);
@@ -238,6 +238,18 @@ void module_op_done(struct mz_op *op, const struct mz_err *err, const void *resu
 	}
 	s->table->n_posted++;
 	loop_post(l, deliver, s);
+}
+
+void module_op_hurry(struct mz_op *op)
+{
+	uint32_t age;
+	struct slot *s = slot_of(op, &age);
+	if (age != 0 || s->state != SLOT_COMPLETED || !s->fn)
+		return;
+	/* The posted work finds nothing left to do, and gives the slot back. */
+	module_op_fn fn = MZ_MOVE(s->fn);
+	s->early = true;
+	fn(s->arg, s->failed ? &s->err : NULL, s->failed ? NULL : s->result);
 }
 
 void module_op_forget(struct mz_op *op)

@@ -76,7 +76,7 @@ static struct http_stream *op_stream(struct http_exchange *x, int status, const 
 	return &v->s;
 }
 
-static const struct http_exchange_ops exchange_ops = {op_reply, op_stream};
+static const struct http_exchange_ops exchange_ops = {.reply = op_reply, .stream = op_stream};
 
 static int op_send(struct http_stream *s, const void *data, size_t size)
 {

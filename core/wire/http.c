@@ -119,6 +119,17 @@ struct http_stream *http_stream(struct http_exchange *x, int status, const struc
 	return x->ops->stream(x, status, headers, n_headers);
 }
 
+int http_exchange_read(struct http_exchange *x, const struct http_body_cb *cb, void *arg)
+{
+	return x->ops->read ? x->ops->read(x, cb, arg) : -ENOSYS;
+}
+
+void http_exchange_pause(struct http_exchange *x, bool paused)
+{
+	if (x->ops->pause)
+		x->ops->pause(x, paused);
+}
+
 /* ---- routing -------------------------------------------------------------- */
 
 struct route {

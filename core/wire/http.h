@@ -1,11 +1,15 @@
 /* http.h - HTTP as the state machines see it: requests in, answers and event
  * streams out. No socket, no libevent. Two implementations: http_event.h
- * (evhttp) and core/sim (in memory).
+ * (sockets) and core/sim (in memory).
  *
  * A handler gets a request and an exchange. It answers the exchange exactly
  * once - now or later - with http_reply() or http_stream(). The request lives
  * until the exchange is answered. If the peer goes away first, the exchange's
  * on_gone (if set) is called, and answering it afterwards is a silent no-op.
+ *
+ * A request whose Content-Type is application/recordio may have a body without an
+ * end. It is handed over as soon as its header is there (`streamed`), and the handler
+ * takes the body piece by piece with http_exchange_read().
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_HTTP_H
 #define MZ_WIRE_HTTP_H
@@ -27,8 +31,9 @@ struct http_request {
 	const char *target; /* as sent: path and query, still encoded, without scheme and host */
 	const struct http_header *headers;
 	size_t n_headers;
-	const void *body;
+	const void *body; /* NULL if it is streamed */
 	size_t body_size;
+	bool streamed;
 	const char *peer; /* "127.0.0.1:4711" */
 	/* Set by the authenticator step before a handler runs; NULL: anonymous. */
 	const char *principal;
@@ -44,11 +49,22 @@ int http_decode(const char *s, size_t len, bool plus_is_space, char **ret);
 struct http_exchange;
 struct http_stream;
 
+/* How a handler takes a streamed body. Called from the loop, never from inside a call
+ * of this header; both may answer the exchange, and none follows an answer. */
+struct http_body_cb {
+	void (*on_data)(void *arg, const void *data, size_t size); /* framing is not kept: bytes as they came */
+	/* Once. Not complete: the peer left, or broke the rules; on_gone follows. */
+	void (*on_end)(void *arg, bool complete);
+};
+
 struct http_exchange_ops {
 	void (*reply)(struct http_exchange *x, int status, const struct http_header *headers, size_t n_headers,
 		      const void *body, size_t size);
 	struct http_stream *(*stream)(struct http_exchange *x, int status, const struct http_header *headers,
 				      size_t n_headers);
+	/* Both NULL in an implementation that carries no streamed bodies. */
+	int (*read)(struct http_exchange *x, const struct http_body_cb *cb, void *arg);
+	void (*pause)(struct http_exchange *x, bool paused);
 };
 
 /* Implementations embed it first. */
@@ -67,6 +83,14 @@ void http_reply_text(struct http_exchange *x, int status, const char *fmt, ...) 
 /* Answers with a chunked stream and frees the exchange; the stream is the caller's. */
 struct http_stream *http_stream(struct http_exchange *x, int status, const struct http_header *headers,
 				size_t n_headers);
+
+/* The body of a streamed request, from here on and from its start; until then, and
+ * while it is paused, the peer is held back after a bounded number of bytes. Once the
+ * exchange is answered, what still comes is thrown away: a reply ends the connection
+ * then, a stream goes on. -EINVAL: the request is not streamed, or is read already;
+ * -ENOSYS: not in this implementation (the simulator). */
+int http_exchange_read(struct http_exchange *x, const struct http_body_cb *cb, void *arg);
+void http_exchange_pause(struct http_exchange *x, bool paused);
 
 struct http_stream_ops {
 	int (*send)(struct http_stream *s, const void *data, size_t size);

@@ -3,27 +3,20 @@
  *
  * The first call on a connection waits for its answer. If that says that the
  * connection stays, later calls do not wait for each other: up to MAX_IN_FLIGHT
- * of them are under way. evhttp cannot do that, so requests are written, and
- * answers read (http_answer.c), here.
+ * of them are under way.
  *
  * Answers are handed over from posted work, never from inside libevent, so that
  * a callback may free the client. Not for streams: http_client_stream.c.
  * Called by the link dialer, the SDK and the command line.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "loop/loop_event.h"
 #include "wire/http_client_impl.h"
-#include "wire/sock.h"
 
 enum { MAX_IN_FLIGHT = 64, MAX_UNSENT_BYTES = 1 << 20 };
 
@@ -41,7 +34,7 @@ struct client_call {
 
 struct http_client {
 	struct loop *loop;
-	struct bufferevent *be; /* NULL: not connected */
+	struct chan ch;
 	char *ip;
 	int port;
 	struct list queue; /* not sent */
@@ -49,6 +42,7 @@ struct http_client {
 	struct list done;  /* answered, to be handed over */
 	size_t n_sent;
 	struct http_parser parser; /* of the first one in `sent` */
+	bool open; /* there is a connection, or will be one */
 	bool connected;
 	bool stays; /* the peer has answered on this connection, and keeps it */
 	bool posted, freed;
@@ -84,58 +78,25 @@ static void finish(struct client_call *call, const char *error)
 	schedule(c);
 }
 
-static bool known_method(const char *method)
-{
-	static const char *const methods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"};
-
-	for (size_t i = 0; i < MZ_N(methods); i++)
-		if (strcmp(methods[i], method) == 0)
-			return true;
-	return false;
-}
-
-static bool has_header(const struct http_header *headers, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcasecmp(headers[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static void write_request(struct client_call *call, const char *method, const char *target,
 			  const struct http_header *headers, size_t n_headers, const void *body, size_t size)
 {
-	const struct http_client *c = call->client;
 	struct buf *b = &call->request;
 
-	buf_addf(b, "%s %s HTTP/1.1\r\n", method, target);
-	for (size_t i = 0; i < n_headers; i++) {
-		/* A value must not become a header of its own. */
-		if (headers[i].value[strcspn(headers[i].value, "\r\n")])
-			call->refused = "A header has a line break";
-		buf_addf(b, "%s: %s\r\n", headers[i].name, headers[i].value);
-	}
-	if (!has_header(headers, n_headers, "Host"))
-		buf_addf(b, strchr(c->ip, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n", c->ip, c->port);
-	if ((size || strcmp(method, "GET") != 0) && !has_header(headers, n_headers, "Content-Length"))
-		buf_addf(b, "Content-Length: %zu\r\n", size);
+	call->refused = http_request_head(b, call->client->ip, call->client->port, method, target, headers, n_headers,
+					  size || strcmp(method, "GET") != 0 ? (int64_t)size : -1);
 	buf_adds(b, "\r\n");
 	if (size)
 		buf_add(b, body, size);
-	if (!known_method(method))
-		call->refused = "Unknown method";
-	else if (target[strcspn(target, " \t\r\n")])
-		call->refused = "The target has a space";
 }
 
 /* ---- the connection -------------------------------------------------------- */
 
 static void disconnect(struct http_client *c)
 {
-	if (c->be)
-		bufferevent_free(c->be);
-	c->be = NULL;
-	c->connected = c->stays = false;
+	if (c->open)
+		chan_done(&c->ch);
+	c->open = c->connected = c->stays = false;
 }
 
 /* The connection is gone: so are the calls that it carried. */
@@ -173,64 +134,79 @@ static void next_answer(struct http_client *c)
 		http_parser_start(&c->parser, list_first(&c->sent, struct client_call, node)->is_head);
 }
 
-static void on_readable(struct bufferevent *be, void *arg)
+/* One answer, or what there is of it. 1: complete; 0: more is needed; -1: broken. */
+static int take_answer(struct http_client *c, struct client_call *call, const char *data, size_t size, size_t *used)
+{
+	struct mz_bytes piece;
+	size_t n;
+
+	for (;;) {
+		enum http_event e = http_parser_feed(&c->parser, data + *used, size - *used, &n, &piece);
+		*used += n;
+		switch (e) {
+		case HTTP_MORE: return 0;
+		case HTTP_END: return 1;
+		case HTTP_HEAD: http_answer_head(&call->answer, &c->parser); break;
+		case HTTP_DATA:
+			if (http_answer_add(&call->answer, piece))
+				break;
+			broken(c, "The answer is too long");
+			return -1;
+		default: broken(c, "The answer is not HTTP"); return -1;
+		}
+	}
+}
+
+static bool on_data(void *arg, const char *data, size_t size)
 {
 	struct http_client *c = arg;
-	struct evbuffer *in = bufferevent_get_input(be);
+	size_t used = 0;
 
-	while (evbuffer_get_length(in)) {
+	while (used < size) {
 		if (list_empty(&c->sent)) { /* nobody asked */
 			broken(c, NULL);
-			return;
+			return false;
 		}
 		struct client_call *call = list_first(&c->sent, struct client_call, node);
-		int rc = http_parser_feed(&c->parser, in, &call->answer);
-		if (rc < 0) {
-			broken(c, rc == -EPROTO ? "The answer is not HTTP" : "The answer is too long");
-			return;
-		}
-		if (rc == 0)
-			return;
+		int rc = take_answer(c, call, data, size, &used);
+		if (rc <= 0)
+			return rc == 0;
+		bool closes = call->answer.head.closes;
 		finish(call, NULL);
-		if (c->parser.closes) {
+		if (closes) {
 			closed_after_answer(c);
-			return;
+			return false;
 		}
 		c->stays = true;
 		next_answer(c);
 	}
+	return true;
 }
 
-static void on_event(struct bufferevent *be, short what, void *arg)
+static void on_connected(void *arg)
+{
+	struct http_client *c = arg;
+	c->connected = true;
+}
+
+static void on_end(void *arg, int error)
 {
 	struct http_client *c = arg;
 
-	if (what & BEV_EVENT_CONNECTED) {
-		c->connected = true;
-		sock_tune(bufferevent_getfd(be));
-		return;
-	}
-	if (what & BEV_EVENT_EOF && !list_empty(&c->sent)) {
-		struct client_call *call = list_first(&c->sent, struct client_call, node);
-		if (http_parser_closed(&c->parser, &call->answer))
-			finish(call, NULL);
-	}
+	if (!error && !list_empty(&c->sent) && http_parser_closed(&c->parser))
+		finish(list_first(&c->sent, struct client_call, node), NULL);
 	broken(c, c->connected ? "Connection closed by the peer" : "Could not connect");
 }
 
+static const struct chan_ops chan_ops = {.on_connected = on_connected, .on_data = on_data, .on_end = on_end};
+
 static bool connect_to_peer(struct http_client *c)
 {
-	struct sockaddr_storage at;
-	socklen_t len;
-
-	if (sock_address(c->ip, c->port, &at, &len) < 0)
+	if (chan_connect(&c->ch, c->loop, c->ip, c->port, &chan_ops, c) < 0)
 		return false;
-	c->be = bufferevent_socket_new(loop_event_base(c->loop), -1, BEV_OPT_CLOSE_ON_FREE);
-	must(c->be);
-	bufferevent_setcb(c->be, on_readable, NULL, on_event, c);
-	bufferevent_enable(c->be, EV_READ | EV_WRITE);
-	/* Of a peer that is not there, on_event is told, also when it is known at once. */
-	return bufferevent_socket_connect(c->be, (struct sockaddr *)&at, (int)len) == 0;
+	chan_read(&c->ch, true);
+	c->open = true;
+	return true;
 }
 
 static void send_call(struct http_client *c, struct client_call *call)
@@ -240,7 +216,7 @@ static void send_call(struct http_client *c, struct client_call *call)
 	call->sent = true;
 	if (c->n_sent++ == 0)
 		next_answer(c);
-	must(bufferevent_write(c->be, call->request.data, call->request.len) == 0);
+	chan_write(&c->ch, call->request.data, call->request.len);
 }
 
 /* The first call of the queue, which is not empty. */
@@ -252,7 +228,7 @@ static bool may_send(const struct http_client *c)
 		return true;
 	/* What is refused is told in order, too. */
 	return c->stays && !call->refused && c->n_sent < MAX_IN_FLIGHT &&
-	       evbuffer_get_length(bufferevent_get_output(c->be)) < MAX_UNSENT_BYTES;
+	       chan_queued(&c->ch) < MAX_UNSENT_BYTES;
 }
 
 static void send_calls(struct http_client *c)
@@ -261,8 +237,7 @@ static void send_calls(struct http_client *c)
 		struct client_call *call = list_first(&c->queue, struct client_call, node);
 		if (call->refused) {
 			finish(call, call->refused);
-		} else if (!c->be && !connect_to_peer(c)) {
-			disconnect(c);
+		} else if (!c->open && !connect_to_peer(c)) {
 			finish(call, "Could not connect");
 		} else {
 			send_call(c, call);
@@ -355,6 +330,7 @@ struct http_client *http_client_new(struct loop *l, const char *ip, int port)
 	list_init(&c->queue);
 	list_init(&c->sent);
 	list_init(&c->done);
+	http_parser_init(&c->parser, true, MAX_ANSWER_HEAD_BYTES, MAX_ANSWER_HEADERS);
 	return c;
 }
 
@@ -377,6 +353,7 @@ void http_client_free(struct http_client *c)
 	drop_calls(c, &c->queue);
 	drop_calls(c, &c->sent);
 	drop_calls(c, &c->done);
+	http_parser_done(&c->parser);
 	free(c->ip);
 	if (!c->pins)
 		free(c);

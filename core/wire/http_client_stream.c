@@ -1,100 +1,37 @@
-/* http_client_stream.c - a streaming answer on a connection of its own, on
- * evhttp: event streams of schedulers, executors and operators.
+/* http_client_stream.c - a streaming answer on a connection of its own: event streams
+ * of schedulers, executors and operators, and, both ways, terminals.
  *
- * Callbacks run inside evhttp, so the connection is freed by posted work. Not
- * for records: the caller feeds the chunks to its RecordIO reader.
+ * Callbacks run inside the connection's, so it is freed by posted work. Not for
+ * records: the caller feeds the pieces to its RecordIO reader.
  * Called by the SDK and the command line.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/event.h>
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "loop/loop_event.h"
 #include "wire/http_client_impl.h"
-#include "wire/sock.h"
 
-enum { MAX_CHUNK_BYTES = 256 << 20, NO_TIMEOUT_SECS = 10 * 365 * 86400 };
+enum { MAX_QUEUE_BYTES = 16 << 20 };
 
 #define OPEN_TIMEOUT_NS (60 * NS_PER_SEC)
 
 struct http_client_stream {
 	struct loop *loop;
-	struct evhttp_connection *ec;
-	struct evhttp_request *req; /* evhttp's once started */
-	enum evhttp_cmd_type type;
-	char *target;
+	struct chan ch;
+	struct http_parser parser;
+	struct http_answer answer; /* until it is handed over */
 	struct http_client_stream_cb cb;
 	void *arg;
-	struct loop_timer *timer; /* until the headers are there */
-	const char *error;
-	uint64_t n_bytes;
-	bool opened, ended, closed;
-	bool posted; /* on_start or on_free is under way */
+	struct loop_timer *timer; /* until there is an answer */
+	const char *error;	  /* of an opening that failed at once */
+	bool sends;		  /* the request's body goes on */
+	bool connected, opened, ended, closed;
+	bool posted; /* on_failed or on_free is under way */
 };
 
-/* False: evhttp has no such method. */
-static bool method_type(const char *method, enum evhttp_cmd_type *ret)
-{
-	static const struct {
-		const char *name;
-		enum evhttp_cmd_type type;
-	} methods[] = {
-		{"GET", EVHTTP_REQ_GET},     {"POST", EVHTTP_REQ_POST},	      {"HEAD", EVHTTP_REQ_HEAD},
-		{"PUT", EVHTTP_REQ_PUT},     {"DELETE", EVHTTP_REQ_DELETE},   {"PATCH", EVHTTP_REQ_PATCH},
-		{"OPTIONS", EVHTTP_REQ_OPTIONS},
-	};
-
-	for (size_t i = 0; i < MZ_N(methods); i++)
-		if (strcmp(methods[i].name, method) == 0) {
-			*ret = methods[i].type;
-			return true;
-		}
-	return false;
-}
-
-/* Headers, Host and body of a request. */
-static void fill_request(struct evhttp_request *req, const char *ip, int port, const struct http_header *headers,
-			 size_t n_headers, const void *body, size_t size)
-{
-	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
-	mz_autofree char *host = xasprintf(strchr(ip, ':') ? "[%s]:%d" : "%s:%d", ip, port);
-
-	for (size_t i = 0; i < n_headers; i++)
-		evhttp_add_header(out, headers[i].name, headers[i].value);
-	if (!evhttp_find_header(out, "Host"))
-		evhttp_add_header(out, "Host", host);
-	if (size) {
-		evbuffer_add(evhttp_request_get_output_buffer(req), body, size);
-		if (!evhttp_find_header(out, "Content-Length")) {
-			mz_autofree char *length = xasprintf("%zu", size);
-			evhttp_add_header(out, "Content-Length", length);
-		}
-	}
-}
-
-static const char *error_text(enum evhttp_request_error error)
-{
-	switch (error) {
-	case EVREQ_HTTP_TIMEOUT: return "Timed out";
-	case EVREQ_HTTP_EOF: return "Connection closed by the peer";
-	case EVREQ_HTTP_DATA_TOO_LONG: return "The answer is too long";
-	case EVREQ_HTTP_INVALID_HEADER: return "The answer is not HTTP";
-	default: return "Connection failed";
-	}
-}
-
-static struct evhttp_connection *connection_new(struct loop *l, const char *ip, int port)
-{
-	struct evhttp_connection *ec = evhttp_connection_base_new(loop_event_base(l), NULL, ip, (ev_uint16_t)port);
-
-	must(ec);
-	/* evhttp has default timeouts of its own; ours are timers. */
-	evhttp_connection_set_timeout(ec, NO_TIMEOUT_SECS);
-	return ec;
-}
+/* ---- what the owner is told ---------------------------------------------------------- */
 
 static void end(struct http_client_stream *s, const char *error)
 {
@@ -102,86 +39,90 @@ static void end(struct http_client_stream *s, const char *error)
 	if (s->ended || s->closed)
 		return;
 	s->ended = true;
+	chan_done(&s->ch);
 	if (s->cb.on_end)
 		s->cb.on_end(s->arg, error);
 }
 
-static void open_with(struct http_client_stream *s, struct evhttp_request *req, bool with_body)
+static void tell_open(struct http_client_stream *s)
 {
-	struct http_answer a = {0};
-
 	s->opened = true;
 	loop_timer_cancel(s->loop, MZ_MOVE(s->timer));
-	if (!with_body) {
-		/* Nothing of the body has been read yet. */
-		must(evbuffer_get_length(evhttp_request_get_input_buffer(req)) == 0);
-	}
-	http_answer_take(&a, req);
-	if (!s->closed && s->cb.on_open)
-		s->cb.on_open(s->arg, &a.r);
-	http_answer_done(&a);
+	if (s->cb.on_open)
+		s->cb.on_open(s->arg, &s->answer.r);
+	http_answer_done(&s->answer);
 }
 
-/* A stream has no end, but its chunks have a limit: evhttp counts the whole
- * body, so the limit moves along. */
-static void move_limit(struct http_client_stream *s)
+/* Without a stream the whole body belongs to on_open. */
+static void take_piece(struct http_client_stream *s, struct mz_bytes piece)
 {
-	evhttp_connection_set_max_body_size(s->ec, (ev_ssize_t)(s->n_bytes + MAX_CHUNK_BYTES));
-}
-
-static void on_chunk(struct evhttp_request *req, void *arg)
-{
-	struct http_client_stream *s = arg;
-	struct evbuffer *in = evhttp_request_get_input_buffer(req);
-	size_t size = evbuffer_get_length(in);
-
-	s->n_bytes += size;
-	move_limit(s);
-	if (size && !s->closed && s->cb.on_data)
-		s->cb.on_data(s->arg, evbuffer_pullup(in, -1), size);
-}
-
-static int on_headers(struct evhttp_request *req, void *arg)
-{
-	struct http_client_stream *s = arg;
-
-	if (evhttp_request_get_response_code(req) != 200)
-		return 0; /* the body is collected for on_open */
-	evhttp_request_set_chunked_cb(req, on_chunk);
-	open_with(s, req, false);
-	return 0;
-}
-
-static void on_error(enum evhttp_request_error error, void *arg)
-{
-	struct http_client_stream *s = arg;
-
-	s->error = error_text(error);
-}
-
-static void on_done(struct evhttp_request *req, void *arg)
-{
-	struct http_client_stream *s = arg;
-
-	s->req = NULL;
-	if (!req) {
-		end(s, s->error ? s->error : "Connection failed");
-	} else if (evhttp_request_get_response_code(req) == 0) {
-		end(s, "Could not connect");
-	} else {
-		if (!s->opened)
-			open_with(s, req, true);
-		end(s, NULL);
+	if (!s->opened) {
+		if (!http_answer_add(&s->answer, piece))
+			end(s, "The answer is too long");
+	} else if (s->cb.on_data) {
+		s->cb.on_data(s->arg, piece.data, piece.size);
 	}
 }
+
+static void finish(struct http_client_stream *s)
+{
+	if (!s->opened)
+		tell_open(s);
+	end(s, NULL);
+}
+
+static bool on_data(void *arg, const char *data, size_t size)
+{
+	struct http_client_stream *s = arg;
+	struct mz_bytes piece;
+	size_t used = 0, n;
+
+	while (!s->closed && !s->ended) {
+		enum http_event e = http_parser_feed(&s->parser, data + used, size - used, &n, &piece);
+		used += n;
+		switch (e) {
+		case HTTP_MORE: return true;
+		case HTTP_HEAD:
+			http_answer_head(&s->answer, &s->parser);
+			if (s->answer.r.status == 200)
+				tell_open(s);
+			break;
+		case HTTP_DATA: take_piece(s, piece); break;
+		case HTTP_END: finish(s); break;
+		default: end(s, "The answer is not HTTP");
+		}
+	}
+	return false;
+}
+
+static void on_connected(void *arg)
+{
+	struct http_client_stream *s = arg;
+
+	s->connected = true;
+	if (s->sends) /* the answer may well come when the body has ended */
+		loop_timer_cancel(s->loop, MZ_MOVE(s->timer));
+}
+
+static void on_gone(void *arg, int error)
+{
+	struct http_client_stream *s = arg;
+
+	if (!error && http_parser_closed(&s->parser))
+		finish(s);
+	else
+		end(s, s->connected ? "Connection closed by the peer" : "Could not connect");
+}
+
+static const struct chan_ops chan_ops = {.on_connected = on_connected, .on_data = on_data, .on_end = on_gone};
+
+/* ---- life ------------------------------------------------------------------------------ */
 
 static void on_open_timeout(void *arg)
 {
 	struct http_client_stream *s = arg;
 
 	s->timer = NULL;
-	if (s->req)
-		evhttp_cancel_request(MZ_MOVE(s->req));
 	end(s, "Timed out");
 }
 
@@ -189,33 +130,72 @@ static void on_free(void *arg)
 {
 	struct http_client_stream *s = arg;
 
-	evhttp_connection_free(s->ec); /* and the request, without its callback */
-	free(s->target);
+	chan_done(&s->ch);
+	http_parser_done(&s->parser);
+	http_answer_done(&s->answer);
 	free(s);
 }
 
-static void on_start(void *arg)
+static void on_failed(void *arg)
 {
 	struct http_client_stream *s = arg;
 
 	s->posted = false;
-	if (s->closed) {
-		if (s->req)
-			evhttp_request_free(s->req);
+	if (s->closed)
 		on_free(s);
+	else
+		end(s, s->error);
+}
+
+/* A chunk of the request's body. */
+static void put_chunk(struct http_client_stream *s, const void *data, size_t size)
+{
+	char head[24];
+	int n = snprintf(head, sizeof(head), "%zx\r\n", size);
+
+	chan_write(&s->ch, head, (size_t)n);
+	chan_write(&s->ch, data, size);
+	chan_write(&s->ch, "\r\n", 2);
+}
+
+static void start(struct http_client_stream *s, const char *ip, int port, const struct buf *head, const void *body,
+		  size_t size)
+{
+	if (!s->error && chan_connect(&s->ch, s->loop, ip, port, &chan_ops, s) < 0)
+		s->error = "Could not connect";
+	if (s->error) {
+		s->posted = true;
+		loop_post(s->loop, on_failed, s);
 		return;
 	}
-	if (!s->req) {
-		end(s, "Unknown method");
-		return;
-	}
+	chan_read(&s->ch, true);
+	chan_write(&s->ch, head->data, head->len);
+	if (!s->sends)
+		chan_write(&s->ch, body, size);
+	else if (size)
+		put_chunk(s, body, size);
 	s->timer = loop_timer(s->loop, OPEN_TIMEOUT_NS, on_open_timeout, s);
-	if (evhttp_make_request(s->ec, s->req, s->type, s->target) != 0) {
-		evhttp_request_free(MZ_MOVE(s->req));
-		end(s, "Could not connect");
-		return;
-	}
-	sock_tune(bufferevent_getfd(evhttp_connection_get_bufferevent(s->ec)));
+}
+
+static struct http_client_stream *stream_open(struct loop *l, const char *ip, int port, const char *method,
+					      const char *target, const struct http_header *headers, size_t n_headers,
+					      const void *body, size_t size, bool sends,
+					      const struct http_client_stream_cb *cb, void *arg)
+{
+	struct http_client_stream *s = xnew(struct http_client_stream);
+	struct buf mz_autobuf head = {0};
+
+	s->loop = l;
+	s->cb = *cb;
+	s->arg = arg;
+	s->sends = sends;
+	http_parser_init(&s->parser, true, MAX_ANSWER_HEAD_BYTES, MAX_ANSWER_HEADERS);
+	http_parser_start(&s->parser, strcmp(method, "HEAD") == 0);
+	s->error = http_request_head(&head, ip, port, method, target, headers, n_headers,
+				     sends || !size ? -1 : (int64_t)size);
+	buf_adds(&head, sends ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n");
+	start(s, ip, port, &head, body, size);
+	return s;
 }
 
 struct http_client_stream *http_client_stream_open(struct loop *l, const char *ip, int port, const char *method,
@@ -223,24 +203,40 @@ struct http_client_stream *http_client_stream_open(struct loop *l, const char *i
 						   size_t n_headers, const void *body, size_t size,
 						   const struct http_client_stream_cb *cb, void *arg)
 {
-	struct http_client_stream *s = xnew(struct http_client_stream);
+	return stream_open(l, ip, port, method, target, headers, n_headers, body, size, false, cb, arg);
+}
 
-	s->loop = l;
-	s->cb = *cb;
-	s->arg = arg;
-	s->target = xstrdup(target);
-	s->ec = connection_new(l, ip, port);
-	move_limit(s);
-	if (method_type(method, &s->type)) {
-		s->req = evhttp_request_new(on_done, s);
-		must(s->req);
-		evhttp_request_set_error_cb(s->req, on_error);
-		evhttp_request_set_header_cb(s->req, on_headers);
-		fill_request(s->req, ip, port, headers, n_headers, body, size);
-	}
-	s->posted = true;
-	loop_post(l, on_start, s);
-	return s;
+struct http_client_stream *http_client_stream_open_body(struct loop *l, const char *ip, int port, const char *method,
+							const char *target, const struct http_header *headers,
+							size_t n_headers, const void *body, size_t size,
+							const struct http_client_stream_cb *cb, void *arg)
+{
+	return stream_open(l, ip, port, method, target, headers, n_headers, body, size, true, cb, arg);
+}
+
+size_t http_client_stream_queued(const struct http_client_stream *s)
+{
+	return chan_queued(&s->ch);
+}
+
+int http_client_stream_send(struct http_client_stream *s, const void *data, size_t size)
+{
+	if (!s->sends || s->ended || s->closed || s->error)
+		return -EPIPE;
+	if (chan_queued(&s->ch) > MAX_QUEUE_BYTES)
+		return -ENOBUFS;
+	if (size) /* an empty chunk would be the end */
+		put_chunk(s, data, size);
+	return 0;
+}
+
+int http_client_stream_send_end(struct http_client_stream *s)
+{
+	if (!s->sends || s->ended || s->closed || s->error)
+		return -EPIPE;
+	s->sends = false;
+	chan_write(&s->ch, "0\r\n\r\n", 5);
+	return 0;
 }
 
 void http_client_stream_close(struct http_client_stream *s)
@@ -249,8 +245,10 @@ void http_client_stream_close(struct http_client_stream *s)
 		return;
 	s->closed = true;
 	loop_timer_cancel(s->loop, MZ_MOVE(s->timer));
+	if (!s->ended)
+		chan_read(&s->ch, false);
 	if (s->posted)
-		return; /* on_start finds it closed */
+		return; /* on_failed finds it closed */
 	s->posted = true;
 	loop_post(s->loop, on_free, s);
 }

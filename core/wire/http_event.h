@@ -1,4 +1,4 @@
-/* http_event.h - HTTP over sockets: the server on evhttp, the client on bufferevents.
+/* http_event.h - HTTP over sockets: server and client.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_HTTP_EVENT_H
 #define MZ_WIRE_HTTP_EVENT_H
@@ -11,18 +11,25 @@ struct http_limits {
 	size_t max_body_bytes;	 /* 16 MiB */
 	size_t max_stream_queue; /* 16 MiB of unsent bytes, then the reader is cut */
 	int max_connections;	 /* further ones are closed at once */
-	int idle_timeout_secs;	 /* of a connection without a request or stream */
+	/* Of a connection without a request or stream; also for a request's header to
+	 * arrive, and for its body or an answer to move by 1 KiB a second. */
+	int idle_timeout_secs;
+	size_t max_headers; /* 256; 0: that, too */
 };
-#define HTTP_LIMITS_DEFAULT ((struct http_limits){65536, 16u << 20, 16u << 20, 65536, 120})
+#define HTTP_LIMITS_DEFAULT ((struct http_limits){65536, 16u << 20, 16u << 20, 65536, 120, 256})
 
 struct http_server;
 /* Binds at once: -EADDRINUSE etc. name the address. Port 0 takes a free one. */
 int http_server_new(struct loop *l, const char *ip, int port, const struct http_limits *limits,
 		    struct http_router *router, struct http_server **ret, struct mz_err *err);
 int http_server_port(const struct http_server *s);
-/* Runs before the router: may answer (401, 503 …) and return false. */
+/* Runs before the router, request by request of a connection. True: the request goes
+ * on to its handler. False: it is answered (401, 503 …), or will be, or has been or
+ * will be let through with http_server_pass(). */
 void http_server_filter(struct http_server *s,
 			bool (*fn)(void *arg, struct http_request *r, struct http_exchange *x), void *arg);
+void http_server_pass(struct http_exchange *x);
+/* Not from inside a handler. */
 void http_server_free(struct http_server *s); /* streams are closed with on_gone */
 
 /* ---- client ---------------------------------------------------------------
@@ -63,5 +70,17 @@ struct http_client_stream *http_client_stream_open(struct loop *l, const char *i
 						   size_t n_headers, const void *body, size_t size,
 						   const struct http_client_stream_cb *cb, void *arg);
 void http_client_stream_close(struct http_client_stream *s); /* no further callback */
+
+/* The same with a request body that has no end yet: `body` is its first piece, the
+ * others follow, also before there is an answer. */
+struct http_client_stream *http_client_stream_open_body(struct loop *l, const char *ip, int port, const char *method,
+							const char *target, const struct http_header *headers,
+							size_t n_headers, const void *body, size_t size,
+							const struct http_client_stream_cb *cb, void *arg);
+/* -EPIPE: over, or its body has been ended; -ENOBUFS: the peer does not take it, and
+ * more than 16 MiB wait already. */
+int http_client_stream_send(struct http_client_stream *s, const void *data, size_t size);
+int http_client_stream_send_end(struct http_client_stream *s);
+size_t http_client_stream_queued(const struct http_client_stream *s); /* bytes that wait */
 
 #endif

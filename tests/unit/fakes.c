@@ -96,7 +96,7 @@ static struct http_stream *on_stream(struct http_exchange *x, int status, const 
 	return &c->stream;
 }
 
-static const struct http_exchange_ops exchange_ops = {on_reply, on_stream};
+static const struct http_exchange_ops exchange_ops = {.reply = on_reply, .stream = on_stream};
 
 static void parse_headers(struct fake_call *c, const char *headers)
 {
