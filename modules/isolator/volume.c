@@ -242,9 +242,17 @@ static int open_inner(struct volumes *vs, const struct volume *v)
 	if (base < 0)
 		return volume_fail(&vs->err, base, "%s.%s '%.80s': cannot open '%.120s': %s", v->field, v->source_field,
 				   v->source, v->base, why(base));
-	int fd = volume_open(base, v->source, v->make ? 0755 : 0, st.st_uid, st.st_gid);
+	int fd = v->source[0] ? volume_open(base, v->source, v->make ? 0755 : 0, st.st_uid, st.st_gid) :
+				open_how(base, ".", RESOLVE_BENEATH);
 	close(base);
-	return fd < 0 ? bad_source(vs, v, fd, why(fd)) : fd;
+	if (fd < 0)
+		return bad_source(vs, v, fd, why(fd));
+	if (v->own && geteuid() == 0 && fchownat(fd, "", st.st_uid, st.st_gid, AT_EMPTY_PATH) < 0) {
+		int code = -errno;
+		close(fd);
+		return bad_source(vs, v, code, volume_errno(code));
+	}
+	return fd;
 }
 
 static int find_source(struct volumes *vs, struct volume *v)
@@ -338,26 +346,35 @@ static int find_target(struct volumes *vs, struct volume *v)
 	return rc;
 }
 
-/* Once more is fine, if it leads to the same place. */
-static int make_link(struct volumes *vs, struct volume *v)
+/* The directory in the sandbox that a link is in; *ret_name: its name there. */
+static int open_link_dir(struct volumes *vs, struct volume *v, const char **ret_name)
 {
-	char old[4097];
+	struct stat st;
 	if (!volume_path_is_inner(v->target))
 		return bad_target(vs, v, -EINVAL, "must be a relative path without '..': it becomes a link in the sandbox");
-	struct stat st;
-	int dir = open_sandbox(vs, &st), rc = 0;
+	int dir = open_sandbox(vs, &st);
 	if (dir < 0)
 		return bad_target(vs, v, dir, "there is no sandbox");
-	char *slash = strrchr(v->target, '/'), *name = slash ? slash + 1 : v->target;
+	char *slash = strrchr(v->target, '/');
+	*ret_name = slash ? slash + 1 : v->target;
 	if (slash) {
 		*slash = '\0';
-		int parent = volume_open(dir, v->target, 0755, st.st_uid, st.st_gid);
+		int parent = volume_open(dir, v->target, v->unlink ? 0 : 0755, st.st_uid, st.st_gid);
 		*slash = '/';
 		close(dir);
 		dir = parent;
 	}
+	return dir < 0 ? bad_target(vs, v, dir, why(dir)) : dir;
+}
+
+/* Once more is fine, if it leads to the same place. */
+static int make_link(struct volumes *vs, struct volume *v)
+{
+	char old[4097];
+	const char *name;
+	int rc = 0, dir = open_link_dir(vs, v, &name);
 	if (dir < 0)
-		return bad_target(vs, v, dir, why(dir));
+		return dir;
 	if (!*name) {
 		rc = -EINVAL;
 	} else if (symlinkat(v->real_source, dir, name) < 0) {
@@ -366,6 +383,19 @@ static int make_link(struct volumes *vs, struct volume *v)
 		if (n > 0 && (size_t)n == strlen(v->real_source) && !memcmp(old, v->real_source, (size_t)n))
 			rc = 0;
 	}
+	close(dir);
+	return rc < 0 ? bad_target(vs, v, rc, volume_errno(rc)) : 0;
+}
+
+/* What is there and is no link is the task's own doing, and stays. */
+static int take_link(struct volumes *vs, struct volume *v)
+{
+	char old[2];
+	const char *name;
+	int dir = open_link_dir(vs, v, &name);
+	if (dir < 0)
+		return vs->err.code == -ENOENT ? (vs->err.code = 0) : dir;
+	int rc = readlinkat(dir, name, old, sizeof(old)) > 0 && unlinkat(dir, name, 0) < 0 ? -errno : 0;
 	close(dir);
 	return rc < 0 ? bad_target(vs, v, rc, volume_errno(rc)) : 0;
 }
@@ -430,8 +460,8 @@ int volumes_work(struct volumes *vs)
 		struct volume *v = &vs->v[i];
 		if (!v->source || !v->target)
 			return volume_fail(&vs->err, -ENOMEM, "Out of memory");
-		rc = find_source(vs, v);
-		if (rc == 0)
+		rc = v->unlink ? take_link(vs, v) : find_source(vs, v);
+		if (rc == 0 && !v->unlink)
 			rc = v->link ? make_link(vs, v) : find_target(vs, v);
 	}
 	return rc;
@@ -447,7 +477,7 @@ static int ask(struct volumes *vs)
 	const struct mz_isolator_host *k = vs->jobs->h->kind;
 	for (size_t i = 0; i < vs->n; i++) {
 		const struct volume *v = &vs->v[i];
-		if (v->link)
+		if (v->link || v->unlink)
 			continue;
 		const struct mz_mount m = {
 			.size = sizeof(m),

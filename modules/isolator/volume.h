@@ -24,6 +24,8 @@ struct volume {
 	uint32_t flags; /* of struct mz_mount */
 	int make;	/* the source, a directory, if it is missing */
 	int make_base;	/* and the base, as root's own */
+	int own;	/* the source is given to the sandbox's owner */
+	int unlink;	/* only: take the link at target away again */
 	int link;	/* a symbolic link in the sandbox instead of a mount */
 	int recursive;
 	/* Outcome. */
