@@ -1,0 +1,143 @@
+/* cgroups_devices.c - isolator/cgroups_devices: which devices a container may open and
+ * make. It makes no device files.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+
+#include <stdlib.h>
+
+#include "../../lib/cgroup_isolator.h"
+#include "rules.h"
+
+struct devices {
+	const struct mz_host *h;
+	struct cg g;
+	size_t n;
+	struct rule rules[RULES_MAX];
+};
+
+/* What every container may have: null, zero, full, random, urandom, tty, console, ptmx,
+ * the pseudo-terminals, tun; and making any device file, which opens none. */
+static const struct rule usual[] = {
+	{'c', -1, -1, RULE_MKNOD}, {'b', -1, -1, RULE_MKNOD}, {'c', 1, 3, 7},	{'c', 1, 5, 7}, {'c', 1, 7, 7},
+	{'c', 1, 8, 7},		   {'c', 1, 9, 7},	      {'c', 5, 0, 7},	{'c', 5, 1, 7}, {'c', 5, 2, 7},
+	{'c', 136, -1, 7},	   {'c', 10, 200, 7},
+};
+
+static int limit_v1(const struct devices *p, const char *id, struct mz_err *err)
+{
+	char text[64];
+	int rc = cg_write(&p->g, id, "devices.deny", "a", err);
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
+		rule_format(&p->rules[i], text);
+		rc = cg_write(&p->g, id, "devices.allow", text, err);
+	}
+	return rc;
+}
+
+static int limit(const struct devices *p, const char *id, struct mz_err *err)
+{
+	char path[CG_PATH_SIZE];
+	if (p->g.version == 1)
+		return limit_v1(p, id, err);
+	int rc = cg_path(&p->g, id, path);
+	return rc < 0 ? cg_fail(err, rc, "Container '%s' has no cgroup", id) : rules_attach(p->rules, p->n, path, err);
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct devices *p = inst;
+	struct mz_err err;
+	int rc = cgroups_join(&p->g, c, l, &err);
+	if (rc == 0 && cg_owns(c))
+		rc = limit(p, c->id, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* The limits stay with the group. */
+static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct devices *p = inst;
+	struct mz_err err;
+	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct devices *p = inst;
+	cg_remove_op(&p->g, id, op);
+}
+
+static void destroy(void *inst)
+{
+	struct devices *p = inst;
+	if (p)
+		cg_done(&p->g);
+	free(p);
+}
+
+static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_err *err)
+{
+	const char *text;
+	if (p->h->conf_int(conf, "usual")) {
+		memcpy(p->rules, usual, sizeof(usual));
+		p->n = sizeof(usual) / sizeof(usual[0]);
+	}
+	for (size_t i = 0; (text = p->h->conf_item(conf, "allowed", i)); i++) {
+		if (p->n == RULES_MAX)
+			return cg_fail(err, -E2BIG, "There are more than %d allowed devices", RULES_MAX);
+		int rc = rule_parse(text, &p->rules[p->n++], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct devices *p = calloc(1, sizeof(*p));
+	if (!p)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	p->h = h;
+	int rc = take_rules(p, conf, err);
+	if (rc == 0)
+		rc = cgroups_find(&p->g, h, "devices", err);
+	if (rc < 0) {
+		free(p);
+		return rc;
+	}
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(LIST, "allowed", "", 0, 0, "More devices: \"/dev/fuse rw\", \"c 10:229 rwm\", \"b 8:* r\""),
+	MZ_SETTING(BOOL, "usual", "true", 0, 0, "Allow null, zero, random, terminals and the like"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "cgroups_devices",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Which devices a container may use, by cgroups",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};
