@@ -22,6 +22,8 @@
 #include "loop/loop.h"
 #include "os/files.h"
 
+enum { MAX_TRIES = 64 };
+
 struct files_real {
 	struct files files;
 	struct loop *loop;
@@ -86,14 +88,28 @@ static int open_inside(const struct job *j, int flags)
 		int fd = open(j->root, flags | O_CLOEXEC | O_NONBLOCK);
 		return fd < 0 ? -errno : fd;
 	}
+	/* Links work as far as they stay inside. What a task swaps meanwhile is seen by the
+	 * kernel, which then wants to be asked again. */
 	struct open_how how = {
 		.flags = (unsigned)(flags | O_CLOEXEC | O_NONBLOCK),
-		.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
-	long fd = syscall(SYS_openat2, root, j->rest[0] ? j->rest : ".", &how, sizeof(how));
-	int code = errno;
+	long fd;
+	int tries = 0, code;
+	do {
+		fd = syscall(SYS_openat2, root, j->rest[0] ? j->rest : ".", &how, sizeof(how));
+		code = errno;
+	} while (fd < 0 && code == EAGAIN && ++tries < MAX_TRIES);
 	close(root);
 	return fd < 0 ? -code : (int)fd;
+}
+
+static void set_error(struct job *j, const char *what, int code)
+{
+	if (code == -EXDEV)
+		mz_fail(&j->err, -EACCES, "Cannot %s '%s': it leads out of what is shown here", what, j->path);
+	else
+		mz_fail(&j->err, code, "Cannot %s '%s': %s", what, j->path, strerror(-code));
 }
 
 static void mode_text(mode_t m, char out[12])
@@ -164,7 +180,7 @@ static void browse_work(void *arg)
 	int fd = open_inside(j, O_RDONLY | O_DIRECTORY);
 	mz_autodir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	if (!dir) {
-		mz_fail(&j->err, fd < 0 ? fd : -EIO, "Cannot browse '%s': %s", j->path, strerror(fd < 0 ? -fd : EIO));
+		set_error(j, "browse", fd < 0 ? fd : -EIO);
 		if (fd >= 0)
 			close(fd);
 		return;
@@ -214,7 +230,7 @@ static void read_work(void *arg)
 	if (fd >= 0)
 		close(fd);
 	if (rc < 0)
-		mz_fail(&j->err, rc, "Cannot read '%s': %s", j->path, strerror(-rc));
+		set_error(j, "read", rc);
 }
 
 /* ---- loop thread --------------------------------------------------------------- */

@@ -3,7 +3,7 @@
  * this machine, and core/sim.
  *
  * A virtual path shows only what lies below the real directory it is attached to:
- * "..", absolute links and the like are resolved inside of it (openat2).
+ * links and ".." work as far as they stay inside, the kernel sees to it (openat2).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_OS_FILES_H
 #define MZ_OS_FILES_H
@@ -24,7 +24,7 @@ struct file_entry {
 	const char *uid, *gid; /* names; the number as text where there is none */
 };
 
-/* Errors: -ENOENT, -EACCES, -ENOTDIR (browse of a file), -EISDIR (read of a
+/* Errors: -ENOENT, -EACCES (also of what leads out), -ENOTDIR (browse of a file), -EISDIR (read of a
  * directory), -EAGAIN (too busy) … with a message. */
 typedef void (*files_browse_fn)(void *arg, const struct mz_err *err, const struct file_entry *v, size_t n);
 /* `size` is the file's as it was at the time. */
