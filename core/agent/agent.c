@@ -61,6 +61,9 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	list_init(&a->launches);
 	list_init(&a->nested_list);
 	list_init(&a->executor_waiters);
+	list_init(&a->questions);
+	if (deps->authorizer)
+		module_as_authorizer(deps->authorizer, &a->authz);
 	deps->containers->on_exited = on_container_exited;
 	deps->containers->arg = a;
 	agent_api_routes(a);
@@ -94,6 +97,7 @@ void agent_free(struct agent *a)
 	agent_set_master(a, NULL);
 	loop_timer_cancel(a->loop, a->recover_timer);
 	agent_launches_done(a);
+	authorize_drop(&a->questions, true);
 	nested_done(a);
 	gc_done(a);
 	map_each(&a->frameworks, e)

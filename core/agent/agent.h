@@ -21,6 +21,7 @@
 
 struct agent;
 struct files;
+struct module;
 
 struct agent_flag {
 	const char *name, *value;
@@ -67,6 +68,7 @@ struct agent_deps {
 	struct containers *containers;
 	struct link_dialer *dialer;
 	struct http_router *router;
+	struct module *authorizer; /* NULL: everything is allowed */
 	struct files *files; /* sandboxes are attached to it */
 	/* Told to end: refused by the master for good, or the store failed. */
 	void (*on_fatal)(void *arg, const char *why);

@@ -27,6 +27,7 @@ struct agent_daemon {
 	struct files *files;
 	struct link_dialer *dialer;
 	VEC(struct module *) isolators, containerizers;
+	struct module *authorizer;
 	struct arena arena;
 	Mesos__V1__Attribute **attributes; /* in the arena */
 	size_t n_attributes;
@@ -185,6 +186,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.dialer = a->dialer,
 		.router = &d->router,
 		.files = a->files,
+		.authorizer = a->authorizer,
 		.on_fatal = on_fatal,
 		.arg = a,
 		.extra_metrics = extra_metrics,
@@ -222,8 +224,7 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 	self = &a;
 	d->on_leader = on_leader;
 	a.files = files_new(d->loop);
-	struct module *authorizer;
-	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &authorizer, err);
+	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &a.authorizer, err);
 	if (rc == 0)
 		rc = parse_resources(&a, err);
 	if (rc == 0)

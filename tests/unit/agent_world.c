@@ -19,7 +19,8 @@ struct world_job {
 	void *arg;
 	bool failed;
 	char *exited; /* a container */
-	int wait_status;
+	int wait_status, limit_reason;
+	resources *exceeded;
 };
 
 static struct world *world_of(struct containers *c)
@@ -42,8 +43,19 @@ static void on_job(void *arg)
 	if (j->exited) {
 		struct mz_termination t = {
 			.size = sizeof(t), .wait_status = j->wait_status, .state = -1, .reason = -1};
+		struct mz_limitation l = {.size = sizeof(l),
+					  .reason = j->limit_reason,
+					  .message = "too much",
+					  .resources = j->exceeded};
+		if (j->exceeded) {
+			t.state = MESOS__V1__TASK_STATE__TASK_FAILED;
+			t.reason = l.reason;
+			t.message = l.message;
+			t.limitation = &l;
+		}
 		w->containers.c.on_exited(w->containers.c.arg, j->exited, &t);
 	}
+	res_free(j->exceeded);
 	free(j->exited);
 	free(j);
 }
@@ -72,6 +84,19 @@ void container_exit(struct world *w, const char *id, int wait_status)
 	j->wait_status = wait_status;
 }
 
+void container_exceeds(struct world *w, const char *id, int reason, const char *mem)
+{
+	struct mz_err err;
+	mz_autofree char *text = xasprintf("mem:%s", mem);
+	container_exit(w, id, 9);
+	struct world_job *j = w->jobs.v[w->jobs.n - 1];
+	j->limit_reason = reason;
+	j->exceeded = res_new();
+	if (res_parse(text, NULL, j->exceeded, &err) < 0)
+		fail_msg("%s", err.msg);
+	world_settle(w);
+}
+
 static void fake_recover(struct containers *c, const struct container_config *const *v, size_t n,
 			 void (*fn)(void *arg, const struct mz_err *err), void *arg)
 {
@@ -95,6 +120,9 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 	j->arg = arg;
 	j->failed = f->fail_launch;
 	xset(&f->last_executor, cfg->executor_id);
+	xset(&f->last_parent, cfg->parent);
+	f->limits = cfg->limits;
+	f->share_cgroups = cfg->share_cgroups;
 	struct buf b = {0};
 	for (size_t i = 0; cfg->argv[i]; i++)
 		buf_addf(&b, "%s|", cfg->argv[i]);
@@ -141,6 +169,26 @@ static int fake_terminate(struct containers *c, const char *id, struct mz_err *e
 	return 0;
 }
 
+static int fake_kill(struct containers *c, const char *id, int signal, struct mz_err *err)
+{
+	struct world *w = world_of(c);
+	if (!map_has(&w->containers.live, id))
+		return mz_fail(err, -ENOENT, "No container '%s'", id);
+	free(w->containers.last_killed);
+	w->containers.last_killed = xasprintf("%s:%d", id, signal);
+	return 0;
+}
+
+static void fake_forget(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err), void *arg)
+{
+	struct world *w = world_of(c);
+	(void)id;
+	w->containers.n_removed++;
+	struct world_job *j = later(w);
+	j->fn = fn;
+	j->arg = arg;
+}
+
 static void fake_remove(struct containers *c, const char *directory, void (*fn)(void *arg, const struct mz_err *err),
 			void *arg)
 {
@@ -162,6 +210,8 @@ static const struct containers_ops containers_ops = {
 	.update = fake_update,
 	.usage = fake_usage,
 	.terminate = fake_terminate,
+	.kill = fake_kill,
+	.remove = fake_forget,
 	.remove_sandbox = fake_remove,
 	.disk_usage = fake_disk_usage,
 };
@@ -329,6 +379,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.dialer = &w->dialer,
 		.router = &w->router,
 		.files = &w->files,
+		.authorizer = w->authorizer,
 		.on_fatal = on_fatal,
 		.arg = w,
 	};
@@ -435,6 +486,8 @@ int world_teardown(void **state)
 	free(w->containers.last_executor);
 	free(w->containers.last_argv);
 	free(w->containers.last_env);
+	free(w->containers.last_parent);
+	free(w->containers.last_killed);
 	for (size_t i = 0; i < w->jobs.n; i++)
 		free(w->jobs.v[i]);
 	vec_done(&w->jobs);

@@ -36,6 +36,8 @@ struct fake_containers {
 	double usage;
 	struct container_limits limits; /* of the last launch or update */
 	bool share_cgroups;
+	char *last_parent, *last_killed; /* killed: "ID:SIGNAL" */
+	size_t n_removed;		 /* calls of remove */
 };
 
 struct world {
@@ -52,6 +54,7 @@ struct world {
 	const char *resources, *attributes, *boot_id;
 	int port;
 	size_t max_completed;
+	struct module *authorizer; /* for the next start, or NULL */
 	struct fake_link *link; /* the newest */
 	size_t n_dials;
 	bool refuse_dials;
@@ -96,6 +99,8 @@ char *uuid_json(struct world *w, int byte); /* base64 of 16 of them */
 struct fake_call *world_get(struct world *w, const char *target);
 
 void container_exit(struct world *w, const char *id, int wait_status);
+/* Because it went over a limit: too much of `mem` megabytes. */
+void container_exceeds(struct world *w, const char *id, int reason, const char *mem);
 const char *last_container(struct world *w);
 
 #endif

@@ -22,7 +22,8 @@ void agent_api_files_debug(void *arg, const struct http_request *r, struct http_
 void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
 
 /* Calls about containers; false: it is none of them, and not answered. */
-bool agent_api_nested(struct agent *a, const Mesos__V1__Agent__Call *c, enum codec out, struct http_exchange *x);
+bool agent_api_nested(struct agent *a, const Mesos__V1__Agent__Call *c, const char *who, enum codec out,
+		      struct http_exchange *x);
 
 /* Every metric, in no order. */
 void agent_metrics_each(struct agent *a, void (*add)(void *to, const char *name, double value), void *to);

@@ -64,16 +64,18 @@ static void add(struct usage_gather *g, const struct executor *ex, const char *i
 	e->source = xstrdup(ex->info->source ? ex->info->source : "");
 }
 
-static void add_others(struct usage_gather *g, struct agent *a, unsigned which)
+static void add_others(struct usage_gather *g, struct agent *a, unsigned which, const char *who)
 {
 	list_each(&a->nested_list, struct nested, node, n) {
 		const struct executor *ex = nested_executor(n);
-		if (n->state == NESTED_RUNNING && (which & USAGE_NESTED || !n->parent) && (which & USAGE_STANDALONE || ex))
+		if (n->state == NESTED_RUNNING && (which & USAGE_NESTED || !n->parent) && (which & USAGE_STANDALONE || ex) &&
+		    authz_see_container(a, ex, n->id, who))
 			add(g, ex, n->id, n->pid);
 	}
 }
 
-void usage_gather(struct agent *a, unsigned which, void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg)
+void usage_gather(struct agent *a, unsigned which, const char *who,
+		  void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg)
 {
 	struct usage_gather *g = xnew(struct usage_gather);
 	g->fn = fn;
@@ -83,10 +85,11 @@ void usage_gather(struct agent *a, unsigned which, void (*fn)(void *arg, struct 
 	g->slots = xcalloc(most, sizeof(*g->slots));
 	map_each(&a->containers, c) {
 		const struct executor *ex = c->value;
-		add(g, ex, ex->container_id, ex->pid);
+		if (which & USAGE_ALL || authz_see_container(a, ex, ex->container_id, who))
+			add(g, ex, ex->container_id, ex->pid);
 	}
-	if (which)
-		add_others(g, a, which);
+	if (which & (USAGE_NESTED | USAGE_STANDALONE))
+		add_others(g, a, which, who);
 	g->n_pending = g->n + 1; /* ours: answers may come at once */
 	for (size_t i = 0; i < g->n; i++)
 		a->deps.containers->ops->usage(a->deps.containers, g->v[i].container_id, on_usage, &g->slots[i]);
@@ -158,15 +161,17 @@ static void view(struct agent *a, const struct http_request *r, struct http_exch
 		q->jsonp = NULL;
 	}
 	q->container_id = with_status ? http_query(r, "container_id") : NULL;
-	usage_gather(a, 0, reply_view, q);
+	usage_gather(a, with_status ? 0 : USAGE_ALL, r->principal, reply_view, q);
 }
 
 void agent_api_containers(void *arg, const struct http_request *r, struct http_exchange *x)
 {
-	view(arg, r, x, true);
+	if (authz_get(arg, "/containers", r, x))
+		view(arg, r, x, true);
 }
 
 void agent_api_statistics(void *arg, const struct http_request *r, struct http_exchange *x)
 {
-	view(arg, r, x, false);
+	if (authz_get(arg, "/monitor/statistics", r, x))
+		view(arg, r, x, false);
 }

@@ -14,8 +14,10 @@ struct usage_entry {
 	Mesos__V1__ResourceStatistics *statistics; /* NULL: unknown */
 };
 
-enum { USAGE_NESTED = 1, USAGE_STANDALONE = 2 }; /* besides the executors' */
+/* NESTED, STANDALONE: besides the executors'. ALL: whatever `who` may see. */
+enum { USAGE_NESTED = 1, USAGE_STANDALONE = 2, USAGE_ALL = 4 };
 /* fn is called once, perhaps from inside; the entries are freed after it. */
-void usage_gather(struct agent *a, unsigned which, void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg);
+void usage_gather(struct agent *a, unsigned which, const char *who,
+		  void (*fn)(void *arg, struct usage_entry *v, size_t n), void *arg);
 
 #endif

@@ -24,13 +24,18 @@ static void request_free(struct file_request *q)
 	free(q);
 }
 
-/* NULL: answered with 400, because there is no path. */
+/* NULL: answered: 400, because there is no path, or 403. */
 static struct file_request *request_new(struct agent *a, const struct http_request *r, struct http_exchange *x)
 {
 	char *path = http_query(r, "path");
 	if (str_empty(path)) {
 		free(path);
 		http_reply_text(x, 400, "Expecting 'path=value' in query");
+		return NULL;
+	}
+	if (!authz_sandbox(a, path, r->principal)) {
+		free(path);
+		http_reply(x, 403, NULL, NULL, 0);
 		return NULL;
 	}
 	struct file_request *q = xnew(struct file_request);
@@ -248,6 +253,8 @@ void agent_api_files_debug(void *arg, const struct http_request *r, struct http_
 	struct buf mz_autobuf b = {0};
 	struct jsonw w = {.out = &b};
 	const char *virtual_path, *real_path;
+	if (!authz_get(a, "/files/debug", r, x))
+		return;
 	jsonw_object(&w);
 	for (size_t i = 0; a->deps.files->ops->attached(a->deps.files, i, &virtual_path, &real_path); i++)
 		jsonw_kstring(&w, virtual_path, real_path);

@@ -75,10 +75,6 @@ static void on_launched(void *arg, const struct mz_err *err)
 static void launch(struct agent *a, const Mesos__V1__Agent__Call__LaunchContainer *l, struct http_exchange *x)
 {
 	struct mz_err err;
-	if (check_resources(l, &err) < 0) {
-		http_reply_text(x, 400, "%s", err.msg);
-		return;
-	}
 	if (!l->command) {
 		http_reply_text(x, 400, "'command' is not set, and images are not supported");
 		return;
@@ -289,7 +285,97 @@ static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, enum 
 	}
 }
 
-bool agent_api_nested(struct agent *a, const call_msg *c, enum codec out, struct http_exchange *x)
+/* ---- may they? ------------------------------------------------------------------------------ */
+
+/* What is asked about a container of a framework's, and of an operator's. */
+static const struct {
+	int call, nested, standalone;
+} actions[] = {
+	{CALL(LAUNCH_CONTAINER), MZ_ACTION_LAUNCH_NESTED_CONTAINER, MZ_ACTION_LAUNCH_STANDALONE_CONTAINER},
+	{CALL(LAUNCH_NESTED_CONTAINER), MZ_ACTION_LAUNCH_NESTED_CONTAINER, MZ_ACTION_LAUNCH_STANDALONE_CONTAINER},
+	{CALL(WAIT_CONTAINER), MZ_ACTION_WAIT_NESTED_CONTAINER, MZ_ACTION_WAIT_STANDALONE_CONTAINER},
+	{CALL(WAIT_NESTED_CONTAINER), MZ_ACTION_WAIT_NESTED_CONTAINER, MZ_ACTION_WAIT_STANDALONE_CONTAINER},
+	{CALL(KILL_CONTAINER), MZ_ACTION_KILL_NESTED_CONTAINER, MZ_ACTION_KILL_STANDALONE_CONTAINER},
+	{CALL(KILL_NESTED_CONTAINER), MZ_ACTION_KILL_NESTED_CONTAINER, MZ_ACTION_KILL_STANDALONE_CONTAINER},
+	{CALL(REMOVE_CONTAINER), MZ_ACTION_REMOVE_NESTED_CONTAINER, MZ_ACTION_REMOVE_STANDALONE_CONTAINER},
+	{CALL(REMOVE_NESTED_CONTAINER), MZ_ACTION_REMOVE_NESTED_CONTAINER, MZ_ACTION_REMOVE_STANDALONE_CONTAINER},
+};
+
+/* A call while the authorizer thinks. */
+struct asked {
+	struct agent *agent;
+	struct arena arena;
+	const call_msg *call;
+	const id_msg *id;
+	enum codec out;
+	struct http_exchange *x; /* NULL: the peer has left */
+};
+
+static void on_asker_gone(void *arg)
+{
+	struct asked *q = arg;
+	struct http_exchange *x = q->x;
+	q->x = NULL;
+	x->on_gone = NULL;
+	http_reply(x, 503, NULL, NULL, 0); /* frees it */
+}
+
+static void on_authorized(void *arg, const struct mz_err *err)
+{
+	struct asked *q = arg;
+	struct http_exchange *x = q->x;
+	if (x)
+		x->on_gone = NULL;
+	if (x && !err)
+		dispatch(q->agent, q->call, q->id, q->out, x);
+	else if (x && err->code == -EACCES)
+		http_reply(x, 403, NULL, NULL, 0);
+	else if (x)
+		http_reply_text(x, err->code == -ECANCELED ? 503 : 500, "Not known to be authorized: %s", err->msg);
+	arena_done(&q->arena);
+	free(q);
+}
+
+static const char *command_user(const call_msg *c)
+{
+	const Mesos__V1__CommandInfo *command = NULL;
+	if (c->type == CALL(LAUNCH_CONTAINER))
+		command = c->launch_container->command;
+	else if (c->type == CALL(LAUNCH_NESTED_CONTAINER))
+		command = c->launch_nested_container->command;
+	return command ? command->user : NULL;
+}
+
+static void authorize(struct agent *a, const call_msg *c, const char *who, enum codec out, struct http_exchange *x)
+{
+	const char *member;
+	struct asked *q = xnew(struct asked);
+	*q = (struct asked){.agent = a, .out = out, .x = x};
+	q->call = (const call_msg *)pb_copy(&c->base, &q->arena);
+	(void)find_id(q->call, &member, &q->id);
+	x->on_gone = on_asker_gone;
+	x->on_gone_arg = q;
+	const id_msg *top = q->id;
+	while (top->parent)
+		top = top->parent;
+	const struct executor *ex = map_get(&a->containers, top->value);
+	struct mz_object o = {.size = sizeof(o), .agent_id = a->id};
+	if (ex) {
+		o = authz_executor_object(ex);
+		o.parent_user = o.user;
+	}
+	const char *user = command_user(c);
+	if (user)
+		o.value = o.user = user;
+	mz_autofree char *path = nested_path(q->id);
+	o.container_id = path;
+	size_t i = 0;
+	while (actions[i].call != (int)c->type)
+		i++;
+	authorize_ask(&a->authz, &a->questions, ex ? actions[i].nested : actions[i].standalone, who, &o, on_authorized, q);
+}
+
+bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, enum codec out, struct http_exchange *x)
 {
 	const char *member;
 	const id_msg *id;
@@ -301,11 +387,14 @@ bool agent_api_nested(struct agent *a, const call_msg *c, enum codec out, struct
 		http_reply_text(x, 503, "Agent has not finished recovery");
 	else if (!id)
 		http_reply_text(x, 400, "Failed to validate call: Expecting '%s' to be present", member);
-	else if (check_id(id, &err) < 0)
+	else if (check_id(id, &err) < 0 ||
+		 (c->type == CALL(LAUNCH_CONTAINER) && check_resources(c->launch_container, &err) < 0))
 		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
 	else if (old && !id->parent)
 		http_reply_text(x, 400, "Failed to validate call: Expecting '%s.container_id.parent' to be present",
 				member);
+	else if (a->authz.m)
+		authorize(a, c, who, out, x);
 	else
 		dispatch(a, c, id, out, x);
 	return true;

@@ -15,14 +15,14 @@ typedef Mesos__V1__Agent__Call call_msg;
 #define CALL(name) MESOS__V1__AGENT__CALL__TYPE__##name
 #define NEW(m, Name, lower) PB_NEW(m, Mesos__V1__Agent__Response__##Name, mesos__v1__agent__response__##lower)
 
-static void get_health(struct agent *a, response *r, struct arena *m)
+static void get_health(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	(void)a;
 	r->get_health = NEW(m, GetHealth, get_health);
 	r->get_health->healthy = 1;
 }
 
-static void get_flags(struct agent *a, response *r, struct arena *m)
+static void get_flags(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	Mesos__V1__Agent__Response__GetFlags *g = r->get_flags = NEW(m, GetFlags, get_flags);
 	g->n_flags = a->cfg.n_flags;
@@ -34,7 +34,7 @@ static void get_flags(struct agent *a, response *r, struct arena *m)
 	}
 }
 
-static void get_version(struct agent *a, response *r, struct arena *m)
+static void get_version(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	r->get_version = NEW(m, GetVersion, get_version);
 	Mesos__V1__VersionInfo *v = r->get_version->version_info =
@@ -66,7 +66,7 @@ static int by_metric_name(const void *a, const void *b)
 	return strcmp((*(Mesos__V1__Metric *const *)a)->name, (*(Mesos__V1__Metric *const *)b)->name);
 }
 
-static void get_metrics(struct agent *a, response *r, struct arena *m)
+static void get_metrics(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	struct metrics_list l = {.m = m};
 	agent_metrics_each(a, on_metric, &l);
@@ -78,24 +78,28 @@ static void get_metrics(struct agent *a, response *r, struct arena *m)
 	vec_done(&l.v);
 }
 
-static void get_agent(struct agent *a, response *r, struct arena *m)
+static void get_agent(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	r->get_agent = NEW(m, GetAgent, get_agent);
 	r->get_agent->agent_info = a->info;
 }
 
-static Mesos__V1__Agent__Response__GetFrameworks *frameworks(struct agent *a, struct arena *m)
+static Mesos__V1__Agent__Response__GetFrameworks *frameworks(struct agent *a, struct arena *m, const char *who)
 {
 	Mesos__V1__Agent__Response__GetFrameworks *g = NEW(m, GetFrameworks, get_frameworks);
 	typedef Mesos__V1__Agent__Response__GetFrameworks__Framework item;
 	g->frameworks = (item **)pb_array(m, a->frameworks.n);
 	map_each(&a->frameworks, e) {
+		if (!authz_see_framework(e->value, who))
+			continue;
 		item *f = PB_NEW(m, item, mesos__v1__agent__response__get_frameworks__framework);
 		f->framework_info = ((struct framework *)e->value)->info;
 		g->frameworks[g->n_frameworks++] = f;
 	}
 	g->completed_frameworks = (item **)pb_array(m, a->completed_frameworks.n);
 	for (size_t i = 0; i < a->completed_frameworks.n; i++) {
+		if (!authz_see_framework(a->completed_frameworks.v[i], who))
+			continue;
 		item *f = PB_NEW(m, item, mesos__v1__agent__response__get_frameworks__framework);
 		f->framework_info = a->completed_frameworks.v[i]->info;
 		g->completed_frameworks[g->n_completed_frameworks++] = f;
@@ -103,27 +107,37 @@ static Mesos__V1__Agent__Response__GetFrameworks *frameworks(struct agent *a, st
 	return g;
 }
 
-static void get_frameworks(struct agent *a, response *r, struct arena *m)
+static void get_frameworks(struct agent *a, response *r, struct arena *m, const char *who)
 {
-	r->get_frameworks = frameworks(a, m);
+	r->get_frameworks = frameworks(a, m, who);
 }
 
-/* Calls fn for every executor: running ones, and those that are history. */
-static void each_executor(struct agent *a, void (*fn)(void *arg, struct executor *ex, bool completed), void *arg)
+typedef void (*executor_fn)(void *arg, struct executor *ex, bool completed);
+
+static void each_of(struct executor *const *v, size_t n, const char *who, executor_fn fn, void *arg)
+{
+	for (size_t i = 0; i < n; i++)
+		if (authz_see_executor(v[i], who))
+			fn(arg, v[i], true);
+}
+
+/* Calls fn for every executor that they may see: running ones, and those that are history. */
+static void each_executor(struct agent *a, const char *who, executor_fn fn, void *arg)
 {
 	map_each(&a->frameworks, e) {
 		struct framework *f = e->value;
+		if (!authz_see_framework(f, who))
+			continue;
 		map_each(&f->executors, x)
-			fn(arg, x->value, false);
-		for (size_t i = 0; i < f->ended_executors.n; i++)
-			fn(arg, f->ended_executors.v[i], true);
-		for (size_t i = 0; i < f->completed_executors.n; i++)
-			fn(arg, f->completed_executors.v[i], true);
+			if (authz_see_executor(x->value, who))
+				fn(arg, x->value, false);
+		each_of(f->ended_executors.v, f->ended_executors.n, who, fn, arg);
+		each_of(f->completed_executors.v, f->completed_executors.n, who, fn, arg);
 	}
 	for (size_t k = 0; k < a->completed_frameworks.n; k++) {
 		struct framework *f = a->completed_frameworks.v[k];
-		for (size_t i = 0; i < f->completed_executors.n; i++)
-			fn(arg, f->completed_executors.v[i], true);
+		if (authz_see_framework(f, who))
+			each_of(f->completed_executors.v, f->completed_executors.n, who, fn, arg);
 	}
 }
 
@@ -155,23 +169,24 @@ static void on_executor(void *arg, struct executor *ex, bool completed)
 		vec_done(&(vec));                                              \
 	} while (0)
 
-static Mesos__V1__Agent__Response__GetExecutors *executors(struct agent *a, struct arena *m)
+static Mesos__V1__Agent__Response__GetExecutors *executors(struct agent *a, struct arena *m, const char *who)
 {
 	struct executor_list l = {.m = m};
-	each_executor(a, on_executor, &l);
+	each_executor(a, who, on_executor, &l);
 	Mesos__V1__Agent__Response__GetExecutors *g = NEW(m, GetExecutors, get_executors);
 	TAKE(m, l.live, g->n_executors, g->executors);
 	TAKE(m, l.completed, g->n_completed_executors, g->completed_executors);
 	return g;
 }
 
-static void get_executors(struct agent *a, response *r, struct arena *m)
+static void get_executors(struct agent *a, response *r, struct arena *m, const char *who)
 {
-	r->get_executors = executors(a, m);
+	r->get_executors = executors(a, m, who);
 }
 
 struct task_list {
 	struct arena *m;
+	const char *who;
 	VEC(Mesos__V1__Task *) queued, launched, terminated, completed;
 };
 
@@ -219,6 +234,8 @@ static void on_executor_tasks(void *arg, struct executor *ex, bool completed)
 	struct task_list *l = arg;
 	for (size_t i = 0; i < ex->tasks.n; i++) {
 		struct task *t = ex->tasks.v[i];
+		if (!authz_see_task(t, l->who))
+			continue;
 		Mesos__V1__Task *x = make_task(t, l->m);
 		if (agent_task_is_queued(t))
 			vec_push(&l->queued, x);
@@ -228,13 +245,14 @@ static void on_executor_tasks(void *arg, struct executor *ex, bool completed)
 			vec_push(&l->launched, x);
 	}
 	for (size_t i = 0; i < ex->completed_tasks.n; i++)
-		vec_push(&l->completed, make_task(ex->completed_tasks.v[i], l->m));
+		if (authz_see_task(ex->completed_tasks.v[i], l->who))
+			vec_push(&l->completed, make_task(ex->completed_tasks.v[i], l->m));
 }
 
-static Mesos__V1__Agent__Response__GetTasks *tasks(struct agent *a, struct arena *m)
+static Mesos__V1__Agent__Response__GetTasks *tasks(struct agent *a, struct arena *m, const char *who)
 {
-	struct task_list l = {.m = m};
-	each_executor(a, on_executor_tasks, &l);
+	struct task_list l = {.m = m, .who = who};
+	each_executor(a, who, on_executor_tasks, &l);
 	Mesos__V1__Agent__Response__GetTasks *g = NEW(m, GetTasks, get_tasks);
 	TAKE(m, l.queued, g->n_queued_tasks, g->queued_tasks);
 	TAKE(m, l.launched, g->n_launched_tasks, g->launched_tasks);
@@ -243,26 +261,27 @@ static Mesos__V1__Agent__Response__GetTasks *tasks(struct agent *a, struct arena
 	return g;
 }
 
-static void get_tasks(struct agent *a, response *r, struct arena *m)
+static void get_tasks(struct agent *a, response *r, struct arena *m, const char *who)
 {
-	r->get_tasks = tasks(a, m);
+	r->get_tasks = tasks(a, m, who);
 }
 
-static void get_state(struct agent *a, response *r, struct arena *m)
+static void get_state(struct agent *a, response *r, struct arena *m, const char *who)
 {
 	r->get_state = NEW(m, GetState, get_state);
-	r->get_state->get_tasks = tasks(a, m);
-	r->get_state->get_executors = executors(a, m);
-	r->get_state->get_frameworks = frameworks(a, m);
+	r->get_state->get_tasks = tasks(a, m, who);
+	r->get_state->get_executors = executors(a, m, who);
+	r->get_state->get_frameworks = frameworks(a, m, who);
 }
 
-static void get_operations(struct agent *a, response *r, struct arena *m)
+static void get_operations(struct agent *a, response *r, struct arena *m, const char *who MZ_UNUSED)
 {
 	(void)a;
 	r->get_operations = NEW(m, GetOperations, get_operations);
 }
 
-static void get_resource_providers(struct agent *a, response *r, struct arena *m)
+static void get_resource_providers(struct agent *a, response *r, struct arena *m,
+				   const char *who MZ_UNUSED)
 {
 	(void)a;
 	r->get_resource_providers = NEW(m, GetResourceProviders, get_resource_providers);
@@ -270,7 +289,7 @@ static void get_resource_providers(struct agent *a, response *r, struct arena *m
 
 static const struct {
 	int call, response;
-	void (*fn)(struct agent *a, response *r, struct arena *m);
+	void (*fn)(struct agent *a, response *r, struct arena *m, const char *who);
 } reads[] = {
 	{CALL(GET_HEALTH), RESPONSE(GET_HEALTH), get_health},
 	{CALL(GET_FLAGS), RESPONSE(GET_FLAGS), get_flags},
@@ -409,18 +428,22 @@ void agent_api_operator(void *arg, const struct http_request *req, struct http_e
 		unsigned which = g && g->has_show_nested && g->show_nested ? USAGE_NESTED : 0;
 		if (g && g->has_show_standalone && g->show_standalone)
 			which |= USAGE_STANDALONE;
-		usage_gather(a, which, reply_containers, q);
+		usage_gather(a, which, req->principal, reply_containers, q);
 		return;
 	}
-	if (agent_api_nested(a, c, out, x))
+	if (agent_api_nested(a, c, req->principal, out, x))
 		return;
 	for (size_t i = 0; i < MZ_N(reads); i++) {
 		if (reads[i].call != (int)c->type)
 			continue;
+		if (c->type == CALL(GET_FLAGS) && !authz_see_flags(a, req->principal)) {
+			http_reply(x, 403, NULL, NULL, 0);
+			return;
+		}
 		response *r = PB_NEW(&m, response, mesos__v1__agent__response);
 		r->has_type = 1;
 		r->type = (Mesos__V1__Agent__Response__Type)reads[i].response;
-		reads[i].fn(a, r, &m);
+		reads[i].fn(a, r, &m, req->principal);
 		reply(x, out, r);
 		return;
 	}

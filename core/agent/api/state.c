@@ -25,8 +25,20 @@ static void write_task(struct jsonw *w, const struct task *t)
 	view_task(w, &v);
 }
 
-static void write_executor(struct jsonw *w, const struct executor *ex)
+/* Those in `v` that are queued, or not. */
+static void write_tasks(struct jsonw *w, struct task *const *v, size_t n, bool queued, const char *who)
 {
+	jsonw_array(w);
+	for (size_t i = 0; i < n; i++)
+		if (agent_task_is_queued(v[i]) == queued && authz_see_task(v[i], who))
+			write_task(w, v[i]);
+	jsonw_end(w);
+}
+
+static void write_executor(struct jsonw *w, const struct executor *ex, const char *who)
+{
+	if (!authz_see_executor(ex, who))
+		return;
 	resources *r = agent_executor_resources(ex);
 	jsonw_object(w);
 	jsonw_kstring(w, "id", ex->id);
@@ -46,28 +58,19 @@ static void write_executor(struct jsonw *w, const struct executor *ex)
 		view_labels(w, ex->info->labels);
 	}
 	jsonw_key(w, "tasks");
-	jsonw_array(w);
-	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (!agent_task_is_queued(ex->tasks.v[i]))
-			write_task(w, ex->tasks.v[i]);
-	jsonw_end(w);
+	write_tasks(w, ex->tasks.v, ex->tasks.n, false, who);
 	jsonw_key(w, "queued_tasks");
-	jsonw_array(w);
-	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (agent_task_is_queued(ex->tasks.v[i]))
-			write_task(w, ex->tasks.v[i]);
-	jsonw_end(w);
+	write_tasks(w, ex->tasks.v, ex->tasks.n, true, who);
 	jsonw_key(w, "completed_tasks");
-	jsonw_array(w);
-	for (size_t i = 0; i < ex->completed_tasks.n; i++)
-		write_task(w, ex->completed_tasks.v[i]);
-	jsonw_end(w);
+	write_tasks(w, ex->completed_tasks.v, ex->completed_tasks.n, false, who);
 	jsonw_end(w);
 	res_free(r);
 }
 
-static void write_framework(struct jsonw *w, const struct framework *f)
+static void write_framework(struct jsonw *w, const struct framework *f, const char *who)
 {
+	if (!authz_see_framework(f, who))
+		return;
 	struct arena mz_autoarena m = {0};
 	const char **roles;
 	size_t n_roles = framework_roles(f->info, &m, &roles);
@@ -92,14 +95,14 @@ static void write_framework(struct jsonw *w, const struct framework *f)
 	jsonw_key(w, "executors");
 	jsonw_array(w);
 	map_each(&f->executors, e)
-		write_executor(w, e->value);
+		write_executor(w, e->value, who);
 	for (size_t i = 0; i < f->ended_executors.n; i++)
-		write_executor(w, f->ended_executors.v[i]);
+		write_executor(w, f->ended_executors.v[i], who);
 	jsonw_end(w);
 	jsonw_key(w, "completed_executors");
 	jsonw_array(w);
 	for (size_t i = 0; i < f->completed_executors.n; i++)
-		write_executor(w, f->completed_executors.v[i]);
+		write_executor(w, f->completed_executors.v[i], who);
 	jsonw_end(w);
 	jsonw_end(w);
 }
@@ -190,17 +193,19 @@ void agent_api_state(void *arg, const struct http_request *r, struct http_exchan
 	view_attributes(&w, a->info->attributes, a->info->n_attributes);
 	if (a->master_hostname)
 		jsonw_kstring(&w, "master_hostname", a->master_hostname);
-	jsonw_key(&w, "flags");
-	write_flags(&w, a);
+	if (authz_see_flags(a, r->principal)) {
+		jsonw_key(&w, "flags");
+		write_flags(&w, a);
+	}
 	jsonw_key(&w, "frameworks");
 	jsonw_array(&w);
 	map_each(&a->frameworks, e)
-		write_framework(&w, e->value);
+		write_framework(&w, e->value, r->principal);
 	jsonw_end(&w);
 	jsonw_key(&w, "completed_frameworks");
 	jsonw_array(&w);
 	for (size_t i = 0; i < a->completed_frameworks.n; i++)
-		write_framework(&w, a->completed_frameworks.v[i]);
+		write_framework(&w, a->completed_frameworks.v[i], r->principal);
 	jsonw_end(&w);
 	jsonw_end(&w);
 	api_reply_json(r, x, &b);
@@ -227,6 +232,10 @@ void agent_api_flags(void *arg, const struct http_request *r, struct http_exchan
 {
 	struct buf mz_autobuf b = {0};
 	struct jsonw w = {.out = &b};
+	if (!authz_see_flags(arg, r->principal)) {
+		http_reply(x, 403, NULL, NULL, 0);
+		return;
+	}
 	jsonw_object(&w);
 	jsonw_key(&w, "flags");
 	write_flags(&w, arg);
@@ -253,6 +262,8 @@ static int by_name(const void *a, const void *b)
 void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct sorted s = {0};
+	if (!authz_get(arg, "/metrics/snapshot", r, x))
+		return;
 	agent_metrics_each(arg, on_metric, &s);
 	qsort(s.v.v, s.v.n, sizeof(s.v.v[0]), by_name);
 	struct buf mz_autobuf b = {0};
