@@ -45,6 +45,23 @@ static void top_path(const struct volume_secret *m, char *out, const char *id)
 	snprintf(out, PATH_SIZE, "%.3800s/secrets%s%.300s", m->k->runtime_dir(m->h), id ? "/" : "", id ? id : "");
 }
 
+/* Where mounts do not propagate, containers that started meanwhile hold the file
+ * system: what is in it goes now. */
+static void empty(const char *path)
+{
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = dir < 0 ? NULL : fdopendir(dir);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		int fd = e->d_name[0] == '.' ? -1 : openat(dir, e->d_name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		close(fd);
+		(void)unlinkat(dir, e->d_name, 0); /* one that stays is empty */
+	}
+	if (d)
+		closedir(d);
+}
+
 /* Ids are one component; a path that is none is nobody's. */
 static int unmount(const struct volume_secret *m, const char *id)
 {
@@ -52,6 +69,7 @@ static int unmount(const struct volume_secret *m, const char *id)
 	if (!*id || strchr(id, '/') || !strcmp(id, ".") || !strcmp(id, ".."))
 		return 0;
 	top_path(m, path, id);
+	empty(path);
 	while (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0)
 		;
 	return rmdir(path) == 0 || errno == ENOENT || errno == ENOTDIR ? 0 : -errno;

@@ -97,8 +97,13 @@ static void files_in_memory(void **state)
 	/* On the disk there is nothing. */
 	assert_string_equal(content("%D/box/keys/one"), "");
 	assert_null(strstr(mz_kit_log(world.k), "sesame"));
+	/* Another container has come to hold the file system by its copy of the mounts. */
+	int held = open(at("%D/secrets/c1/1"), O_RDONLY | O_CLOEXEC);
 	assert_int_equal(cleanup("c1"), 0);
 	assert_false(exists("%D/secrets/c1"));
+	assert_int_equal(fstat(held, &st), 0);
+	assert_int_equal(st.st_size, 0);
+	close(held);
 	assert_int_equal(cleanup("c1"), 0);
 	assert_int_equal(cleanup("../box"), 0);
 	assert_true(exists("%D/box"));
