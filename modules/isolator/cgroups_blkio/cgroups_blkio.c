@@ -1,0 +1,288 @@
+/* cgroups_blkio.c - isolator/cgroups_blkio: what a container reads from and writes to
+ * block devices: v1 blkio.throttle.*, v2 io.stat. It limits nothing.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define MZ_MODULE_ABI 1
+#include <mezzo/isolator.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "../../lib/cgroup_isolator.h"
+
+enum { DEVICES_MAX = 64, OP_TOTAL = 0, OP_READ, OP_WRITE, OP_SYNC, OP_ASYNC, OP_DISCARD, N_OPS };
+enum { SERVICED = 0, BYTES, N_LISTS };
+
+static const char *const op_names[N_OPS] = {"TOTAL", "READ", "WRITE", "SYNC", "ASYNC", "DISCARD"};
+
+struct blkio {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	struct cg g;
+	int counting; /* v1: the kernel was made to count */
+};
+
+/* One device, or the sum of all (major -1). */
+struct device {
+	int major, minor;
+	int64_t v[N_LISTS][N_OPS]; /* -1: unknown */
+};
+
+struct table {
+	size_t n;
+	struct device d[DEVICES_MAX];
+};
+
+static struct device *device_of(struct table *t, int major, int minor)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->d[i].major == major && t->d[i].minor == minor)
+			return &t->d[i];
+	if (t->n == DEVICES_MAX)
+		return NULL;
+	struct device *d = &t->d[t->n++];
+	d->major = major;
+	d->minor = minor;
+	for (size_t l = 0; l < N_LISTS; l++)
+		for (size_t o = 0; o < N_OPS; o++)
+			d->v[l][o] = -1;
+	return d;
+}
+
+/* ---- v1 ---------------------------------------------------------------------------- */
+
+static int op_of(const char *name)
+{
+	static const char *const names[N_OPS] = {"Total", "Read", "Write", "Sync", "Async", "Discard"};
+	for (int i = 0; i < N_OPS; i++)
+		if (!strcmp(names[i], name))
+			return i;
+	return -1;
+}
+
+/* "254:0 Read 4096" and, last, "Total 4096". */
+static void take_v1(struct table *t, int list, char *text)
+{
+	char *save = NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		int major = -1, minor = -1;
+		char name[16];
+		long long v;
+		if (sscanf(line, "%d:%d %15s %lld", &major, &minor, name, &v) != 4) {
+			major = minor = -1;
+			if (sscanf(line, "%15s %lld", name, &v) != 2)
+				continue;
+		}
+		int op = op_of(name);
+		struct device *d = op < 0 ? NULL : device_of(t, major, minor);
+		if (d)
+			d->v[list][op] = v;
+	}
+}
+
+static int read_v1(const struct blkio *p, const char *id, struct table *t, struct mz_err *err)
+{
+	/* With what is nested in it, where the kernel counts that. */
+	static const char *const files[N_LISTS][2] = {
+		{"blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced"},
+		{"blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"}};
+	char text[CG_TEXT_SIZE];
+	for (int list = 0; list < N_LISTS; list++) {
+		const char *file = files[list][cg_has(&p->g, id, files[list][0]) ? 0 : 1];
+		int rc = cg_read(&p->g, id, file, text, sizeof(text), err);
+		if (rc < 0)
+			return rc;
+		take_v1(t, list, text);
+	}
+	return 0;
+}
+
+/* ---- v2 ---------------------------------------------------------------------------- */
+
+static void take_word(struct device *d, struct device *sum, const char *word)
+{
+	static const struct {
+		const char *name;
+		int list, op;
+	} words[] = {{"rbytes", BYTES, OP_READ},  {"wbytes", BYTES, OP_WRITE},	{"dbytes", BYTES, OP_DISCARD},
+		     {"rios", SERVICED, OP_READ}, {"wios", SERVICED, OP_WRITE}, {"dios", SERVICED, OP_DISCARD}};
+	char name[16];
+	long long v;
+	if (sscanf(word, "%15[a-z]=%lld", name, &v) != 2)
+		return;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcmp(words[i].name, name) != 0)
+			continue;
+		int64_t *total = &d->v[words[i].list][OP_TOTAL], *all = &sum->v[words[i].list][OP_TOTAL];
+		d->v[words[i].list][words[i].op] = v;
+		*total = (*total < 0 ? 0 : *total) + v;
+		*all = (*all < 0 ? 0 : *all) + v;
+	}
+}
+
+/* "254:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0" */
+static int read_v2(const struct blkio *p, const char *id, struct table *t, struct mz_err *err)
+{
+	char text[CG_TEXT_SIZE], *lines = NULL, *words = NULL;
+	struct device sum = {.major = -1, .minor = -1, .v = {{0}}};
+	int rc = cg_read(&p->g, id, "io.stat", text, sizeof(text), err);
+	if (rc < 0)
+		return rc;
+	for (char *line = strtok_r(text, "\n", &lines); line; line = strtok_r(NULL, "\n", &lines)) {
+		int major, minor;
+		struct device *d = sscanf(line, "%d:%d ", &major, &minor) == 2 ? device_of(t, major, minor) : NULL;
+		for (char *w = strtok_r(line, " ", &words); w && d; w = strtok_r(NULL, " ", &words))
+			take_word(d, &sum, w);
+	}
+	struct device *all = device_of(t, -1, -1);
+	for (size_t l = 0; l < N_LISTS && all; l++)
+		all->v[l][OP_TOTAL] = sum.v[l][OP_TOTAL];
+	return 0;
+}
+
+/* ---- telling ------------------------------------------------------------------------ */
+
+static void put_list(const struct blkio *p, struct mz_usage *u, size_t i, const char *list, const int64_t *v)
+{
+	char path[128];
+	int n = 0;
+	for (size_t op = 0; op < N_OPS; op++) {
+		if (v[op] < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.%s.%d.op", i, list, n);
+		(void)p->k->usage->set_string(u, path, op_names[op]);
+		(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.%s.%d.value", i, list, n++);
+		(void)p->k->usage->set_integer(u, path, v[op]);
+	}
+}
+
+static void put_table(const struct blkio *p, struct mz_usage *u, const struct table *t)
+{
+	char path[128];
+	for (size_t i = 0; i < t->n; i++) {
+		const struct device *d = &t->d[i];
+		if (d->major >= 0) {
+			(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.device.major_number", i);
+			(void)p->k->usage->set_integer(u, path, d->major);
+			(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.device.minor_number", i);
+			(void)p->k->usage->set_integer(u, path, d->minor);
+		}
+		put_list(p, u, i, "io_serviced", d->v[SERVICED]);
+		put_list(p, u, i, "io_service_bytes", d->v[BYTES]);
+	}
+}
+
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	struct blkio *p = inst;
+	struct mz_err err;
+	struct table t = {.n = 0};
+	int rc = 0;
+	if (cg_owns(c))
+		rc = p->g.version == 1 ? read_v1(p, c->id, &t, &err) : read_v2(p, c->id, &t, &err);
+	if (rc == 0)
+		put_table(p, u, &t);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+/* ---- life ---------------------------------------------------------------------------- */
+
+/* Since 6.10 the kernel counts for a disk only once some group has a limit for it. Ours
+ * gets one that no disk reaches. Whatever fails here costs figures only. */
+static void start_counting(struct blkio *p)
+{
+	DIR *dir = p->g.version == 1 && !p->counting ? opendir("/sys/block") : NULL;
+	struct dirent *e;
+	p->counting = 1;
+	for (int n = 0; dir && n < DEVICES_MAX && (e = readdir(dir));) {
+		char path[512], dev[32], text[64];
+		if (e->d_name[0] == '.' || !strncmp(e->d_name, "loop", 4) || !strncmp(e->d_name, "ram", 3) ||
+		    !strncmp(e->d_name, "zram", 4))
+			continue;
+		(void)snprintf(path, sizeof(path), "/sys/block/%s/dev", e->d_name);
+		if (cg_read_path(path, dev, sizeof(dev), NULL) < 0)
+			continue;
+		(void)snprintf(text, sizeof(text), "%s %lld", dev, (long long)INT64_MAX);
+		(void)cg_write(&p->g, NULL, "blkio.throttle.write_bps_device", text, NULL);
+		n++;
+	}
+	if (dir)
+		(void)closedir(dir);
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct blkio *p = inst;
+	struct mz_err err;
+	int rc = cgroups_join(&p->g, c, l, &err);
+	if (rc == 0)
+		start_counting(p);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct blkio *p = inst;
+	struct mz_err err;
+	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct blkio *p = inst;
+	cg_remove_op(&p->g, id, op);
+}
+
+static void destroy(void *inst)
+{
+	struct blkio *p = inst;
+	if (p)
+		cg_done(&p->g);
+	free(p);
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	(void)conf;
+	struct blkio *p = calloc(1, sizeof(*p));
+	if (!p)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	p->h = h;
+	p->k = h->kind;
+	/* The controller was renamed for v2. */
+	int rc = cgroups_find(&p->g, h, "blkio", err);
+	if (rc == -ENOENT)
+		rc = cgroups_find(&p->g, h, "io", err);
+	if (rc < 0) {
+		free(p);
+		return rc;
+	}
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
+}
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.usage = usage,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "cgroups_blkio",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Counts a container's reads and writes of block devices, by cgroups",
+	.ops = (const struct mz_ops *)&ops,
+};
