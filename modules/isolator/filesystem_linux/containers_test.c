@@ -1,0 +1,325 @@
+/* containers_test.c - the isolators of file systems, volumes and secrets in real
+ * containers under the launcher linux, seen from the inside. Root only; runs from
+ * the build tree.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "loop/loop_event.h"
+#include "model/resources.h"
+#include "module/containers_real.h"
+#include "os/tree.h"
+#include "wire/json.h"
+
+struct run {
+	bool launched, exited;
+	int code, wait_status;
+	char message[256];
+};
+
+static struct {
+	struct loop *loop;
+	struct module_registry *registry;
+	struct containers *c;
+	struct run run; /* one at a time */
+} life;
+static char root[64], build[512], group[32];
+
+static void on_exited(void *arg, const char *id, const struct mz_termination *t)
+{
+	(void)arg, (void)id;
+	life.run.exited = true;
+	life.run.wait_status = t->wait_status;
+}
+
+static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
+{
+	(void)arg, (void)pid;
+	life.run.launched = true;
+	life.run.code = err ? err->code : 0;
+	if (err)
+		snprintf(life.run.message, sizeof(life.run.message), "%s", err->msg);
+}
+
+/* "%D" is the directory of this test. */
+static const char *at(const char *text)
+{
+	static char out[8][8192];
+	static unsigned next;
+	char *to = out[next++ % 8], *p = to;
+	for (; *text; text++)
+		if (text[0] == '%' && text[1] == 'D')
+			p += sprintf(p, "%s", root), text++;
+		else
+			*p++ = *text;
+	*p = '\0';
+	return to;
+}
+
+static void add_module(uint32_t kind, const char *name, const char *yaml)
+{
+	struct mz_err err = {0};
+	struct module *m = NULL;
+	struct conf_node *settings = NULL;
+	if (yaml)
+		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
+	if (module_load_name(life.registry, kind, name, settings, &m, &err) < 0)
+		fail_msg("%s", err.msg);
+	conf_free(settings);
+	containers_real_add(life.c, m);
+}
+
+static void begin(void)
+{
+	struct mz_err err = {0};
+	char path[600], yaml[700];
+	assert_int_equal(loop_event_new(1, &life.loop, &err), 0);
+	life.registry = module_registry_new(life.loop);
+	snprintf(path, sizeof(path), "%s/modules", build);
+	module_registry_add_path(life.registry, path);
+	snprintf(path, sizeof(path), "%s/core/bin", build);
+	const struct containers_real_config cfg = {.loop = life.loop,
+						   .registry = life.registry,
+						   .work_dir = root,
+						   .runtime_dir = at("%D/run"),
+						   .libexec_dir = path,
+						   .cgroups_root = group,
+						   .switch_user = true};
+	assert_int_equal(containers_real_new(&cfg, &life.c, &err), 0);
+	life.c->on_exited = on_exited;
+	add_module(MZ_KIND_SECRET, "file", at("directory: %D/secrets"));
+	add_module(MZ_KIND_ISOLATOR, "filesystem_linux", NULL);
+	add_module(MZ_KIND_ISOLATOR, "volume_host_path", at("allowed: [%D/host]"));
+	add_module(MZ_KIND_ISOLATOR, "volume_sandbox_path", NULL);
+	add_module(MZ_KIND_ISOLATOR, "volume_secret", NULL);
+	add_module(MZ_KIND_ISOLATOR, "environment_secret", NULL);
+	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: linux}", path);
+	add_module(MZ_KIND_CONTAINERIZER, "mesos", yaml);
+	assert_int_equal(module_registry_check_requires(life.registry, &err), 0);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void set(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void until_idle(void)
+{
+	bool idle = false;
+	assert_int_equal(loop_offload(life.loop, nothing, set, &idle), 0);
+	while (!idle)
+		loop_event_turn(life.loop, NS_PER_SEC);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(at(path), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static const char *read_text(const char *path)
+{
+	static char text[8192];
+	int fd = open(at(path), O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (fd >= 0)
+		close(fd);
+	text[n < 0 ? 0 : n] = '\0';
+	return n < 0 ? "(none)" : text;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	static const char *const dirs[] = {"%D/secrets", "%D/host", "%D/host/sub", "%D/forbidden"};
+	memset(&life, 0, sizeof(life));
+	strcpy(root, "/tmp/mezzo-volumes-test-XXXXXX");
+	snprintf(group, sizeof(group), "mezzo-vtest-%d", getpid());
+	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+		return -1;
+	for (size_t i = 0; i < MZ_N(dirs); i++)
+		if (mkdir(at(dirs[i]), 0755) < 0)
+			return -1;
+	write_text("%D/secrets/token", "sesame");
+	write_text("%D/host/sub/file", "of the host\n");
+	begin();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	until_idle();
+	containers_real_free(life.c);
+	module_registry_free(life.registry);
+	until_idle();
+	loop_event_free(life.loop);
+	for (size_t i = 0; i < MZ_N(tops); i++) {
+		char dir[128];
+		snprintf(dir, sizeof(dir), "%s/%s", tops[i], group);
+		rmdir(dir);
+	}
+	/* A mount that was left makes this fail. */
+	return tree_remove(root, NULL);
+}
+
+static void *message(struct arena *a, const pb_desc *d, const char *json)
+{
+	struct mz_err err;
+	const char *text = at(json);
+	pb_msg *m = json_decode(d, a, text, strlen(text), &err);
+	if (!m)
+		fail_msg("%s", err.msg);
+	return m;
+}
+
+/* Runs `script` to its end. `volumes`: JSON of the list's elements; `variables` likewise. */
+static int run(const char *id, const char *volumes, const char *variables, const char *script)
+{
+	struct arena mz_autoarena a = {0};
+	mz_autofree char *container = xasprintf("{\"type\":\"MESOS\",\"volumes\":[%s]}", volumes);
+	mz_autofree char *command = xasprintf("{\"environment\":{\"variables\":[%s]}}", variables);
+	mz_autofree char *sandbox = xasprintf("%s/runs/%s", root, id);
+	const char *const argv[] = {"/bin/sh", "-c", at(script), NULL};
+	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+	struct mz_err err;
+	resources *res = res_new();
+	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
+	struct container_config cfg = {.id = id,
+				       .framework_id = "f",
+				       .executor_id = "e",
+				       .user = "nobody",
+				       .directory = sandbox,
+				       .argv = argv,
+				       .env = env,
+				       .resources = res,
+				       .container = message(&a, &mesos__v1__container_info__descriptor, container),
+				       .command = message(&a, &mesos__v1__command_info__descriptor, command)};
+	life.run = (struct run){.wait_status = -1};
+	life.c->ops->launch(life.c, &cfg, on_launched, NULL);
+	res_free(res);
+	while (!life.run.launched || (life.run.code == 0 && !life.run.exited))
+		loop_event_turn(life.loop, NS_PER_SEC);
+	return life.run.code < 0 ? life.run.code : life.run.wait_status;
+}
+
+#define NEEDS_ROOT()                                              \
+	do {                                                      \
+		if (geteuid()) {                                  \
+			print_message("skipped: needs root\n");   \
+			skip();                                   \
+		}                                                 \
+	} while (0)
+
+#define OK(...)                                                                                                 \
+	do {                                                                                                    \
+		int rc_ = run(__VA_ARGS__);                                                                     \
+		if (rc_)                                                                                        \
+			fail_msg("%d %s %s", rc_, life.run.message, read_text("%D/runs/c1/stderr"));           \
+	} while (0)
+
+static void hidden_paths(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	OK("c1", "", "", "readlink /proc/self/ns/mnt; wc -c < /proc/keys; grep -c ' /proc/sys .*ro,' /proc/self/mountinfo; "
+			 "ls /sys/firmware 2>&1 | wc -l");
+	char own[64] = "";
+	assert_true(readlink("/proc/self/ns/mnt", own, sizeof(own) - 1) > 0);
+	const char *text = read_text("%D/runs/c1/stdout");
+	assert_int_equal(strncmp(text, "mnt:[", 5), 0);
+	assert_int_not_equal(strncmp(text, own, strlen(own)), 0);
+	assert_non_null(strstr(text, "\n0\n1\n"));
+}
+
+static void volumes(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	OK("c1",
+	   "{\"mode\":\"RO\",\"container_path\":\"data\",\"host_path\":\"%D/host/sub\"},"
+	   "{\"mode\":\"RW\",\"container_path\":\"/opt\",\"source\":{\"type\":\"SANDBOX_PATH\",\"sandbox_path\":"
+	   "{\"type\":\"SELF\",\"path\":\"own/opt\"}}}",
+	   "",
+	   "cat data/file; touch data/x 2>&1 | grep -o 'Read-only'; echo mine > /opt/made; cat own/opt/made; id -un");
+	assert_string_equal(read_text("%D/runs/c1/stdout"), "of the host\nRead-only\nmine\nnobody\n");
+	assert_string_equal(read_text("%D/runs/c1/own/opt/made"), "mine\n");
+	/* On the host there is nothing of it. */
+	assert_int_equal(access("/opt/made", F_OK), -1);
+	assert_string_equal(read_text("%D/runs/c1/data/file"), "(none)");
+	assert_int_equal(run("c2", "{\"mode\":\"RW\",\"container_path\":\"x\",\"host_path\":\"%D/forbidden\"}", "", "true"),
+			 -EACCES);
+	assert_non_null(strstr(life.run.message, "container.volumes[0].host_path"));
+	assert_non_null(strstr(life.run.message, "not below one of the allowed paths"));
+}
+
+static void secrets(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	OK("c1",
+	   "{\"mode\":\"RO\",\"container_path\":\"keys/token\",\"source\":{\"type\":\"SECRET\",\"secret\":"
+	   "{\"type\":\"REFERENCE\",\"reference\":{\"name\":\"token\"}}}}",
+	   "{\"name\":\"TOKEN\",\"type\":\"SECRET\",\"secret\":{\"type\":\"REFERENCE\",\"reference\":{\"name\":\"token\"}}}",
+	   "test \"$TOKEN\" = sesame && test \"$(cat keys/token)\" = sesame && stat -c '%a %U' keys/token; "
+	   "ls %D/run/secrets 2>&1 | grep -o 'Permission denied'; chmod 600 keys/token 2>&1 | grep -o Read-only");
+	assert_string_equal(read_text("%D/runs/c1/stdout"), "400 nobody\nPermission denied\nRead-only\n");
+	assert_string_equal(read_text("%D/runs/c1/keys/token"), "");
+	assert_int_equal(access(at("%D/run/secrets/c1"), F_OK), -1);
+	/* Nowhere but where the operator put it. */
+	mz_autofree char *grep = xasprintf("! grep -rqs sesame %s/run %s/runs", root, root);
+	assert_int_equal(system(grep), 0);
+	assert_int_equal(run("c2", "",
+			     "{\"name\":\"X\",\"type\":\"SECRET\",\"secret\":{\"type\":\"REFERENCE\",\"reference\":"
+			     "{\"name\":\"nothing\"}}}",
+			     "true"),
+			 -ENOENT);
+	assert_non_null(strstr(life.run.message, "command.environment.variables[0] 'X': There is no secret 'nothing'"));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(hidden_paths, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(secrets, set_up, tear_down),
+	};
+	(void)argc;
+	/* The build tree, from where the program is. */
+	if (!realpath(argv[0], build))
+		return 1;
+	for (int i = 0; i < 4; i++)
+		*strrchr(build, '/') = '\0';
+	log_set_level(MZ_LOG_ERROR);
+	if (geteuid()) {
+		printf("1..0 # SKIP needs root\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
