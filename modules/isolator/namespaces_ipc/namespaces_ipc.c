@@ -1,0 +1,247 @@
+/* namespaces_ipc.c - isolator/namespaces_ipc: System V IPC, POSIX message queues and
+ * /dev/shm of a container alone.
+ *
+ * /dev/shm is a tmpfs that the agent mounts below its runtime directory and that is bound into
+ * the container: so that nested containers can share it. It goes with the container.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "../answer.h"
+#include "../pids.h"
+
+#include <dirent.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct ipc {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	int disallow, private_default;
+	int64_t shm_bytes;
+	struct pids pids;
+	char dir[512]; /* of the tmpfs */
+};
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	struct ipc *p = calloc(1, sizeof(*p));
+	if (!p)
+		return iso_no_memory(err);
+	*p = (struct ipc){.h = h, .k = h->kind};
+	p->disallow = (int)h->conf_int(conf, "disallow_sharing_agent");
+	p->private_default = !strcmp(h->conf_str(conf, "default_mode"), "private");
+	p->shm_bytes = h->conf_int(conf, "default_shm_size");
+	int n = snprintf(p->dir, sizeof(p->dir), "%s/shm", p->k->runtime_dir(h));
+	if (n >= (int)sizeof(p->dir)) {
+		free(p);
+		return iso_error(err, -ENAMETOOLONG, "The runtime directory has too long a name");
+	}
+	*inst = p;
+	return 0;
+}
+
+static void destroy(void *inst)
+{
+	struct ipc *p = inst;
+	if (p)
+		pids_done(&p->pids);
+	free(p);
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE | MZ_ISOLATOR_ROOT;
+}
+
+static int path_of(const struct ipc *p, const char *id, char *out, size_t size, struct mz_err *err)
+{
+	if (snprintf(out, size, "%s/%s", p->dir, id) >= (int)size || strchr(id, '/'))
+		return iso_error(err, -EINVAL, "Container id '%.100s' makes no path", id);
+	return 0;
+}
+
+/* Takes the tmpfs away; 0 if there is none. */
+static int remove_shm(const char *path, struct mz_err *err)
+{
+	if ((umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != ENOENT && errno != EINVAL && errno != EPERM) ||
+	    (rmdir(path) < 0 && errno != ENOENT)) {
+		int code = errno;
+		return iso_error(err, -code, "%.180s: %s", path, strerror(code));
+	}
+	return 0;
+}
+
+static int make_shm(struct ipc *p, const char *path, int64_t bytes, struct mz_err *err)
+{
+	char options[64];
+	snprintf(options, sizeof(options), "mode=1777,size=%lld", (long long)bytes);
+	int rc = remove_shm(path, err);
+	if (rc < 0)
+		return rc;
+	if ((mkdir(p->dir, 0711) < 0 && errno != EEXIST) || mkdir(path, 0755) < 0 ||
+	    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0) {
+		int code = errno;
+		(void)rmdir(path);
+		return iso_error(err, -code, "tmpfs of %s on %.150s: %s", options, path, strerror(code));
+	}
+	return 0;
+}
+
+static int bind_shm(struct ipc *p, const char *path, struct mz_launch *l, struct mz_err *err)
+{
+	const struct mz_mount m = {.size = sizeof(m), .flags = MS_BIND, .source = path, .target = "/dev/shm"};
+	int rc = iso_asked(p->k->launch_namespace(l, CLONE_NEWNS), "a mount namespace", err);
+	return rc < 0 ? rc : iso_asked(p->k->launch_mount(l, &m), "mounting /dev/shm", err);
+}
+
+static int own(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	char path[1024];
+	int64_t mb = iso_int(c, "linux_info.shm_size", -1);
+	if (mb == 0)
+		return iso_error(err, -EINVAL, "linux_info.shm_size is 0; it has to be at least 1 (MB)");
+	int rc = path_of(p, c->id, path, sizeof(path), err);
+	if (rc == 0)
+		rc = make_shm(p, path, mb > 0 ? mb << 20 : p->shm_bytes, err);
+	if (rc == 0)
+		rc = iso_asked(p->k->launch_namespace(l, CLONE_NEWIPC), "an IPC namespace", err);
+	return rc < 0 ? rc : bind_shm(p, path, l, err);
+}
+
+/* What the parent has: its own, or in turn that of its parent, or the agent's. */
+static int share(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	char path[1024], id[512];
+	struct stat st;
+	int32_t parent = pids_get(&p->pids, c->parent);
+	if (iso_has(c, "linux_info.shm_size"))
+		return iso_error(err, -EINVAL,
+				 "linux_info.shm_size is %lld, but ipc_mode is not PRIVATE: /dev/shm is not this container's",
+				 (long long)iso_int(c, "linux_info.shm_size", 0));
+	if (!c->parent)
+		return p->disallow ? iso_error(err, -EPERM, "linux_info.ipc_mode is SHARE_PARENT, but this agent does "
+							    "not share its own IPC namespace") :
+				     0;
+	if (parent <= 0)
+		return iso_error(err, -ESRCH, "The process of the parent, container %.150s, is not known", c->parent);
+	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", parent);
+	int rc = iso_asked(p->k->launch_enter(l, CLONE_NEWIPC, path), "the parent's IPC namespace", err);
+	/* Debug containers live among the parent's mounts. */
+	if (rc < 0 || c->container_class == MZ_CONTAINER_DEBUG)
+		return rc;
+	snprintf(id, sizeof(id), "%s", c->parent);
+	for (char *dot = id; dot; dot = strrchr(id, '.')) {
+		if (dot != id)
+			*dot = '\0';
+		rc = path_of(p, id, path, sizeof(path), err);
+		if (rc < 0)
+			return rc;
+		if (stat(path, &st) == 0)
+			return bind_shm(p, path, l, err);
+	}
+	return 0;
+}
+
+static int ask(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	const char *mode = iso_str(c, "linux_info.ipc_mode");
+	if (c->container_class == MZ_CONTAINER_DEBUG)
+		return share(p, c, l, err);
+	if (!mode)
+		return c->parent ? (iso_has(c, "linux_info.shm_size") ? own(p, c, l, err) : share(p, c, l, err)) :
+		       p->private_default || iso_has(c, "linux_info.shm_size") ? own(p, c, l, err) : share(p, c, l, err);
+	if (!strcmp(mode, "PRIVATE"))
+		return own(p, c, l, err);
+	if (!strcmp(mode, "SHARE_PARENT"))
+		return share(p, c, l, err);
+	return iso_error(err, -EINVAL, "linux_info.ipc_mode is '%s', which is not known", mode);
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct ipc *p = inst;
+	struct mz_err err;
+	iso_end(p->h, op, ask(p, c, l, &err), &err);
+}
+
+static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
+{
+	struct ipc *p = inst;
+	struct mz_err err;
+	iso_end(p->h, op, pids_set(&p->pids, c->id, pid) ? 0 : iso_no_memory(&err), &err);
+}
+
+static void remove_orphans(struct ipc *p)
+{
+	DIR *d = opendir(p->dir);
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		char path[1024], text[400];
+		struct mz_err err;
+		if (e->d_name[0] == '.' || *pids_at(&p->pids, e->d_name))
+			continue;
+		if (path_of(p, e->d_name, path, sizeof(path), &err) < 0 || remove_shm(path, &err) < 0) {
+			snprintf(text, sizeof(text), "An orphan's /dev/shm stays: %s", err.msg);
+			p->h->log(p->h, MZ_LOG_WARNING, text);
+		}
+	}
+	if (d)
+		closedir(d);
+}
+
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct ipc *p = inst;
+	struct mz_err err;
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = pids_set(&p->pids, v[i]->id, v[i]->pid) ? 0 : iso_no_memory(&err);
+	if (rc == 0)
+		remove_orphans(p);
+	iso_end(p->h, op, rc, &err);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct ipc *p = inst;
+	char path[1024];
+	struct mz_err err;
+	pids_drop(&p->pids, id);
+	int rc = path_of(p, id, path, sizeof(path), &err);
+	if (rc == 0)
+		rc = remove_shm(path, &err);
+	iso_end(p->h, op, rc, &err);
+}
+
+static const char *const modes[] = {"private", "share_parent", NULL};
+static const struct mz_setting settings[] = {
+	{sizeof(struct mz_setting), MZ_SETTING_STRING, "default_mode", "private", 0, 0,
+	 "private | share_parent: what top-level containers get that do not say", modes},
+	MZ_SETTING(BYTES, "default_shm_size", "64MB", 4096, 1ll << 50, "size of /dev/shm where a container does not say"),
+	MZ_SETTING(BOOL, "disallow_sharing_agent", "false", 0, 0,
+		   "refuse top-level containers that want to share the agent's IPC namespace"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.isolate = isolate,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "namespaces_ipc",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "IPC objects and /dev/shm of a container alone",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};
