@@ -171,8 +171,21 @@ static int remove_below(int dir, int depth)
 	return 0;
 }
 
+/* On v2 isolators have their groups there as well, and processes live in this one
+ * below: then it is theirs, to be looked at and removed in their cleanup. */
+static int is_shared(const char *path)
+{
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int rc = dir >= 0 && faccessat(dir, "leaf", F_OK, 0) == 0;
+	if (dir >= 0)
+		close(dir);
+	return rc;
+}
+
 void group_remove(const char *path)
 {
+	if (is_shared(path))
+		return;
 	/* The last process is gone before the kernel has put down all that it held. */
 	for (int i = 0; i < 200; i++) {
 		if (rmdir(path) == 0 || errno == ENOENT)

@@ -141,14 +141,21 @@ static void set(void *arg)
 	*(bool *)arg = true;
 }
 
-static void life_end(struct life *l)
+/* There is one worker: what was given to it before is done. */
+static void until_idle(struct life *l)
 {
-	containers_real_free(l->c);
-	module_registry_free(l->registry);
 	bool idle = false;
 	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
 	while (!idle)
 		loop_event_turn(l->loop, NS_PER_SEC);
+}
+
+static void life_end(struct life *l)
+{
+	until_idle(l);
+	containers_real_free(l->c);
+	module_registry_free(l->registry);
+	until_idle(l);
 	loop_event_free(l->loop);
 }
 
