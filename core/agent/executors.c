@@ -182,29 +182,71 @@ static void send_subscribed(struct executor *ex)
 	agent_executor_send(ex, &e);
 }
 
+struct updating {
+	struct agent *agent;
+	char *container_id;
+	void (*then)(struct executor *ex);
+};
+
 static void on_updated(void *arg, const struct mz_err *err)
 {
-	(void)arg;
-	if (err)
-		log_warning(AREA, "Resources of a container could not be updated: %s", err->msg);
+	struct updating q = *(struct updating *)arg;
+	mz_autofree char *id = q.container_id;
+	free(arg);
+	struct executor *ex = map_get(&q.agent->containers, id);
+	if (!ex || (err && err->code == -ENOENT))
+		return; /* it has ended, and that is told by itself */
+	if (!err) {
+		if (q.then)
+			q.then(ex);
+		return;
+	}
+	log_warning(AREA, "Container '%s' of executor '%s' is destroyed, its resources could not be updated: %s", id,
+		    ex->id, err->msg);
+	mz_autofree char *why = xasprintf("Failed to update resources for container: %s", err->msg);
+	agent_executor_destroy(ex, MESOS__V1__TASK_STATE__TASK_GONE,
+			       MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_UPDATE_FAILED, why);
 }
 
-void agent_executor_update_resources(struct executor *ex)
+static void update_resources(struct executor *ex, void (*then)(struct executor *ex))
 {
 	struct agent *a = ex->agent;
-	if (ex->command || ex->ended)
-		return; /* one task from beginning to end */
+	if (ex->command || ex->ended) {
+		if (then)
+			then(ex); /* one task from beginning to end */
+		return;
+	}
+	struct updating *q = xnew(struct updating);
+	*q = (struct updating){.agent = a, .container_id = xstrdup(ex->container_id), .then = then};
 	resources *r = agent_executor_resources(ex);
 	struct container_limits limits = agent_executor_limits(ex);
-	a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, &limits, on_updated, NULL);
+	a->deps.containers->ops->update(a->deps.containers, ex->container_id, r, &limits, on_updated, q);
 	res_free(r);
+}
+
+/* Its container has room for them. */
+static void deliver_all(struct executor *ex)
+{
+	for (size_t i = 0; ex->fsm == AGENT_EXECUTOR_RUNNING && ex->stream && i < ex->tasks.n; i++) {
+		struct task *t = ex->tasks.v[i];
+		if (agent_task_is_queued(t))
+			agent_executor_deliver(ex, t);
+		else if (t->kill_pending)
+			agent_executor_kill(ex, t, NULL);
+		t->kill_pending = false;
+	}
+}
+
+void agent_executor_grow(struct executor *ex)
+{
+	update_resources(ex, deliver_all);
 }
 
 static void on_shrink(void *arg)
 {
 	struct executor *ex = arg;
 	ex->shrink = NULL;
-	agent_executor_update_resources(ex);
+	update_resources(ex, NULL);
 }
 
 /* Tasks have ended: once for all that end in this turn, because the sum goes over
@@ -225,7 +267,6 @@ void agent_executor_subscribed(struct executor *ex)
 	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
 		agent_executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
 	send_subscribed(ex);
-	agent_executor_update_resources(ex);
 	bool any = false;
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		if (!task_state_is_terminal(ex->tasks.v[i]->state))
@@ -235,14 +276,7 @@ void agent_executor_subscribed(struct executor *ex)
 		agent_executor_shutdown(ex);
 		return;
 	}
-	for (size_t i = 0; i < ex->tasks.n; i++) {
-		struct task *t = ex->tasks.v[i];
-		if (agent_task_is_queued(t))
-			agent_executor_deliver(ex, t);
-		else if (t->kill_pending)
-			agent_executor_kill(ex, t, NULL);
-		t->kill_pending = false;
-	}
+	agent_executor_grow(ex);
 }
 
 /* ---- its container ------------------------------------------------------------- */

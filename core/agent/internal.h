@@ -207,8 +207,8 @@ void agent_executor_shutdown(struct executor *ex);
 void agent_executor_destroy(struct executor *ex, int state, int reason, const char *message);
 void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
 void agent_executor_subscribed(struct executor *ex);
-/* What it may use has changed. */
-void agent_executor_update_resources(struct executor *ex);
+/* It has got tasks: its container is told that it needs more, then they are delivered. */
+void agent_executor_grow(struct executor *ex);
 void agent_executor_shrink_soon(struct executor *ex);
 void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);

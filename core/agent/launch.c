@@ -205,12 +205,7 @@ static void on_records_durable(void *arg)
 			agent_executor_destroy(ex, -1, -1, NULL); /* every task was killed meanwhile */
 		}
 	} else if (ex && ex->fsm == AGENT_EXECUTOR_RUNNING) {
-		agent_executor_update_resources(ex);
-		for (size_t i = 0; i < l->task_ids.n; i++) {
-			struct task *t = map_get(&f->tasks, l->task_ids.v[i]);
-			if (t && t->executor == ex && agent_task_is_queued(t))
-				agent_executor_deliver(ex, t);
-		}
+		agent_executor_grow(ex);
 	}
 	launch_free(l);
 }

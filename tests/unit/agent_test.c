@@ -123,6 +123,65 @@ static void test_queue_for_custom_executor(void **state)
 	assert_int_equal(w->containers.n_updates, updates + 2);
 }
 
+static void test_group_in_one_event(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"user\":\"u\",\"name\":\"f\",\"id\":{\"value\":\"F\"},\"checkpoint\":true},"
+		    "\"group_executor\":{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"e\"},\"framework_id\":{\"value\":\"F\"}},"
+		    "\"tasks\":[{\"name\":\"a\",\"task_id\":{\"value\":\"a\"},\"agent_id\":{\"value\":\"S0\"},\"command\":{\"value\":\"x\"}},"
+		    "{\"name\":\"b\",\"task_id\":{\"value\":\"b\"},\"agent_id\":{\"value\":\"S0\"},\"command\":{\"value\":\"x\"}}]}}");
+	assert_non_null(strstr(w->containers.last_argv, "|pod|"));
+	struct fake_call *s = executor_subscribe(w, "e", NULL);
+	assert_int_equal(event_any(w, s)->type, EV(SUBSCRIBED));
+	Mesos__V1__Executor__Event *e = event_any(w, s);
+	assert_int_equal(e->type, EV(LAUNCH_GROUP));
+	assert_int_equal(e->launch_group->task_group->n_tasks, 2);
+	assert_null(event_any(w, s));
+}
+
+static void test_messages_and_heartbeats(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	run_task(w, "t", "e");
+	struct fake_call *s = executor_subscribe(w, "e", NULL);
+	assert_non_null(event(w, s, EV(LAUNCH)));
+	assert_int_equal(executor_post(w, "{\"type\":\"MESSAGE\"," IDS ",\"message\":{\"data\":\"aGk=\"}}")->status, 202);
+	Mezzo__Link__ToMaster *m = to_master(w, TM(EXECUTOR_MESSAGE));
+	assert_int_equal(m->executor_message->data.len, 2);
+	assert_string_equal(m->executor_message->executor_id->value, "e");
+	to_agent(w, "{\"framework_message\":{\"framework_id\":{\"value\":\"F\"},\"executor_id\":{\"value\":\"e\"},\"data\":\"aG8=\"}}");
+	assert_memory_equal(event(w, s, EV(MESSAGE))->message->data.data, "ho", 2);
+	/* To one that is not there it is lost, and counted. */
+	to_agent(w, "{\"framework_message\":{\"framework_id\":{\"value\":\"F\"},\"executor_id\":{\"value\":\"no\"},\"data\":\"aG8=\"}}");
+	assert_null(event_any(w, s));
+	world_pass(w, 30 * 60 * SECS);
+	assert_non_null(event(w, s, EV(HEARTBEAT)));
+}
+
+static void test_update_fails(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	run_task(w, "a", "e");
+	struct fake_call *s = executor_subscribe(w, "e", NULL);
+	assert_non_null(event(w, s, EV(LAUNCH)));
+	executor_update(w, "e", "a", "TASK_RUNNING", 1);
+	ack(w, "a", next_status(w));
+	/* No room for a second task: its executor is destroyed, and nobody is told to run it. */
+	w->containers.fail_update = true;
+	run_task(w, "b", "e");
+	assert_null(event(w, s, EV(LAUNCH)));
+	assert_int_equal(w->containers.n_terminated, 1);
+	for (int i = 0; i < 2; i++) {
+		Mesos__V1__TaskStatus *t = next_status(w);
+		assert_int_equal(t->state, ST(GONE));
+		assert_int_equal(t->reason, RS(CONTAINER_UPDATE_FAILED));
+		assert_non_null(strstr(t->message, "Failed to update resources for container"));
+	}
+}
+
 static void test_launch_fails(void **state)
 {
 	struct world *w = *state;
@@ -377,6 +436,24 @@ static void test_executor_exit(void **state)
 	assert_int_equal(n_exited, 1);
 }
 
+/* Each limit ends the live tasks with its own reason. */
+static void test_limits(void **state)
+{
+	struct world *w = *state;
+	static const int reasons[] = {RS(CONTAINER_LIMITATION), RS(CONTAINER_LIMITATION_DISK),
+				      RS(CONTAINER_LIMITATION_MEMORY)};
+	start_task(w);
+	for (size_t i = 0; i < MZ_N(reasons); i++) {
+		char task[8], ex[8];
+		snprintf(task, sizeof(task), "t%zu", i);
+		snprintf(ex, sizeof(ex), "e%zu", i);
+		run_task(w, task, ex);
+		assert_int_equal(executor_subscribe(w, ex, NULL)->status, 200);
+		container_exceeds(w, last_container(w), reasons[i], "64");
+		expect_status(w, task, ST(FAILED), reasons[i]);
+	}
+}
+
 static void test_framework_shutdown(void **state)
 {
 	struct world *w = *state;
@@ -537,6 +614,9 @@ int main(void)
 		T(test_refusals),
 		T(test_command_task),
 		T(test_queue_for_custom_executor),
+		T(test_group_in_one_event),
+		T(test_messages_and_heartbeats),
+		T(test_update_fails),
 		T(test_launch_fails),
 		T(test_registration_timeout),
 		T(test_second_subscribe_wins),
@@ -548,6 +628,7 @@ int main(void)
 		T(test_retry),
 		T(test_duplicates),
 		T(test_executor_exit),
+		T(test_limits),
 		T(test_framework_shutdown),
 		T(test_master_shuts_agent_down),
 		T(test_history_is_bounded),

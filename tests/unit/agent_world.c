@@ -17,7 +17,7 @@ struct world_job {
 	void (*fn)(void *arg, const struct mz_err *err);
 	void (*launched)(void *arg, const struct mz_err *err, int32_t pid);
 	void *arg;
-	bool failed;
+	bool failed, update;
 	char *exited; /* a container */
 	int wait_status, limit_reason;
 	resources *exceeded;
@@ -147,6 +147,8 @@ static void fake_update(struct containers *c, const char *id, const struct mz_re
 	w->containers.limits = *limits;
 	w->containers.n_updates++;
 	struct world_job *j = later(w);
+	j->update = true;
+	j->failed = w->containers.fail_update;
 	j->fn = fn;
 	j->arg = arg;
 }
@@ -287,12 +289,13 @@ static void forget_jobs(struct world *w)
 	/* A process that is gone hears nothing: its timers are not run. */
 	for (size_t i = 0; i < w->jobs.n; i++) {
 		struct world_job *j = w->jobs.v[i];
-		if (j->launched) { /* the argument is the agent's: let it go as at an exit */
+		if (j->launched || j->update) { /* the argument is the agent's: let it go as at an exit */
 			free(((void **)j->arg)[1]);
 			free(j->arg);
 		}
 		j->fn = NULL;
 		j->launched = NULL;
+		j->update = false;
 		free(j->exited);
 		j->exited = NULL;
 	}
