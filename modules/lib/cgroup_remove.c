@@ -185,7 +185,7 @@ struct each {
 	void *arg;
 };
 
-/* "…/root/a/mezzo/b" is the group of "a.b"; other directories are no container's. */
+/* "ROOT/a/mezzo/b" is the group of "a.b"; other directories are no container's. */
 static int each_one(void *arg, const char *path)
 {
 	const struct each *e = arg;
