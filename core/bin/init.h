@@ -26,7 +26,7 @@
  *	p pid root dir	start in the cgroups below `root` of this process as well,
  *			where no C says another; hierarchies are mounted in `dir`
  *	B path		root file system
- *	V flags recursive is_file target	a mount; with it, behind it:
+ *	V flags recursive is_file exact target	a mount (exact: by no symbolic link); with it, behind it:
  *	  s source, t type, o options
  *	D mode major minor path	a device node
  *	f mode path	a file; behind it: c content

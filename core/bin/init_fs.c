@@ -23,7 +23,7 @@ enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
 static int root_tree = -1, binds[MAX_BINDS];
 
 struct step {
-	uint64_t flags, recursive, is_file;
+	uint64_t flags, recursive, is_file, exact;
 	const char *target, *source, *type, *options;
 };
 
@@ -32,7 +32,7 @@ static int read_mount(const struct init_launch *l, const char *s, size_t at, str
 {
 	*m = (struct step){0};
 	if (text_number(&s, 10, &m->flags) < 0 || text_number(&s, 10, &m->recursive) < 0 ||
-	    text_number(&s, 10, &m->is_file) < 0)
+	    text_number(&s, 10, &m->is_file) < 0 || text_number(&s, 10, &m->exact) < 0)
 		return -1;
 	m->target = s;
 	for (; at < l->size; at += strlen(l->data + at) + 1) {
@@ -57,6 +57,30 @@ static int is_bind(const struct step *m)
 static int clone_tree(int dir, const char *path, unsigned more)
 {
 	return open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | more);
+}
+
+/* What is to be mounted; exact: by no symbolic link, which somebody could have put
+ * there since the path was looked at. */
+static int open_source(const struct step *m)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	unsigned more = m->recursive ? AT_RECURSIVE : 0;
+	if (!m->exact)
+		return clone_tree(AT_FDCWD, m->source, more);
+	int fd = (int)syscall(SYS_openat2, AT_FDCWD, m->source, &how, sizeof(how));
+	int tree = fd < 0 ? -1 : clone_tree(fd, "", AT_EMPTY_PATH | more), error = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return tree;
+}
+
+/* Where it is to be mounted: exact targets are there. */
+static int open_exact(int root, const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
 static int in_root(int root, const char *path, uint64_t flags, mode_t mode)
@@ -139,7 +163,7 @@ static void make_targets(const struct init_launch *l)
 	const char *s;
 	struct step m;
 	while ((s = init_next(l, &at, "V", NULL)))
-		if (read_mount(l, s, at, &m) == 0) {
+		if (read_mount(l, s, at, &m) == 0 && !m.exact) {
 			int fd = make_target(root_tree, m.target, m.is_file != 0);
 			if (fd >= 0)
 				close(fd);
@@ -164,7 +188,7 @@ int fs_open(const struct init_launch *l, struct init_failure *f)
 			return init_broken(f, "mount", s);
 		binds[n] = -1;
 		if (is_bind(&m)) {
-			binds[n] = clone_tree(AT_FDCWD, m.source, m.recursive ? AT_RECURSIVE : 0);
+			binds[n] = open_source(&m);
 			if (binds[n] < 0)
 				return init_broken(f, "open what is to be mounted", m.source);
 		}
@@ -196,9 +220,9 @@ static int attach(int tree, int target, uint64_t flags, int recursive)
 static int mount_one(const struct step *m, int root, int tree, struct init_failure *f)
 {
 	struct text t;
-	int target = make_target(root, m->target, m->is_file != 0), rc;
+	int rc, target = m->exact ? open_exact(root, m->target) : make_target(root, m->target, m->is_file != 0);
 	if (target < 0)
-		return init_broken(f, "make the mount point", m->target);
+		return init_broken(f, m->exact ? "open the mount point" : "make the mount point", m->target);
 	if (tree >= 0)
 		rc = attach(tree, target, m->flags, m->recursive != 0);
 	else

@@ -49,8 +49,9 @@ struct mz_mount {
 	const char *options; /* or NULL */
 	int32_t target_is_file;
 	int32_t recursive;
-	/* No component of source or target may be a symbolic link when they are opened:
-	 * the launch fails. For paths through directories that a task can write to. */
+	/* No component of source or target may be a symbolic link when they are opened, and
+	 * the target exists: else the launch fails. For paths through directories that a task
+	 * can write to. */
 	int32_t no_symlinks;
 	int32_t reserved;
 };

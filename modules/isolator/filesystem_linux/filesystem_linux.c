@@ -98,7 +98,6 @@ static int private_tmp(const struct filesystem_linux *m, struct mz_launch *l, st
 		.target = "/tmp",
 		.type = "tmpfs",
 		.options = options,
-		.no_symlinks = 1,
 	};
 	int rc = m->private_tmp_bytes ? m->k->launch_mount(l, &tmp) : 0;
 	return rc < 0 ? refused(err, rc, "a mount on /tmp") : 0;
