@@ -49,19 +49,25 @@ static inline void world_real(const struct mz_module *module)
 	(void)world_host, (void)world_poll, (void)world_timers, (void)world_value;
 }
 
-/* Root, and a v1 hierarchy with the controller that can be written? Else the test skips. */
-static inline int world_has_v1(const char *controller)
+/* Root, and a hierarchy of that version with the controller that can be written? Else
+ * the test skips. */
+static inline int world_has(const char *controller, int version)
 {
 	struct cg g;
 	if (geteuid() != 0)
 		print_message("# SKIP only root makes cgroups\n");
-	else if (cg_find(&g, NULL, "/sys/fs/cgroup", "x", controller, NULL) < 0 || g.version != 1)
-		print_message("# SKIP there is no v1 hierarchy with %s\n", controller);
+	else if (cg_find(&g, NULL, "/sys/fs/cgroup", "x", controller, NULL) < 0 || g.version != version)
+		print_message("# SKIP there is no v%d hierarchy with %s\n", version, controller);
 	else if (access(g.mount, W_OK) < 0)
 		print_message("# SKIP %s is read-only\n", g.mount);
 	else
 		return 1;
 	return 0;
+}
+
+static inline int world_has_v1(const char *controller)
+{
+	return world_has(controller, 1);
 }
 
 /* A v2 tree of plain files, with the groups that the containers of tests get. */

@@ -168,6 +168,31 @@ static void v1_quota_bites(void **state)
 	world_ops()->destroy(inst);
 }
 
+static void v2_quota_bites(void **state)
+{
+	(void)state;
+	if (!world_has("cpu", 2))
+		skip();
+	world_real(&mz_module);
+	void *inst = world_create();
+	container(250, 250);
+	world_prepare(inst, &c1);
+	assert_int_equal(file_int("cpu", "c1", "cpu.weight"), 25);
+	assert_int_equal(world_wait(world_member(burn)), 0);
+	world_measure(inst, &c1);
+	assert_true(world_value("cpus_nr_throttled") > 0);
+	assert_true(world_value("cpus_throttled_time_secs") > 0);
+	assert_true(world_value("cpus_user_time_secs") + world_value("cpus_system_time_secs") >= 0.14);
+	struct mz_container d = c1;
+	d.id = "c1.d";
+	d.parent = "c1";
+	world_prepare(inst, &d);
+	assert_int_equal(world_wait(world_member(burn)), 0);
+	world_cleanup(inst, "c1.d");
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+}
+
 static void v1_recovers(void **state)
 {
 	(void)state;
@@ -223,7 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v2_share),	  cmocka_unit_test(v2_settings), cmocka_unit_test(v2_statistics),
-		cmocka_unit_test(v1_quota_bites), cmocka_unit_test(v1_recovers), cmocka_unit_test(nowhere),
+		cmocka_unit_test(v1_quota_bites), cmocka_unit_test(v2_quota_bites), cmocka_unit_test(v1_recovers), cmocka_unit_test(nowhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
