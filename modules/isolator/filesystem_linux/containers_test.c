@@ -12,11 +12,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -279,6 +281,40 @@ static void volumes(void **state)
 	assert_non_null(strstr(life.run.message, "not below one of the allowed paths"));
 }
 
+/* Somebody exchanges the directory and a link that leads out, all the time. */
+static void swapped_sources(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	int n_mounted = 0, n_refused = 0;
+	char volume[300];
+	write_text("%D/forbidden/file", "forbidden\n");
+	assert_int_equal(symlink(at("%D/forbidden"), at("%D/host/link")), 0);
+	const char *a = at("%D/host/sub"), *b = at("%D/host/link");
+	pid_t child = fork();
+	if (child == 0)
+		for (;;)
+			renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
+	snprintf(volume, sizeof(volume), "%s", "{\"mode\":\"RO\",\"container_path\":\"data\",\"host_path\":\"%D/host/sub\"}");
+	for (int i = 0; i < 100; i++) {
+		char id[16], path[64];
+		snprintf(id, sizeof(id), "r%d", i);
+		int rc = run(id, volume, "", "cat data/file");
+		snprintf(path, sizeof(path), "%%D/runs/%s/stdout", id);
+		const char *text = read_text(path);
+		if (strstr(text, "forbidden")) {
+			kill(child, SIGKILL);
+			fail_msg("container %s has what it may not have", id);
+		}
+		n_mounted += rc == 0;
+		n_refused += rc < 0;
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	print_message("%d mounted, %d refused\n", n_mounted, n_refused);
+	assert_int_equal(n_mounted + n_refused, 100);
+}
+
 static void secrets(void **state)
 {
 	(void)state;
@@ -308,6 +344,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(hidden_paths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(swapped_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(secrets, set_up, tear_down),
 	};
 	(void)argc;
