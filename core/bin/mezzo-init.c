@@ -138,6 +138,16 @@ static void receive_fds(struct init_launch *l)
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN((size_t)n * sizeof(int)))
 		fail(&f);
 	memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
+	/* Away from the number that the status file will have. */
+	for (int i = 0; i < n; i++) {
+		int low = fds[i];
+		fds[i] = fcntl(low, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+		if (fds[i] < 0) {
+			f.code = errno;
+			fail(&f);
+		}
+		close(low);
+	}
 	if (l->has_fds & 1)
 		l->fd_out = fds[0];
 	if (l->has_fds & 2)
