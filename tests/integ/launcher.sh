@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# The launcher linux under a real agent: tasks in namespaces and cgroups of their own
+# whose exact end arrives; kill -9 of the agent, of the shim; nothing is left behind.
+# timeout: 300
+# SPDX-License-Identifier: Apache-2.0
+. "$(dirname "$0")/../lib.sh"
+needs curl jq
+[ "$(id -u)" -eq 0 ] || skip_all "needs root"
+GROUPS_DIR=/sys/fs/cgroup/freezer
+[ -w "$GROUPS_DIR/cgroup.procs" ] || GROUPS_DIR=/sys/fs/cgroup
+[ -w "$GROUPS_DIR/cgroup.procs" ] || skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
+OURS=mezzo-launcher-$$
+# shellcheck disable=SC2317,SC2329 # called by the trap
+remove_groups()
+{
+	local g
+	cleanup_status=$?
+	for g in $(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -name cgroup.procs 2>/dev/null); do
+		# shellcheck disable=SC2046
+		kill -KILL $(cat "$g") 2>/dev/null
+	done
+	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
+	(exit $cleanup_status)
+	cleanup
+}
+trap remove_groups EXIT
+
+# with the namespaces that are built
+isolation=posix_cpu,posix_mem,disk_du
+[ -f "$MEZZO_BUILD/modules/isolator/namespaces_pid.so" ] && isolation=$isolation,namespaces_pid
+cat >"$T/conf.yaml" <<END
+resources: "cpus:2;mem:1024;disk:4096"
+store: lmdb
+elector: standalone
+containerizers:
+  - name: mesos
+    settings: {launcher: linux}
+isolation: [${isolation//,/, }]
+authenticators: [none]
+cgroups_root: $OURS
+END
+# The agent that start_agent starts, with the file above.
+start()
+{
+	: >"$T/agent.log.now"
+	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
+		--set registration_backoff=200ms >"$T/agent.log.now" 2>&1 &
+	AGENT=$!
+	pids+=("$AGENT")
+	wait_listening "$T/agent.log.now" "$AGENT"
+	WHERE=$(listening "$T/agent.log.now")
+}
+start_master
+start
+wait_for 30 "the agent to register" agents_are 1
+subscribe f '{"user":"root","name":"launcher","checkpoint":true,"failover_timeout":600}'
+mkfifo "$T/end"
+
+# run TASK COMMAND: until it runs
+run()
+{
+	OFFER=$(offer f)
+	is "launch $1" "$(launch f "$OFFER" "$1" "$2")" 202
+	wait_for 30 "the task to run" reached f "$1" TASK_RUNNING
+}
+n_groups()
+{
+	find "$GROUPS_DIR/$OURS" -mindepth 1 -maxdepth 1 -type d | wc -l
+}
+no_groups()
+{
+	[ "$(n_groups)" -eq 0 ]
+}
+# The container's own processes, as the host sees them.
+members()
+{
+	cat "$GROUPS_DIR/$OURS"/*/cgroup.procs 2>/dev/null
+}
+# The parent of the first process, which is not in the cgroup itself.
+shim_of_ours()
+{
+	local p parent
+	for p in $(members); do
+		parent=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$p/status")
+		members | grep -qx "$parent" || { echo "$parent"; return; }
+	done
+}
+message_of()
+{
+	events f | jq -r --arg t "$1" --arg s "$2" 'select(.type == "UPDATE") | .update.status |
+		select(.task_id.value == $t and .state == $s) | .message' | head -n 1
+}
+
+run first "read -r code <$T/end; exit \$code"
+is "it has a cgroup" "$(n_groups)" 1
+ok "with processes" [ "$(members | wc -l)" -gt 0 ]
+if [ "$isolation" != "${isolation%namespaces_pid}" ]; then
+	pid=$(members | tail -n 1)
+	isnt_ours()
+	{
+		[ "$(readlink "/proc/$pid/ns/pid")" != "$(readlink /proc/self/ns/pid)" ]
+	}
+	ok "in a pid namespace of its own" isnt_ours
+fi
+# Whoever looks for the program in /proc finds nothing to write to.
+shim=$(shim_of_ours)
+like "the shim runs from memory" "$(readlink "/proc/$shim/exe")" '^/memfd:mezzo-init'
+writes()
+{
+	: 2>/dev/null >>"/proc/$shim/exe"
+}
+ok "that nobody can write to" eval '! writes'
+
+stop_hard "$AGENT"
+wait_for 30 "the master to see that the agent is gone" agents_are 0
+start
+wait_for 60 "the agent to come back" agents_are 1
+ok "the task goes on" [ "$(members | wc -l)" -gt 0 ]
+echo 7 >"$T/end"
+ok "its end arrives" until_true 60 reached f first TASK_FAILED
+like "with the exact status" "$(message_of first TASK_FAILED)" '\b7\b'
+ok "its cgroup is gone" until_true 20 no_groups
+
+run second "(setsid sleep 1000 &); sleep 1000"
+before=$(members)
+shim=$(shim_of_ours)
+kill -KILL "$shim"
+ended()
+{
+	reached f second TASK_FAILED || reached f second TASK_LOST || reached f second TASK_GONE
+}
+ok "a shim that is killed is noticed" until_true 60 ended
+ok "its cgroup is gone" until_true 20 no_groups
+dead()
+{
+	local p
+	for p in $before; do
+		! [ -d "/proc/$p" ] || grep -q '^State:[[:space:]]*[ZX]' "/proc/$p/status" || return 1
+	done
+}
+ok "with everything in it" until_true 10 dead
+
+run third "b() { b | b & b; }; (while :; do /bin/true & done) & while :; do sleep 1000 & sleep 0.001; done"
+call '{"type":"KILL","kill":{"task_id":{"value":"third"}}}' >/dev/null
+ok "a fork bomb is killed" until_true 60 reached f third TASK_KILLED
+ok "its cgroup is gone" until_true 30 no_groups
+stop_hard "$AGENT"
+is "no mount is left" "$(grep -c "$T" /proc/self/mountinfo)" 0
+done_testing
