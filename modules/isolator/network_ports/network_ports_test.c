@@ -1,0 +1,162 @@
+/* network_ports_test.c - this process and its child listen.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../kit_world.h"
+#include "listening.h"
+
+static const int64_t minute = 60000000000;
+
+/* A listening socket on a free port. */
+static int listen_somewhere(int family, uint16_t *ret_port)
+{
+	struct sockaddr_in6 a = {.sin6_family = (sa_family_t)family};
+	socklen_t size = family == AF_INET6 ? sizeof(a) : sizeof(struct sockaddr_in);
+	int fd = socket(family, SOCK_STREAM, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, size) < 0 || listen(fd, 1) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &size) < 0)
+		return -1;
+	*ret_port = ntohs(a.sin6_port); /* at the same place in both */
+	return fd;
+}
+
+static int has(const struct listening *l, uint16_t port)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->ports[i] == port)
+			return 1;
+	return 0;
+}
+
+static void finds_ports(void **state)
+{
+	(void)state;
+	struct listening l;
+	uint16_t four, six = 0, childs;
+	int fds[2], fd4 = listen_somewhere(AF_INET, &four), fd6 = listen_somewhere(AF_INET6, &six);
+	assert_true(fd4 >= 0);
+	assert_int_equal(pipe(fds), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (listen_somewhere(AF_INET, &childs) < 0 || write(fds[1], &childs, sizeof(childs)) < 0)
+			_exit(1);
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(read(fds[0], &childs, sizeof(childs)), sizeof(childs));
+	assert_int_equal(listening_ports(getpid(), &l), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(has(&l, four));
+	assert_true(fd6 < 0 || has(&l, six));
+	assert_true(has(&l, childs));
+	for (size_t i = 1; i < l.n; i++)
+		assert_true(l.ports[i - 1] < l.ports[i]);
+	close(fd4);
+	if (fd6 >= 0)
+		close(fd6);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(listening_ports(getpid(), &l), 0);
+	assert_false(has(&l, four));
+	assert_int_equal(listening_ports(pid, &l), -ESRCH);
+}
+
+static int scans_are(void *arg)
+{
+	return mz_kit_metric(w.m, "scans") >= *(double *)arg;
+}
+
+static void scan(void)
+{
+	double want = mz_kit_metric(w.m, "scans") + 1;
+	assert_int_equal(mz_kit_until(w.k, scans_are, &want, minute), 0);
+}
+
+static void update(struct mz_container *c, const char *resources)
+{
+	struct mz_kit_op r;
+	c->resources = mz_kit_resources(w.k, resources);
+	w.ops->update(mz_kit_inst(w.m), c, mz_kit_op(w.m, &r, 0));
+	assert_int_equal(mz_kit_wait(w.k, &r), 0);
+}
+
+static void enforces(void **state)
+{
+	(void)state;
+	uint16_t port;
+	char own[64], event[128];
+	int fd = listen_somewhere(AF_INET, &port);
+	assert_true(fd >= 0);
+	world_open("{enforce: true}");
+	struct mz_container *c = world_container("c1", NULL);
+	snprintf(own, sizeof(own), "cpus:1;ports:[%u-%u]", port, port);
+	c->resources = mz_kit_resources(w.k, own);
+	assert_int_equal(world_isolate(c, getpid()), 0);
+	scan();
+	assert_string_equal(mz_kit_events(w.k), "");
+	update(c, "cpus:1;ports:[1-2]");
+	scan();
+	snprintf(event, sizeof(event), "limitation c1 reason 19 Container listens on ports that are not its own: %u\n", port);
+	assert_string_equal(mz_kit_events(w.k), event);
+	scan(); /* told once */
+	assert_string_equal(mz_kit_events(w.k), event);
+	assert_true(mz_kit_metric(w.m, "exceeded") == 1);
+	assert_int_equal(world_cleanup("c1"), 0);
+	assert_int_equal(world_cleanup("c1"), 0);
+	world_close();
+	close(fd);
+}
+
+static void only_warns(void **state)
+{
+	(void)state;
+	uint16_t port;
+	int fd = listen_somewhere(AF_INET, &port);
+	world_open(NULL);
+	struct mz_container *c = world_container("c1", NULL), *n = world_container("c1.n", NULL);
+	n->parent = "c1";
+	c->pid = n->pid = getpid();
+	const struct mz_container *v[] = {c, n};
+	assert_int_equal(world_recover(v, 2), 0);
+	scan();
+	assert_string_equal(mz_kit_events(w.k), "");
+	assert_non_null(strstr(mz_kit_log(w.k), "Container c1 listens on ports that are not its own"));
+	assert_null(strstr(mz_kit_log(w.k), "c1.n"));
+	world_close();
+	/* Out of the range, and with a network of its own: nothing to see. */
+	world_open("{first_port: 1, last_port: 2}");
+	c = world_container("c1", NULL);
+	assert_int_equal(world_isolate(c, getpid()), 0);
+	scan();
+	assert_null(strstr(mz_kit_log(w.k), "listens"));
+	world_close();
+	world_open(NULL);
+	assert_int_equal(world_isolate(world_container("c2", "{network_infos: [{name: net}]}"), getpid()), 0);
+	mz_kit_advance(w.k, minute);
+	assert_true(mz_kit_metric(w.m, "scans") == 0);
+	world_close();
+	close(fd);
+	world_refuses("{first_port: 5, last_port: 4}");
+	assert_non_null(strstr(w.err.msg, "first_port is 5, which is over last_port, 4"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(finds_ports),
+		cmocka_unit_test(enforces),
+		cmocka_unit_test(only_warns),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
