@@ -222,6 +222,9 @@ static size_t fits(const struct stream *s, size_t n, size_t stamp)
 	int64_t room = s->max - s->size - (int64_t)stamp;
 	if ((int64_t)n <= room)
 		return n;
+	/* The rest of a line that has begun goes behind its beginning. */
+	if (s->mid_line && (int64_t)n <= room + LOGGER_GRACE)
+		return n;
 	/* Not all of it: a new file rather than a torn line, unless it is torn already
 	 * or longer than any file. */
 	if (!s->mid_line && s->size)

@@ -28,7 +28,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { LOGGER_BUFFER = 65536, LOGGER_MIN = 64 /* SIZE: a time and something behind it */ };
+enum { LOGGER_BUFFER = 65536, LOGGER_MIN = 64 /* SIZE: a time and something behind it */,
+       LOGGER_GRACE = 4096 /* by which a file may exceed SIZE to end at the end of a line */ };
 
 struct stream {
 	int in;		  /* the pipe; -1: at its end */

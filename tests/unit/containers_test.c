@@ -714,6 +714,114 @@ static void removes_sandboxes(void **state)
 	assert_true(l->c->ops->disk_usage(l->c) > 0);
 }
 
+/* ---- logger/rotate ------------------------------------------------------------------ */
+
+static void add_rotate(struct life *l)
+{
+	char yaml[700];
+	snprintf(yaml, sizeof(yaml), "{helper: %s/core/bin/mezzo-logger, max_stdout_size: 64KB, max_stdout_files: 100}",
+		 build);
+	add_module(l, MZ_KIND_LOGGER, "rotate", yaml);
+}
+
+/* The lines 1 … n, in all files of a container's stdout, oldest first. */
+static void expect_lines(const char *id, int n)
+{
+	int expected = 1, n_files = 0;
+	for (int i = 100; i >= 0; i--) {
+		char name[64], number[16], line[64];
+		snprintf(number, sizeof(number), i ? ".%d" : "", i);
+		snprintf(name, sizeof(name), "%s/stdout%s", id, number);
+		FILE *f = fopen(at("runs/%s", name), "r");
+		if (!f)
+			continue;
+		n_files++;
+		while (fgets(line, sizeof(line), f))
+			assert_int_equal(atoi(line), expected++);
+		assert_true(ftell(f) <= 65536 + 4096);
+		fclose(f);
+	}
+	assert_int_equal(expected, n + 1);
+	assert_true(n_files > 1);
+}
+
+static void rotates_output(void **state)
+{
+	struct life *l = *state;
+	add_rotate(l);
+	struct run *r = launch(l, "talks", "seq 1 100000; echo oops >&2; ls /proc/self/fd | wc -w > fds");
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	assert_int_equal(r->wait_status, 0);
+	/* The end is told after everything was written. */
+	expect_lines("talks", 100000);
+	assert_string_equal(read_text(at("runs/%s/stderr", "talks")), "oops\n");
+	assert_string_equal(read_text(at("runs/%s/fds", "talks")), "4\n");
+}
+
+static void rotates_as_the_user(void **state)
+{
+	struct life *l = *state;
+	struct stat st;
+	const struct passwd *pw = getpwnam("nobody");
+	if (geteuid() != 0 || !pw) {
+		print_message("# SKIP only root can run containers as somebody else\n");
+		skip();
+	}
+	add_rotate(l);
+	const char *const argv[] = {"/bin/sh", "-c", "seq 1 20000", NULL};
+	struct run *r = launch_as(l, "other", argv, "nobody", NULL);
+	until_end(l, r);
+	assert_int_equal(r->wait_status, 0);
+	expect_lines("other", 20000);
+	assert_int_equal(stat(at("runs/%s/stdout.1", "other"), &st), 0);
+	assert_int_equal(st.st_uid, pw->pw_uid);
+}
+
+static void output_survives_the_agent(void **state)
+{
+	struct life *l = *state;
+	static const char *const named[] = {"talks"};
+	add_rotate(l);
+	struct run *r = launch(l, "talks",
+			       "seq 1 30000; echo > half; while ! test -e go; do sleep 0.02; done; seq 30001 60000");
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	until_text(l, at("runs/%s/half", "talks"));
+	life_end(l);
+	close(open(at("runs/%s/go", "talks"), O_WRONLY | O_CREAT, 0644));
+	/* All is said while nobody is there. */
+	assert_int_equal(waitpid(r->pid, NULL, 0), r->pid);
+	while (waitpid(-1, NULL, 0) > 0)
+		; /* its logger: an agent's goes to pid 1 */
+	life_begin(l);
+	add_rotate(l);
+	recover(l, named, 1);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, 0);
+	expect_lines("talks", 60000);
+}
+
+static void a_logger_that_fails_fails_the_launch(void **state)
+{
+	struct life *l = *state;
+	const char *const argv[] = {"/bin/true", NULL};
+	Mesos__V1__Environment__Variable v = MESOS__V1__ENVIRONMENT__VARIABLE__INIT, *vs[] = {&v};
+	Mesos__V1__Environment env = MESOS__V1__ENVIRONMENT__INIT;
+	Mesos__V1__CommandInfo cmd = MESOS__V1__COMMAND_INFO__INIT;
+	add_rotate(l);
+	v.name = (char *)"CONTAINER_LOGGER_MAX_STDOUT_SIZE";
+	v.value = (char *)"1B";
+	env.n_variables = 1;
+	env.variables = vs;
+	cmd.environment = &env;
+	struct run *r = launch_as(l, "bad", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, -EINVAL);
+	assert_non_null(strstr(r->message, "The logger: Variable 'CONTAINER_LOGGER_MAX_STDOUT_SIZE' is '1B'"));
+	assert_false(r->exited);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -731,6 +839,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(removes_sandboxes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rotates_output, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rotates_as_the_user, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(output_survives_the_agent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_logger_that_fails_fails_the_launch, set_up, tear_down),
 	};
 	(void)argc;
 	/* The build tree, from where the program is: tests/unit/containers_test. */

@@ -152,7 +152,7 @@ static size_t collect(const char *stream, int packed, char *to, size_t room, int
 			continue;
 		files++;
 		n += k;
-		assert_true((int64_t)k <= max);
+		assert_true((int64_t)k <= max + ROTATE_PAGE);
 		if (whole_lines && k)
 			assert_int_equal(to[n - 1], '\n');
 	}
@@ -176,9 +176,9 @@ static void nothing_is_lost(void **state)
 		i += k;
 	}
 	end();
-	assert_int_equal(collect("stdout", 0, got, sizeof(got), 0, 4096, &n_files), N);
+	assert_int_equal(collect("stdout", 0, got, sizeof(got), 1, 4096, &n_files), N);
 	assert_memory_equal(got, text, N);
-	assert_true(n_files > N / 4096);
+	assert_true(n_files > N / 8192);
 	assert_int_equal(slurp("stderr", got, sizeof(got)), 9);
 	assert_memory_equal(got, "to stderr", 9);
 	assert_int_equal(access(at("stderr.1"), F_OK), -1);
@@ -209,7 +209,7 @@ static void a_line_longer_than_a_file(void **state)
 	put(t.out, text, sizeof(text));
 	end();
 	assert_int_equal(collect("stdout", 0, got, sizeof(got), 0, 4096, &n_files), sizeof(text));
-	assert_int_equal(n_files, 8);
+	assert_int_equal(n_files, 7);
 }
 
 static void the_oldest_go(void **state)
