@@ -1,0 +1,341 @@
+/* namespaces_user.c - isolator/namespaces_user: user ids of a container stand for ids
+ * on the host that nobody else has. Root in it is nobody outside.
+ *
+ * Each top-level container has a slot, a range of host ids; which one is stored, so that
+ * it is not given twice after a restart.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "../answer.h"
+
+#include <ftw.h>
+#include <pwd.h>
+#include <sched.h>
+#include <unistd.h>
+
+struct box {
+	struct box *next;
+	int32_t pid;
+	uint32_t slot;
+	char id[];
+};
+
+struct userns {
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	uint32_t first_id, ids, n_slots;
+	struct box *first; /* top level: those with a slot */
+	unsigned char *taken;
+};
+
+/* One prepare, from storing the slot to handing over the sandbox. */
+struct job {
+	struct userns *p;
+	const struct mz_container *c; /* lives as long as op */
+	struct mz_launch *l;
+	struct mz_op *op;
+	uint32_t outside;
+	int rc;
+	struct mz_err err;
+};
+
+static struct box **find(struct userns *p, const char *id)
+{
+	struct box **b = &p->first;
+	while (*b && strcmp((*b)->id, id))
+		b = &(*b)->next;
+	return b;
+}
+
+static struct box *add(struct userns *p, const char *id, uint32_t slot)
+{
+	size_t size = strlen(id) + 1;
+	struct box *b = calloc(1, sizeof(*b) + size);
+	if (!b)
+		return NULL;
+	memcpy(b->id, id, size);
+	b->slot = slot;
+	b->next = p->first;
+	p->first = b;
+	p->taken[slot] = 1;
+	return b;
+}
+
+static void destroy(void *inst)
+{
+	struct userns *p = inst;
+	struct box *next;
+	for (struct box *b = p ? p->first : NULL; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	if (p)
+		free(p->taken);
+	free(p);
+}
+
+static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
+{
+	int64_t first = h->conf_int(conf, "first_id"), ids = h->conf_int(conf, "ids_per_container"),
+		n = h->conf_int(conf, "max_containers");
+	if (first + ids * n > 0xffffffffll)
+		return iso_error(err, -EINVAL, "first_id %lld, and %lld times %lld ids, go beyond the last id, 4294967294",
+				 (long long)first, (long long)n, (long long)ids);
+	struct userns *p = calloc(1, sizeof(*p));
+	if (p)
+		*p = (struct userns){.h = h,
+				     .k = h->kind,
+				     .first_id = (uint32_t)first,
+				     .ids = (uint32_t)ids,
+				     .n_slots = (uint32_t)n,
+				     .taken = calloc((size_t)n, 1)};
+	if (!p || !p->taken) {
+		free(p);
+		return iso_no_memory(err);
+	}
+	*inst = p;
+	return 0;
+}
+
+static uint32_t flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE | MZ_ISOLATOR_ROOT;
+}
+
+/* ---- the sandbox ---------------------------------------------------------- */
+
+/* nftw has no argument of the caller's. */
+static __thread uid_t owner;
+static __thread gid_t group;
+
+static int give(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st, (void)type, (void)f;
+	return lchown(path, owner, group) < 0 ? -1 : 0;
+}
+
+/* The user's name is looked up outside: the container may have another list of them. */
+static int give_sandbox(struct job *j)
+{
+	char buf[4096];
+	struct passwd pw, *found = NULL;
+	owner = group = 0;
+	if (j->c->user) {
+		if (getpwnam_r(j->c->user, &pw, buf, sizeof(buf), &found) != 0 || !found)
+			return iso_error(&j->err, -ENOENT, "User '%.100s' is not known on this machine", j->c->user);
+		owner = found->pw_uid;
+		group = found->pw_gid;
+	}
+	if (owner >= j->p->ids || group >= j->p->ids)
+		return iso_error(&j->err, -ERANGE, "User '%.100s' has id %u and group %u, a container has %u ids only",
+				 j->c->user, (unsigned)owner, (unsigned)group, j->p->ids);
+	owner += j->outside;
+	group += j->outside;
+	if (j->c->sandbox && nftw(j->c->sandbox, give, 16, FTW_PHYS | FTW_MOUNT) != 0)
+		return iso_error(&j->err, -errno, "Sandbox %.150s: %s", j->c->sandbox, strerror(errno));
+	return 0;
+}
+
+static void work(void *arg)
+{
+	struct job *j = arg;
+	j->rc = give_sandbox(j);
+}
+
+/* ---- prepare ---------------------------------------------------------------- */
+
+static void end(struct job *j)
+{
+	iso_end(j->p->h, j->op, j->rc, &j->err);
+	free(j);
+}
+
+static void on_given(void *arg)
+{
+	struct job *j = arg;
+	const struct mz_isolator_host *k = j->p->k;
+	if (j->rc == 0)
+		j->rc = iso_asked(k->launch_namespace(j->l, CLONE_NEWUSER), "a user namespace", &j->err);
+	if (j->rc == 0)
+		j->rc = iso_asked(k->launch_id_map(j->l, 0, 0, j->outside, j->p->ids), "a map of user ids", &j->err);
+	if (j->rc == 0)
+		j->rc = iso_asked(k->launch_id_map(j->l, 1, 0, j->outside, j->p->ids), "a map of group ids", &j->err);
+	end(j);
+}
+
+static void on_stored(void *arg, const struct mz_err *err)
+{
+	struct job *j = arg;
+	if (err) {
+		j->rc = iso_error(&j->err, err->code, "The range of ids cannot be stored: %.200s", err->msg);
+	} else if (j->p->h->offload(j->p->h, work, on_given, j) < 0) {
+		j->rc = iso_error(&j->err, -EAGAIN, "The agent has too much work waiting");
+	} else {
+		return;
+	}
+	end(j);
+}
+
+static int enter(struct userns *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	char top[512], path[48];
+	snprintf(top, sizeof(top), "%.*s", (int)strcspn(c->id, "."), c->id);
+	struct box *b = *find(p, top);
+	if (!b || b->pid <= 0)
+		return iso_error(err, -ESRCH, "The process of container %.150s is not known", top);
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", b->pid);
+	return iso_asked(p->k->launch_enter(l, CLONE_NEWUSER, path), path, err);
+}
+
+/* A slot for a container: its own, if it has one already. */
+static struct box *allocate(struct userns *p, const char *id, struct mz_err *err)
+{
+	struct box *b = *find(p, id);
+	uint32_t slot = 0;
+	if (b)
+		return b;
+	while (slot < p->n_slots && p->taken[slot])
+		slot++;
+	if (slot == p->n_slots) {
+		iso_error(err, -ENOSPC, "All %u ranges of user ids are in use", p->n_slots);
+		return NULL;
+	}
+	b = add(p, id, slot);
+	if (!b)
+		iso_no_memory(err);
+	return b;
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct userns *p = inst;
+	struct mz_err err = {0};
+	if (c->parent) {
+		iso_end(p->h, op, enter(p, c, l, &err), &err);
+		return;
+	}
+	struct box *b = allocate(p, c->id, &err);
+	struct job *j = b ? calloc(1, sizeof(*j)) : NULL;
+	if (!j) {
+		iso_end(p->h, op, err.code ? err.code : iso_no_memory(&err), &err);
+		return;
+	}
+	*j = (struct job){.p = p, .c = c, .l = l, .op = op, .outside = p->first_id + b->slot * p->ids};
+	p->h->storage_put(p->h, c->id, (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
+}
+
+static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
+{
+	struct userns *p = inst;
+	struct box *b = *find(p, c->id);
+	if (b)
+		b->pid = pid;
+	iso_end(p->h, op, 0, NULL);
+}
+
+/* ---- recovery and the end ------------------------------------------------------ */
+
+struct recovery {
+	struct userns *p;
+	const struct mz_container *const *v;
+	size_t n;
+};
+
+static void on_forgotten(void *arg, const struct mz_err *err)
+{
+	(void)arg, (void)err; /* it is tried again by the next start */
+}
+
+static void on_cleaned(void *arg, const struct mz_err *err)
+{
+	const struct job *j = arg;
+	j->p->h->op_done(j->op, err, NULL);
+	free(arg);
+}
+
+/* Slots of other containers are kept until the loop below forgets them. */
+static int on_record(void *arg, const char *key, struct mz_bytes value)
+{
+	struct recovery *r = arg;
+	uint32_t slot;
+	if (value.size != sizeof(slot))
+		return 0;
+	memcpy(&slot, value.data, sizeof(slot));
+	if (slot >= r->p->n_slots || *find(r->p, key))
+		return 0;
+	struct box *b = add(r->p, key, slot);
+	if (!b)
+		return -ENOMEM;
+	b->pid = -1;
+	for (size_t i = 0; i < r->n; i++)
+		if (!strcmp(r->v[i]->id, key))
+			b->pid = r->v[i]->pid;
+	return 0;
+}
+
+static void forget(struct userns *p, struct box **at)
+{
+	struct box *b = *at;
+	*at = b->next;
+	p->taken[b->slot] = 0;
+	free(b);
+}
+
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct recovery r = {inst, v, n};
+	struct mz_err err;
+	int rc = r.p->h->storage_each(r.p->h, on_record, &r);
+	for (struct box **at = &r.p->first; *at;) {
+		if ((*at)->pid >= 0) {
+			at = &(*at)->next;
+			continue;
+		}
+		r.p->h->storage_put(r.p->h, (*at)->id, (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
+		forget(r.p, at);
+	}
+	iso_end(r.p->h, op, rc < 0 ? iso_error(&err, rc, "The ranges of user ids cannot be read: %s", strerror(-rc)) : 0, &err);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	struct userns *p = inst;
+	struct mz_err err;
+	struct box **at = find(p, id);
+	struct job *j = *at ? calloc(1, sizeof(*j)) : NULL;
+	if (!j) {
+		iso_end(p->h, op, *at ? iso_no_memory(&err) : 0, &err);
+		return;
+	}
+	*j = (struct job){.p = p, .op = op};
+	forget(p, at);
+	p->h->storage_put(p->h, id, (struct mz_bytes){NULL, 0}, on_cleaned, j);
+}
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(INT, "first_id", "1000000", 1, 4294967294, "first user and group id of the host that containers are given"),
+	MZ_SETTING(INT, "ids_per_container", "65536", 1, 4294967294, "ids of each container, from 0"),
+	MZ_SETTING(INT, "max_containers", "1024", 1, 65536, "how many containers there are ids for"),
+	MZ_SETTING_END,
+};
+
+static const struct mz_isolator_ops ops = {
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.recover = recover,
+	.prepare = prepare,
+	.isolate = isolate,
+	.cleanup = cleanup,
+};
+
+MZ_MODULE = {
+	MZ_MODULE_HEAD(ISOLATOR),
+	.name = "namespaces_user",
+	.version = "1.0",
+	.author = "Mezzo",
+	.summary = "Root in a container is nobody on the host",
+	.settings = settings,
+	.ops = (const struct mz_ops *)&ops,
+};

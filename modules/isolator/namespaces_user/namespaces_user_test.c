@@ -1,0 +1,97 @@
+/* namespaces_user_test.c - ranges of ids: given, kept, returned.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../kit_world.h"
+
+static const char settings[] = "{first_id: 2000, ids_per_container: 100, max_containers: 2}";
+
+static const char *mapped(unsigned outside)
+{
+	static char text[128];
+	snprintf(text, sizeof(text), "namespace 0x10000000\nid_map uid 0 %u 100\nid_map gid 0 %u 100\n", outside, outside);
+	return text;
+}
+
+static void ranges(void **state)
+{
+	(void)state;
+	world_open(settings);
+	struct mz_container *c = world_container("c1", NULL);
+	char path[512];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/file", c->sandbox);
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_string_equal(world_prepare(c), mapped(2000));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, 2000);
+	assert_int_equal(st.st_gid, 2000);
+	assert_string_equal(world_prepare(world_container("c2", NULL)), mapped(2100));
+	assert_string_equal(world_prepare(world_container("c3", NULL)), "");
+	assert_string_equal(w.err.msg, "All 2 ranges of user ids are in use");
+	assert_int_equal(world_cleanup("c1"), 0);
+	assert_int_equal(world_cleanup("c1"), 0);
+	c = world_container("c3", NULL);
+	c->user = "no-such-user-here";
+	assert_string_equal(world_prepare(c), "");
+	assert_int_equal(w.err.code, -ENOENT);
+	c->user = "nobody";
+	assert_string_equal(world_prepare(c), "");
+	assert_int_equal(w.err.code, -ERANGE);
+	c->user = "daemon";
+	assert_string_equal(world_prepare(c), mapped(2000));
+	assert_int_equal(stat(c->sandbox, &st), 0);
+	assert_int_equal(st.st_uid, 2001);
+	world_close();
+	world_refuses("{first_id: 4294967294}");
+	assert_non_null(strstr(w.err.msg, "go beyond the last id"));
+}
+
+static void nested_and_restart(void **state)
+{
+	(void)state;
+	world_open(settings);
+	struct mz_container *c = world_container("c2", NULL), *n = world_container("c2.a.b", NULL);
+	n->parent = "c2.a";
+	world_prepare(world_container("c1", NULL));
+	world_prepare(c);
+	assert_string_equal(world_prepare(n), "");
+	assert_int_equal(w.err.code, -ESRCH);
+	assert_int_equal(world_isolate(c, 4711), 0);
+	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/4711/ns/user\n");
+	mz_kit_unload(w.m);
+	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
+		fail_msg("%s", w.err.msg);
+	w.ops = mz_kit_ops(w.m);
+	c->pid = 42;
+	const struct mz_container *v[] = {c};
+	assert_int_equal(world_recover(v, 1), 0);
+	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/42/ns/user\n");
+	/* c1 is gone, its range is free; that of c2 is not. */
+	assert_string_equal(world_prepare(world_container("c3", NULL)), mapped(2000));
+	assert_string_equal(world_prepare(world_container("c4", NULL)), "");
+	assert_int_equal(w.err.code, -ENOSPC);
+	world_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ranges),
+		cmocka_unit_test(nested_and_restart),
+	};
+	if (geteuid() != 0) {
+		printf("1..0 # SKIP files can be given away by root only\n");
+		return 0;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
