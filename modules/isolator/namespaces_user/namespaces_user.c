@@ -7,9 +7,11 @@
 #define _GNU_SOURCE
 #include "../answer.h"
 
-#include <ftw.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct box {
@@ -104,14 +106,55 @@ static uint32_t flags(void *inst)
 
 /* ---- the sandbox ---------------------------------------------------------- */
 
-/* nftw has no argument of the caller's. */
-static __thread uid_t owner;
-static __thread gid_t group;
+enum { MAX_DEPTH = 128 };
 
-static int give(const char *path, const struct stat *st, int type, struct FTW *f)
+/* Takes fd, a directory: gives away what is in it, on its own file system. */
+static int give(int fd, dev_t dev, uid_t uid, gid_t gid, int depth)
 {
-	(void)st, (void)type, (void)f;
-	return lchown(path, owner, group) < 0 ? -1 : 0;
+	struct stat st;
+	struct dirent *e;
+	int rc = 0;
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	if (fchown(fd, uid, gid) < 0)
+		rc = -errno;
+	while (rc == 0 && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
+			continue;
+		if (!S_ISDIR(st.st_mode)) {
+			rc = fchownat(fd, e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+			continue;
+		}
+		int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0)
+			rc = -errno;
+		else if (depth < MAX_DEPTH)
+			rc = give(sub, dev, uid, gid, depth + 1);
+		else
+			rc = close(sub) < 0 ? -errno : -ELOOP;
+	}
+	closedir(d);
+	return rc;
+}
+
+static int give_tree(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0) {
+		int code = errno;
+		close(fd);
+		return -code;
+	}
+	return give(fd, st.st_dev, uid, gid, 1);
 }
 
 /* The user's name is looked up outside: the container may have another list of them. */
@@ -119,7 +162,8 @@ static int give_sandbox(struct job *j)
 {
 	char buf[4096];
 	struct passwd pw, *found = NULL;
-	owner = group = 0;
+	uid_t owner = 0;
+	gid_t group = 0;
 	if (j->c->user) {
 		if (getpwnam_r(j->c->user, &pw, buf, sizeof(buf), &found) != 0 || !found)
 			return iso_error(&j->err, -ENOENT, "User '%.100s' is not known on this machine", j->c->user);
@@ -129,11 +173,8 @@ static int give_sandbox(struct job *j)
 	if (owner >= j->p->ids || group >= j->p->ids)
 		return iso_error(&j->err, -ERANGE, "User '%.100s' has id %u and group %u, a container has %u ids only",
 				 j->c->user, (unsigned)owner, (unsigned)group, j->p->ids);
-	owner += j->outside;
-	group += j->outside;
-	if (j->c->sandbox && nftw(j->c->sandbox, give, 16, FTW_PHYS | FTW_MOUNT) != 0)
-		return iso_error(&j->err, -errno, "Sandbox %.150s: %s", j->c->sandbox, strerror(errno));
-	return 0;
+	int rc = j->c->sandbox ? give_tree(j->c->sandbox, owner + j->outside, group + j->outside) : 0;
+	return rc < 0 ? iso_error(&j->err, rc, "Sandbox %.150s: %s", j->c->sandbox, strerror(-rc)) : 0;
 }
 
 static void work(void *arg)
