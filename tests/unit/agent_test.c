@@ -545,6 +545,22 @@ static void test_gc_when_disk_is_full(void **state)
 	assert_int_equal(w->containers.removed.n, 1);
 }
 
+/* Age is gc_delay x max(0, 1 - headroom - usage), looked at each minute. */
+static void test_gc_by_disk_use(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	run_task(w, "t", NULL);
+	kill_task(w, "t");
+	world_settle(w);
+	agent_set_master(w->a, NULL);
+	w->containers.usage = 0.5;
+	world_pass(w, 350 * SECS); /* 1000 s x 0.4 */
+	assert_int_equal(w->containers.removed.n, 0);
+	world_pass(w, 111 * SECS);
+	assert_int_equal(w->containers.removed.n, 1);
+}
+
 /* ---- the link ------------------------------------------------------------------------------------ */
 
 static void test_register_again(void **state)
@@ -634,6 +650,7 @@ int main(void)
 		T(test_history_is_bounded),
 		T(test_gc),
 		T(test_gc_when_disk_is_full),
+		T(test_gc_by_disk_use),
 		T(test_register_again),
 		T(test_link_lost),
 	};
