@@ -62,7 +62,8 @@ static int in_child(const char *profile, uint64_t caps, int (*call)(void))
 		struct sock_fprog f = {.len = (unsigned short)(size / sizeof(struct sock_filter)), .filter = program};
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &f) < 0)
 			_exit(255);
-		_exit(call());
+		/* Not _exit: sanitizers look for leaks there, with calls that are denied. */
+		syscall(SYS_exit_group, call());
 	}
 	free(program);
 	int status;
