@@ -10,6 +10,8 @@
 #include <mezzo/elector.h>
 #include <mezzo/executor.h>
 #include <mezzo/isolator.h>
+#include <mezzo/logger.h>
+#include <mezzo/secret.h>
 #include <mezzo/store.h>
 
 #if defined(__LP64__)

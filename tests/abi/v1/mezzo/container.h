@@ -67,9 +67,11 @@ struct mz_container {
 	const struct mz_info *task;	 /* TaskInfo of a command task, or NULL */
 	const struct mz_info_api *info;
 	int32_t checkpoint; /* the framework's containers outlive the agent */
-	int32_t pid;	    /* recovery: of the container's shim, 0 unknown */
-	int32_t tty;	    /* attach a terminal */
-	int32_t share_cgroups;
+	int32_t pid;	    /* recovery: as isolate was told it, 0 unknown */
+	int32_t tty;	    /* its stdio is a terminal */
+	int32_t share_cgroups; /* nested: lives in the cgroups of its parent */
+	int32_t attachable; /* its input and output can be attached to (always so with a tty) */
+	int32_t tty_rows, tty_columns; /* 0: 24 and 80 */
 };
 
 /* A limit that a container went over. */

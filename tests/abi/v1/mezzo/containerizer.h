@@ -14,6 +14,14 @@
  *   still running (it is re-attached) or exited is called, with its exact
  *   wait status if that is known in any way. Whatever else is found running is
  *   an orphan, and is destroyed.
+ * ATTACHING  a container that is attachable (or has a tty) has an I/O server, a process
+ *   that outlives the agent and holds the other ends of its stdin, stdout and
+ *   stderr. `attach` gives a connected stream socket to it. What is written and read
+ *   there are frames: one byte of type (enum mz_io), three bytes zero, four bytes
+ *   length (little endian, at most MZ_IO_MAX), data. The first frame from the client is
+ *   MZ_IO_HELLO. Output that nobody is attached for is logged and not kept; the server
+ *   ends with the last attached client after the container has ended and all of its
+ *   output was sent.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MEZZO_CONTAINERIZER_H
 #define MEZZO_CONTAINERIZER_H
@@ -25,6 +33,22 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { MZ_IO_MAX = 65536 };
+enum mz_io {
+	MZ_IO_HELLO = 1,  /* to: one byte, 'i' (to send input) or 'o' (to get output) */
+	MZ_IO_STDIN = 2,  /* to; no data: end of file */
+	MZ_IO_WINDOW = 3, /* to: rows, columns, each two bytes little endian */
+	MZ_IO_STDOUT = 4, /* from */
+	MZ_IO_STDERR = 5, /* from */
+	MZ_IO_END = 6,	  /* from, last: all output was sent */
+};
+
+/* Result of attach; the socket is the caller's. */
+struct mz_attach_result {
+	uint32_t size;
+	int32_t fd;
+};
 
 /* Result of launch. */
 struct mz_launch_result {
@@ -127,6 +151,17 @@ struct mz_containerizer_host {
 	struct mz_launch *(*launch_new)(const struct mz_host *h);
 	void (*launch_free)(struct mz_launch *l);
 	int (*launch_read)(const struct mz_launch *l, size_t i, struct mz_launch_entry *ret); /* -ENOENT behind the last */
+
+	/* See struct mz_isolator_host. */
+	const char *(*cgroups_hierarchy)(const struct mz_host *h);
+	const char *(*cgroups_root)(const struct mz_host *h);
+	/* The configured logger prepares for a container's output: completes with
+	 * struct mz_logger_result (<mezzo/logger.h>), whose fds are the caller's. */
+	void (*logger_prepare)(const struct mz_host *h, const struct mz_container *c, struct mz_op *op);
+	void (*logger_recover)(const struct mz_host *h, const struct mz_container *const *c, size_t n,
+			       struct mz_op *op);
+	/* Its processes are dead and all output has been written by them. */
+	void (*logger_ended)(const struct mz_host *h, const char *container_id, struct mz_op *op);
 };
 
 struct mz_containerizer_ops {
@@ -150,6 +185,8 @@ struct mz_containerizer_ops {
 	int (*terminate)(void *inst, const char *container_id, struct mz_err *err);
 	/* Removes what an ended nested container left behind. NULL: nothing is left. */
 	void (*remove)(void *inst, const char *container_id, struct mz_op *op);
+	/* Completes with struct mz_attach_result. NULL: nothing can be attached to. */
+	void (*attach)(void *inst, const char *container_id, struct mz_op *op);
 };
 
 #ifdef __cplusplus

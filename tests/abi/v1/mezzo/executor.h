@@ -50,6 +50,8 @@ struct mz_task_update {
 	/* Of the nested container that the task runs in, "PARENT.CHILD"; NULL: the
 	 * executor's own. */
 	const char *container_id;
+	/* A TaskResourceLimitation as JSON: what it had too much of; no data: nothing. */
+	struct mz_bytes limitation;
 };
 
 struct mz_executor_host {

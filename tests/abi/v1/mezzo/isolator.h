@@ -10,7 +10,10 @@
  *   1. prepare   may fail: the launch fails, cleanup follows. The process does
  *                not exist yet.
  *   2. isolate   the process exists and waits; `pid` is the container's first
- *                process. May fail: it is killed, cleanup follows.
+ *                process as the host sees it: under the launcher `posix` the shim,
+ *                under `linux` the one that is already in the container's new
+ *                namespaces and cgroups, but has not mounted or changed anything
+ *                yet. May fail: it is killed, cleanup follows.
  *   3. update    the resources have changed; any number of times. May fail.
  *      usage, status, limitation()  at any time between 2 and 4
  *   4. cleanup   in reverse order, once all processes are dead. May come for a
@@ -35,6 +38,8 @@ extern "C" {
 
 struct mz_launch;
 
+/* A bind mount may have MS_RDONLY, MS_NOSUID, MS_NODEV and MS_NOEXEC as any other,
+ * and one of MS_SLAVE and MS_SHARED: its propagation, private without. */
 struct mz_mount {
 	uint32_t size;
 	uint32_t flags;	     /* of mount(2) */
@@ -44,6 +49,11 @@ struct mz_mount {
 	const char *options; /* or NULL */
 	int32_t target_is_file;
 	int32_t recursive;
+	/* No component of source or target may be a symbolic link when they are opened, and
+	 * the target exists: else the launch fails. For paths through directories that a task
+	 * can write to. */
+	int32_t no_symlinks;
+	int32_t reserved;
 };
 
 /* Host services of the kind: host->kind. The launch_* functions may be called
@@ -93,6 +103,19 @@ struct mz_isolator_host {
 	/* A host program that runs after the namespaces exist, before the rootfs is
 	 * entered; a non-zero exit fails the launch. */
 	int (*launch_hook)(struct mz_launch *l, const char *const *argv);
+
+	/* As the operator configured: where cgroup hierarchies are mounted
+	 * ("/sys/fs/cgroup"), and the group below their roots that is ours ("mezzo"). */
+	const char *(*cgroups_hierarchy)(const struct mz_host *h);
+	const char *(*cgroups_root)(const struct mz_host *h);
+	/* Private to this daemon, gone after a reboot of the machine. */
+	const char *(*runtime_dir)(const struct mz_host *h);
+	const char *(*libexec_dir)(const struct mz_host *h); /* of mezzo's own helpers */
+	/* What the Secret at `path` of a message stands for: the configured resolver is
+	 * asked. fn once, from the loop, never from inside, unless the instance is
+	 * destroyed before; the bytes live until it returns. m need not live on. */
+	void (*secret)(const struct mz_host *h, const struct mz_info *m, const char *path,
+		       void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret), void *arg);
 };
 
 enum {

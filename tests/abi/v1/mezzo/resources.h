@@ -56,6 +56,19 @@ struct mz_range {
 	uint64_t begin, end; /* both inclusive */
 };
 
+/* How a persistent volume is used. Texts that are too long for their place are cut
+ * short and `cut` is set: such a volume cannot be mounted. */
+struct mz_res_volume {
+	uint32_t size;
+	int32_t read_only;
+	int32_t cut;
+	int32_t reserved;
+	char id[256];		  /* of the persistence */
+	char container_path[1024];
+	char root[1024];	  /* of the disk's source; "": the agent's own disk */
+	char source_type[16];	  /* "PATH", "MOUNT" …; "": the agent's own disk */
+};
+
 /* Append only. */
 struct mz_resources_api {
 	uint32_t size;
@@ -94,6 +107,8 @@ struct mz_resources_api {
 	int (*format)(const struct mz_resources *r, char *out, size_t size);
 	/* The same text parsed; -EINVAL with *err. */
 	int (*parse)(const char *text, struct mz_resources *to, struct mz_err *err);
+	/* Item i, a persistent volume; -ENOENT if it is none. */
+	int (*volume)(const struct mz_resources *r, size_t i, struct mz_res_volume *ret);
 };
 
 #ifdef __cplusplus
