@@ -4,6 +4,7 @@
 #define MZ_AGENT_INTERNAL_H
 
 #include "agent/agent.h"
+#include "agent/authz.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -20,7 +21,6 @@
 #include "wire/codec.h"
 
 #define AREA "agent"
-
 
 enum { N_ACKED_UUIDS = 8 };
 
@@ -281,18 +281,6 @@ void agent_recovered(struct agent *a);
 /* An executor has returned, or ended: perhaps that was the last to wait for. */
 void agent_maybe_recovered(struct agent *a);
 int agent_check_reconfiguration(struct agent *a, struct mz_err *err);
-
-/* authz.c: may `who` (NULL: anonymous) see it? */
-struct mz_object authz_executor_object(const struct executor *ex);
-bool authz_may(const struct agent *a, int action, const char *who, const struct mz_object *o);
-bool authz_see_framework(const struct framework *f, const char *who);
-bool authz_see_executor(const struct executor *ex, const char *who);
-bool authz_see_task(const struct task *t, const char *who);
-bool authz_see_container(const struct agent *a, const struct executor *ex, const char *id, const char *who);
-bool authz_see_flags(const struct agent *a, const char *who);
-bool authz_sandbox(struct agent *a, const char *path, const char *who);
-/* An endpoint as a whole; false: answered with 403. */
-bool authz_get(const struct agent *a, const char *path, const struct http_request *r, struct http_exchange *x);
 
 /* gc.c */
 void gc_schedule(struct agent *a, const char *directory, int64_t ended_wall_ns, bool save);
