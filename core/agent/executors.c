@@ -224,6 +224,16 @@ static void update_resources(struct executor *ex, void (*then)(struct executor *
 	res_free(r);
 }
 
+/* It came while the executor was away, with a policy or without. */
+static void kill_now(struct executor *ex, struct task *t)
+{
+	Mesos__V1__DurationInfo grace = MESOS__V1__DURATION_INFO__INIT;
+	Mesos__V1__KillPolicy policy = MESOS__V1__KILL_POLICY__INIT;
+	grace.nanoseconds = t->kill_grace_ns;
+	policy.grace_period = &grace;
+	agent_executor_kill(ex, t, t->kill_grace_ns >= 0 ? &policy : NULL);
+}
+
 /* Its container has room for them. */
 static void deliver_all(struct executor *ex)
 {
@@ -232,7 +242,7 @@ static void deliver_all(struct executor *ex)
 		if (agent_task_is_queued(t))
 			agent_executor_deliver(ex, t);
 		else if (t->kill_pending)
-			agent_executor_kill(ex, t, NULL);
+			kill_now(ex, t);
 		t->kill_pending = false;
 	}
 }

@@ -59,6 +59,7 @@ struct task {
 	int64_t retry_ns;
 	struct loop_timer *retry;
 	bool terminal_acked, kill_pending;
+	int64_t kill_grace_ns; /* of the pending one; -1: by the task's own policy */
 	/* The last ones acknowledged, a ring; and the record of the newest, which
 	 * stays, because it is the task's state. */
 	unsigned char acked[N_ACKED_UUIDS][UUID_BYTES];

@@ -354,10 +354,14 @@ void handle_kill_task(struct agent *a, const Mezzo__Link__KillTask *m)
 	}
 	if (task_state_is_terminal(t->state))
 		return; /* its update is on the way */
-	if (agent_task_is_queued(t))
+	if (agent_task_is_queued(t)) {
 		kill_queued(t->executor, t);
-	else if (t->executor->stream)
+	} else if (t->executor->stream) {
 		agent_executor_kill(t->executor, t, m->kill_policy);
-	else
+	} else {
 		t->kill_pending = true; /* sent when its executor is back */
+		t->kill_grace_ns = m->kill_policy && m->kill_policy->grace_period
+					   ? m->kill_policy->grace_period->nanoseconds
+					   : -1;
+	}
 }

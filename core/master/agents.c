@@ -63,13 +63,17 @@ void agent_set_info(struct agent *a, const pb_agent_info *info)
 	arena_done(&old);
 }
 
+static void pending_kill_done(struct pending_kill *k)
+{
+	free(k->framework_id);
+	free(k->task_id);
+	free((void *)k->policy.data);
+}
+
 static void free_kills(struct agent *a)
 {
-	for (size_t i = 0; i < a->kills.n; i++) {
-		free(a->kills.v[i].framework_id);
-		free(a->kills.v[i].task_id);
-		free((void *)a->kills.v[i].policy.data);
-	}
+	for (size_t i = 0; i < a->kills.n; i++)
+		pending_kill_done(&a->kills.v[i]);
 	vec_done(&a->kills);
 }
 
@@ -143,6 +147,15 @@ void agent_send_kill(struct agent *a, const char *framework_id, const char *task
 	msg.kill_task = &k;
 	if (agent_send(a, &msg) == 0)
 		return;
+	/* The latest one of a task counts, so that they are never more than tasks. */
+	for (size_t i = 0; i < a->kills.n; i++) {
+		struct pending_kill *old = &a->kills.v[i];
+		if (!str_eq(old->task_id, task_id) || !str_eq(old->framework_id, framework_id))
+			continue;
+		pending_kill_done(old);
+		vec_remove(&a->kills, i);
+		break;
+	}
 	struct pending_kill p = {.framework_id = xstrdup(framework_id), .task_id = xstrdup(task_id)};
 	if (policy) {
 		struct buf b = {0};

@@ -87,6 +87,9 @@ static void test_command_task(void **state)
 	assert_true(str_starts(w->containers.last_argv, "/x/mezzo-executor|--module|command"));
 	assert_non_null(strstr(w->containers.last_env, "MESOS_AGENT_ENDPOINT=127.0.0.1:5051\n"));
 	assert_non_null(strstr(w->containers.last_env, "MESOS_CHECKPOINT=1\n"));
+	/* What the operator sets, but for what the agent itself says. */
+	assert_non_null(strstr(w->containers.last_env, "SITE=here\n"));
+	assert_non_null(strstr(w->containers.last_env, "LIBPROCESS_PORT=0\n"));
 	struct fake_call *s = executor_subscribe(w, "t", NULL);
 	Mesos__V1__Executor__Event *e = event_any(w, s);
 	assert_int_equal(e->type, EV(SUBSCRIBED));
@@ -317,6 +320,23 @@ static struct fake_call *start_task(struct world *w)
 	struct fake_call *x = executor_subscribe(w, "e", NULL);
 	assert_non_null(event(w, x, EV(LAUNCH)));
 	return x;
+}
+
+static void test_kill_while_the_executor_is_away(void **state)
+{
+	struct world *w = *state;
+	start_task(w);
+	executor_update(w, "e", "t", "TASK_RUNNING", 1);
+	struct fake_call *x = executor_subscribe(w, "e", NULL);
+	fake_hang_up(x);
+	world_settle(w);
+	to_agent(w, "{\"kill_task\":{\"framework_id\":{\"value\":\"F\"},\"task_id\":{\"value\":\"t\"},"
+		    "\"kill_policy\":{\"grace_period\":{\"nanoseconds\":77}}}}");
+	/* The policy of the call is not forgotten, and not used twice. */
+	x = executor_subscribe(w, "e", NULL);
+	assert_int_equal(event(w, x, EV(KILL))->kill->kill_policy->grace_period->nanoseconds, 77);
+	x = executor_subscribe(w, "e", NULL);
+	assert_null(event(w, x, EV(KILL)));
 }
 
 static void test_one_outstanding(void **state)
@@ -637,6 +657,7 @@ int main(void)
 		T(test_registration_timeout),
 		T(test_second_subscribe_wins),
 		T(test_kill),
+		T(test_kill_while_the_executor_is_away),
 		T(test_kill_before_records),
 		T(test_kill_while_terminating),
 		T(test_one_outstanding),

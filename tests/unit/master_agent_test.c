@@ -119,11 +119,14 @@ static void test_return_in_time(void **state)
 	world_settle(w);
 	assert_null(next_status(r.s));
 	sched_call(r.s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
+	sched_call(r.s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"},\"kill_policy\":{\"grace_period\":{\"nanoseconds\":5}}}");
 	world_pass(w, 60 * SECS);
 	struct fagent *back = agent_join(w, RES, r.a->id, report(w, &r, info));
 	Mezzo__Link__ToAgent *m = agent_next(back, TO_AGENT(REGISTERED));
 	assert_int_equal(m->registered->n_reconcile, 0);
-	assert_non_null(agent_next(back, TO_AGENT(KILL_TASK))); /* remembered */
+	m = agent_next(back, TO_AGENT(KILL_TASK)); /* remembered, the latest one */
+	assert_int_equal(m->kill_task->kill_policy->grace_period->nanoseconds, 5);
+	assert_null(agent_next(back, TO_AGENT(KILL_TASK)));
 	master_counts(w->m, &n);
 	assert_int_equal(n.tasks, 1);
 	world_check(w);
