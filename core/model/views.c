@@ -185,6 +185,14 @@ void view_task(struct jsonw *w, const struct view_task *t)
 	jsonw_kstring(w, "state", task_state_name(t->state));
 	jsonw_key(w, "resources");
 	view_resources(w, t->resources);
+	if (t->info && t->info->n_limits) {
+		jsonw_key(w, "limits");
+		jsonw_object(w);
+		for (size_t i = 0; i < t->info->n_limits; i++)
+			if (t->info->limits[i]->value)
+				jsonw_kdouble(w, t->info->limits[i]->key, t->info->limits[i]->value->value);
+		jsonw_end(w);
+	}
 	const char *role = res_allocation_role(t->resources);
 	if (role)
 		jsonw_kstring(w, "role", role);

@@ -211,6 +211,16 @@ static Mesos__V1__Task *make_task(const struct task *t, struct arena *m)
 	x->container = info->container;
 	x->health_check = info->health_check;
 	x->kill_policy = info->kill_policy;
+	x->user = info->command ? info->command->user
+		  : info->executor && info->executor->command ? info->executor->command->user
+							       : NULL;
+	x->n_limits = info->n_limits;
+	x->limits = (Mesos__V1__Task__LimitsEntry **)pb_array(m, info->n_limits);
+	for (size_t i = 0; i < info->n_limits; i++) {
+		x->limits[i] = PB_NEW(m, Mesos__V1__Task__LimitsEntry, mesos__v1__task__limits_entry);
+		x->limits[i]->key = info->limits[i]->key;
+		x->limits[i]->value = info->limits[i]->value;
+	}
 	x->statuses = (Mesos__V1__TaskStatus **)pb_array(m, t->statuses.n);
 	for (size_t i = 0; i < t->statuses.n; i++) {
 		Mesos__V1__TaskStatus *s = (Mesos__V1__TaskStatus *)pb_decode(

@@ -10,6 +10,7 @@
 static void write_task(struct jsonw *w, const struct task *t)
 {
 	struct arena mz_autoarena m = {0};
+	const Mesos__V1__TaskInfo *info = agent_task_info(t, &m);
 	struct view_task v = {
 		.id = t->id,
 		.name = t->name,
@@ -18,7 +19,8 @@ static void write_task(struct jsonw *w, const struct task *t)
 		.agent_id = t->framework->agent->id,
 		.state = t->state,
 		.resources = t->resources,
-		.info = agent_task_info(t, &m),
+		.info = info,
+		.user = info && info->command ? info->command->user : NULL,
 		.statuses = t->statuses.v,
 		.n_statuses = t->statuses.n,
 	};
