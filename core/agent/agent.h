@@ -45,6 +45,8 @@ struct agent_config {
 	size_t n_attributes;
 	const struct agent_flag *flags;
 	size_t n_flags;
+	/* "NAME=value", NULL-ended, for every executor; as flags. NULL: none. */
+	const char *const *executor_environment;
 	bool switch_user;
 	int64_t executor_registration_timeout_ns;   /* 1 min */
 	int64_t executor_reregistration_timeout_ns; /* 2 s */

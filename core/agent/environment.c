@@ -52,6 +52,10 @@ char **agent_executor_environment(const struct executor *ex)
 	char endpoint[128];
 	snprintf(endpoint, sizeof(endpoint), "%s:%d", a->cfg.ip, a->cfg.port);
 	put(&e, "PATH", DEFAULT_PATH);
+	for (const char *const *v = a->cfg.executor_environment; v && *v; v++) {
+		mz_autofree char *name = xstrndup(*v, strcspn(*v, "="));
+		put(&e, name, *v + strlen(name) + 1);
+	}
 	put(&e, "LIBPROCESS_IP", a->cfg.ip);
 	put(&e, "LIBPROCESS_PORT", "0");
 	put(&e, "MESOS_AGENT_ENDPOINT", endpoint);

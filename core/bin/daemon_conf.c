@@ -73,6 +73,7 @@ const struct conf_key agent_keys[] = {
 	{"fetcher_max_files", MZ_SETTING_INT, "1000000", 1, 0x7fffffff, "files that URIs may put into one sandbox", NULL},
 	DURATION("fetcher_stall_timeout", "1mins", "a fetch fails when nothing comes for so long; 0: never"),
 	DURATION("fetcher_timeout", "1hrs", "a sandbox must be filled by then; 0: any time"),
+	{"executor_environment", MZ_SETTING_LIST, "", 0, 0, "NAME=value: what every executor finds in its environment", NULL},
 	DURATION("executor_registration_timeout", "1mins", "for an executor to subscribe"),
 	DURATION("executor_reregistration_timeout", "2secs", "for executors to return after a restart"),
 	DURATION("executor_shutdown_grace_period", "5secs", "between SHUTDOWN and the end of the container"),

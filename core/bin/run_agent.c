@@ -28,6 +28,7 @@ struct agent_daemon {
 	struct link_dialer *dialer;
 	VEC(struct module *) isolators, containerizers;
 	struct module *authorizer;
+	const char *const *environment; /* in the arena */
 	struct arena arena;
 	Mesos__V1__Attribute **attributes; /* in the arena */
 	size_t n_attributes;
@@ -140,6 +141,22 @@ static int parse_attributes(struct agent_daemon *a, struct mz_err *err)
 	return 0;
 }
 
+/* The list lives in the arena, its texts in the configuration. */
+static int read_environment(struct agent_daemon *a, struct mz_err *err)
+{
+	const struct conf_node *list = conf_at(a->d->conf, "executor_environment");
+	size_t n = list && list->type == CONF_LIST ? list->n : 0;
+	const char **v = arena_calloc(&a->arena, (n + 1) * sizeof(v[0]));
+	for (size_t i = 0; i < n; i++) {
+		v[i] = list->child[i]->text;
+		if (!v[i] || v[i][0] == '=' || !strchr(v[i], '='))
+			return mz_fail(err, -EINVAL, "Setting 'executor_environment': '%s' is not NAME=value",
+				       v[i] ? v[i] : "");
+	}
+	a->environment = v;
+	return 0;
+}
+
 static int make_agent(struct agent_daemon *a, struct mz_err *err)
 {
 	struct daemon *d = a->d;
@@ -164,6 +181,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.n_attributes = a->n_attributes,
 		.flags = (const struct agent_flag *)d->flags.v,
 		.n_flags = d->flags.n,
+		.executor_environment = a->environment,
 		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
 		.executor_registration_timeout_ns = daemon_int(d, "executor_registration_timeout"),
 		.executor_reregistration_timeout_ns = daemon_int(d, "executor_reregistration_timeout"),
@@ -229,6 +247,8 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 		rc = parse_resources(&a, err);
 	if (rc == 0)
 		rc = parse_attributes(&a, err);
+	if (rc == 0)
+		rc = read_environment(&a, err);
 	if (rc == 0)
 		rc = open_containers(&a, err);
 	if (rc == 0)

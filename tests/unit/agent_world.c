@@ -348,11 +348,13 @@ int world_start(struct world *w, struct mz_err *err)
 	assert_int_equal(res_parse(w->resources, NULL, total, err), 0);
 	assert_int_equal(attributes_parse(w->attributes, &w->arena, &attributes, &n_attributes, err), 0);
 	w->store = store_new(w->loop, &w->disk.backend, on_store_failure, w);
+	static const char *const environment[] = {"SITE=here", "LIBPROCESS_PORT=7", NULL};
 	struct agent_config c = {
 		.ip = "127.0.0.1",
 		.hostname = "host",
 		.port = w->port,
 		.work_dir = "/w",
+		.executor_environment = environment,
 		.executor_path = "/x/mezzo-executor",
 		.module_dir = "/m",
 		.boot_id = w->boot_id,
