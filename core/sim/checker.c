@@ -24,7 +24,8 @@ struct seen_update {
 
 struct check_task {
 	unsigned framework;
-	bool live, started, ended_for_framework, given_up;
+	bool live, ended_for_framework, given_up;
+	unsigned n_started, n_again, n_refused; /* n_again: launched once more, with the same id */
 	Mesos__V1__TaskState final_state;
 	struct sim_machine *machine;
 	resources *res;
@@ -46,6 +47,7 @@ struct checker {
 	struct map live;     /* machine's name -> resources: what runs there */
 	struct map offered;  /* machine's name -> resources: what is offered of it */
 	VEC(bool) ended;     /* by framework */
+	VEC(bool) lenient;   /* by framework */
 	uint64_t n_updates;
 };
 
@@ -113,20 +115,48 @@ void checker_task_launched(struct checker *c, const char *task_id, unsigned fram
 		sim_fail(c->sim, "Task '%s' was launched twice", task_id);
 }
 
+bool checker_has_task(const struct checker *c, const char *task_id)
+{
+	return map_has(&c->tasks, task_id);
+}
+
+void checker_task_launched_again(struct checker *c, const char *task_id)
+{
+	struct check_task *t = task_of(c, task_id);
+	if (t)
+		t->n_again++;
+}
+
+void checker_anything_goes(struct checker *c, unsigned framework)
+{
+	c->ended.v[framework] = c->lenient.v[framework] = true;
+}
+
+static bool may_start(struct checker *c, const char *task_id, const struct check_task *t, const struct sim_machine *m)
+{
+	if (c->lenient.v[t->framework])
+		return true;
+	if (t->live || t->n_started > t->n_again) {
+		sim_fail(c->sim, "Task '%s' was started twice, on '%s' and on '%s'", task_id, t->machine->host.name,
+			 m->host.name);
+		return false;
+	}
+	if (t->ended_for_framework && t->final_state != TS(LOST) && !t->n_again)
+		sim_fail(c->sim, "Task '%s' was started after its framework had heard %s", task_id,
+			 task_state_name(t->final_state));
+	return true;
+}
+
 void checker_task_started(struct checker *c, const char *task_id, struct sim_machine *m, const resources *r)
 {
 	struct check_task *t = task_of(c, task_id);
 	if (!t)
 		return;
-	if (t->started) {
-		sim_fail(c->sim, "Task '%s' was started twice, on '%s' and on '%s'", task_id, t->machine->host.name,
-			 m->host.name);
+	if (!may_start(c, task_id, t, m))
 		return;
-	}
-	if (t->ended_for_framework && t->final_state != TS(LOST))
-		sim_fail(c->sim, "Task '%s' was started after its framework had heard %s", task_id,
-			 task_state_name(t->final_state));
-	t->started = t->live = true;
+	t->n_started++;
+	t->live = true;
+	res_free(t->res);
 	t->machine = m;
 	t->res = res_unallocate(r);
 	sim_trace(c->sim, "task %s starts on %s", task_id, m->host.name);
@@ -226,13 +256,23 @@ static void check_ended(struct checker *c, struct check_task *t, const Mesos__V1
 	t->final_state = s->state;
 }
 
+/* The answer to a second launch with the same id. */
+static bool is_refusal(struct check_task *t, const Mesos__V1__TaskStatus *s)
+{
+	bool wrong_offer = s->has_reason && s->reason == MESOS__V1__TASK_STATUS__REASON__REASON_INVALID_OFFERS;
+	if (t->n_refused >= t->n_again || (s->state != TS(ERROR) && !wrong_offer))
+		return false;
+	t->n_refused++;
+	return true;
+}
+
 void checker_update_seen(struct checker *c, unsigned framework, const Mesos__V1__TaskStatus *s)
 {
 	const char *id = s->task_id->value;
 	struct check_task *t = task_of(c, id);
 	size_t at;
 	c->n_updates++;
-	if (!t)
+	if (!t || is_refusal(t, s))
 		return;
 	if (t->framework != framework) {
 		sim_fail(c->sim, "Framework %u got an update of task '%s' of another framework", framework, id);
@@ -304,6 +344,7 @@ void checker_offer_made(struct checker *c, const void *stream, const Mesos__V1__
 	res_free(r);
 	if (map_put(&c->offers, o->id->value, x))
 		sim_fail(c->sim, "Offer '%s' was made twice", o->id->value);
+	sim_trace(c->sim, "offer %s of %s to %s", o->id->value, o->hostname, o->framework_id->value);
 	add_to(c, &c->offered, m, x->res, o->id->value);
 	check_room(c, m, o->id->value);
 }
@@ -313,6 +354,7 @@ void checker_offer_ended(struct checker *c, const char *offer_id)
 	struct check_offer *x = map_del(&c->offers, offer_id);
 	if (!x)
 		return;
+	sim_trace(c->sim, "offer %s ended", offer_id);
 	res_subtract(sum_of(&c->offered, x->machine), x->res);
 	res_free(x->res);
 	free(x);
@@ -347,8 +389,11 @@ static void finish_task(struct checker *c, const char *id, const struct check_ta
 
 void checker_finish(struct checker *c)
 {
-	map_each(&c->tasks, e)
-		finish_task(c, e->key, e->value);
+	map_each(&c->tasks, e) {
+		const struct check_task *t = e->value;
+		if (!c->lenient.v[t->framework])
+			finish_task(c, e->key, t);
+	}
 	map_each(&c->live, e)
 		if (!res_empty(e->value))
 			sim_fail(c->sim, "There are resources in use on '%s' that no task has", e->key);
@@ -368,8 +413,10 @@ struct checker *checker_new(struct sim *s)
 {
 	struct checker *c = xnew(struct checker);
 	c->sim = s;
-	for (int i = 0; i < 1024; i++)
+	for (int i = 0; i < 1024; i++) {
 		vec_push(&c->ended, false);
+		vec_push(&c->lenient, false);
+	}
 	return c;
 }
 
@@ -403,5 +450,6 @@ void checker_free(struct checker *c)
 	free_sums(&c->live);
 	free_sums(&c->offered);
 	vec_done(&c->ended);
+	vec_done(&c->lenient);
 	free(c);
 }

@@ -25,6 +25,12 @@ void checker_free(struct checker *c);
 
 /* A scheduler has decided to launch it. `framework` is a number of its own. */
 void checker_task_launched(struct checker *c, const char *task_id, unsigned framework);
+bool checker_has_task(const struct checker *c, const char *task_id);
+/* It asks for another task with the id of one that it has launched: that is refused,
+ * or the first one has ended meanwhile. There may be one live copy all the same. */
+void checker_task_launched_again(struct checker *c, const char *task_id);
+/* Nothing is expected of the tasks of this framework, neither are they counted. */
+void checker_anything_goes(struct checker *c, unsigned framework);
 /* Its executor has it. */
 void checker_task_started(struct checker *c, const char *task_id, struct sim_machine *m, const resources *r);
 void checker_task_ended(struct checker *c, const char *task_id);

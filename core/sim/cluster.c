@@ -16,6 +16,7 @@
 #include "sim/framework.h"
 #include "sim/machine.h"
 #include "sim/sim_files.h"
+#include "sim/vandal.h"
 #include "store/store_module.h"
 
 #define MASTER "10.0.0.1:5050"
@@ -62,7 +63,10 @@ struct cluster {
 	struct sim_node *devil; /* whose timers are the faults */
 	struct master_life *master; /* NULL: down */
 	struct agent_life *agents;
-	struct sim_framework **frameworks;
+	struct sim_framework **frameworks; /* with tasks, and behind them those without */
+	unsigned n_idle;		   /* of the latter */
+	struct sim_vandal **vandals;
+	struct gossip *gossip;
 	struct sim_cluster_report report;
 	bool quiet; /* no more faults: let it come to its end */
 };
@@ -129,6 +133,8 @@ static void master_start(struct cluster *c)
 {
 	struct master_life *m = xnew(struct master_life);
 	struct master_config cfg = {.hostname = "master", .ip = "10.0.0.1", .port = 5050, .version = "0"};
+	if (c->cfg.naughty)
+		cfg.offer_timeout_ns = 10 * NS_PER_SEC;
 	struct mz_err err;
 	m->cluster = c;
 	m->node = sim_node_new(c->sim, &c->master_host, "master");
@@ -369,7 +375,43 @@ static void configure(struct cluster *c)
 		.suppress_permille = 50,
 		.ack_mean_ns = sim_between(s, 1, 50) * NS_PER_MS,
 		.reconcile_ns = 30 * NS_PER_SEC,
+		.pod_size = c->cfg.pod_size,
+		.pod_permille = c->cfg.pod_permille,
+		.gossip = c->gossip,
 	};
+	if (!c->cfg.naughty)
+		return;
+	c->framework_cfg.hoard_permille = (unsigned)sim_below(s, 100);
+	c->framework_cfg.stale_permille = (unsigned)sim_below(s, 100);
+	/* A master that does not know of every task cannot refuse a second one like it:
+	 * whoever uses ids twice must not do it while agents are away. */
+	c->framework_cfg.again_permille = faults ? 0 : (unsigned)sim_below(s, 200);
+}
+
+/* Whoever is there besides those that have something to do. */
+static void idlers_init(struct cluster *c)
+{
+	struct sim_framework_config cfg = c->framework_cfg;
+	cfg.n_tasks = 0;
+	cfg.forever = true;
+	for (unsigned i = 0; i < c->n_idle; i++) {
+		cfg.hoard_permille = i ? 1000 : 0;
+		c->frameworks[c->cfg.n_frameworks + i] =
+			sim_framework_new(c->sim, c->net, c->checker, c->cfg.n_frameworks + i, MASTER,
+					  &c->report.n_master_crashes, &cfg);
+	}
+	c->vandals = xcalloc(c->cfg.n_vandals + 1, sizeof(struct sim_vandal *));
+	for (unsigned i = 0; i < c->cfg.n_vandals; i++)
+		c->vandals[i] = sim_vandal_new(c->sim, c->net, c->checker, c->gossip,
+					       c->cfg.n_frameworks + c->n_idle + i, MASTER);
+}
+
+static void idlers_leave(struct cluster *c)
+{
+	for (unsigned i = 0; i < c->n_idle; i++)
+		sim_framework_leave(c->frameworks[c->cfg.n_frameworks + i]);
+	for (unsigned i = 0; i < c->cfg.n_vandals; i++)
+		sim_vandal_leave(c->vandals[i]);
 }
 
 static void cluster_init(struct cluster *c)
@@ -379,6 +421,8 @@ static void cluster_init(struct cluster *c)
 				     .delay_mean_ns = sim_between(s, 100, 5000) * NS_PER_US,
 				     .local_mean_ns = 50 * NS_PER_US,
 				     .slow_permille = c->cfg.faults ? 5 : 1};
+	c->gossip = c->cfg.naughty ? gossip_new(s) : NULL;
+	c->n_idle = c->cfg.naughty ? 2 : 0;
 	configure(c);
 	c->net = sim_net_new(s, &net);
 	c->checker = checker_new(s);
@@ -389,13 +433,16 @@ static void cluster_init(struct cluster *c)
 	c->agents = xcalloc(c->cfg.n_agents, sizeof(*c->agents));
 	for (unsigned i = 0; i < c->cfg.n_agents; i++)
 		machine_init(c, i);
-	c->frameworks = xcalloc(c->cfg.n_frameworks, sizeof(struct sim_framework *));
+	c->frameworks = xcalloc(c->cfg.n_frameworks + c->n_idle, sizeof(struct sim_framework *));
 	for (unsigned i = 0; i < c->cfg.n_frameworks; i++) {
 		c->framework_cfg.n_tasks = c->cfg.n_tasks * (i + 1) / c->cfg.n_frameworks -
 					   c->cfg.n_tasks * i / c->cfg.n_frameworks;
+		c->framework_cfg.own_id = c->cfg.naughty && i % 3 == 1;
 		c->frameworks[i] = sim_framework_new(s, c->net, c->checker, i, MASTER, &c->report.n_master_crashes,
 						     &c->framework_cfg);
 	}
+	c->framework_cfg.own_id = false;
+	idlers_init(c);
 	if (c->cfg.faults)
 		(void)loop_timer(&c->devil->loop, 5 * NS_PER_SEC, on_fault, c);
 }
@@ -411,6 +458,10 @@ static bool frameworks_done(struct cluster *c)
 {
 	for (unsigned i = 0; i < c->cfg.n_frameworks; i++)
 		if (!sim_framework_is_done(c->frameworks[i]))
+			return false;
+	idlers_leave(c);
+	for (unsigned i = 0; i < c->n_idle; i++)
+		if (!sim_framework_is_done(c->frameworks[c->cfg.n_frameworks + i]))
 			return false;
 	return true;
 }
@@ -467,7 +518,7 @@ static void run(struct cluster *c)
 		}
 		if (now > limit) {
 			(void)drained(c, &left);
-			for (unsigned i = 0; i < c->cfg.n_frameworks; i++)
+			for (unsigned i = 0; i < c->cfg.n_frameworks + c->n_idle; i++)
 				if (!sim_framework_is_done(c->frameworks[i]))
 					sim_framework_describe(c->frameworks[i], &left);
 			sim_fail(c->sim, "It does not come to its end: %s", buf_str(&left));
@@ -477,15 +528,24 @@ static void run(struct cluster *c)
 		check_master(c);
 		checker_finish(c->checker);
 	}
+	for (unsigned i = 0; i < c->cfg.n_vandals; i++) {
+		c->report.n_vandal_calls += sim_vandal_calls(c->vandals[i]);
+		if (!sim_failure(c->sim) && sim_vandal_waiting(c->vandals[i]))
+			sim_fail(c->sim, "%zu calls of a vandal were never answered", sim_vandal_waiting(c->vandals[i]));
+	}
 }
 
 static void cluster_done(struct cluster *c)
 {
 	if (c->master)
 		master_crash(c);
-	for (unsigned i = 0; i < c->cfg.n_frameworks; i++)
+	for (unsigned i = 0; i < c->cfg.n_frameworks + c->n_idle; i++)
 		sim_framework_free(c->frameworks[i]);
 	free(c->frameworks);
+	for (unsigned i = 0; i < c->cfg.n_vandals; i++)
+		sim_vandal_free(c->vandals[i]);
+	free(c->vandals);
+	gossip_free(c->gossip);
 	for (unsigned i = 0; i < c->cfg.n_agents; i++) {
 		if (c->agents[i].node)
 			agent_crash(&c->agents[i]);

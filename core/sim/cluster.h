@@ -17,11 +17,16 @@ struct sim_cluster_config {
 	const char *modules;
 	unsigned n_agents, n_frameworks, n_tasks;
 	bool faults; /* crashes, restarts, cuts, slow disks */
+	/* Frameworks hoard, use ids twice, name what is not theirs; two more never want
+	 * anything, and so many are vandals (vandal.h). */
+	bool naughty;
+	unsigned n_vandals;
+	unsigned pod_size, pod_permille; /* LAUNCH_GROUP */
 	bool verbose;
 };
 
 struct sim_cluster_report {
-	uint64_t hash, n_events, n_updates;
+	uint64_t hash, n_events, n_updates, n_vandal_calls;
 	double virtual_secs;
 	unsigned n_agent_crashes, n_master_crashes, n_cuts, n_resets;
 };

@@ -44,7 +44,7 @@ struct sim_exec {
 	struct sim_call *stream, *post;
 	unsigned char posted[UUID_BYTES]; /* what `post` tells */
 	struct recordio_reader reader;
-	bool subscribed, ending;
+	bool subscribed, ending, pod; /* pod: of one group of tasks, and ends with it */
 	int64_t disconnected_at;
 	struct loop_timer *retry;
 	struct map tasks; /* id -> struct exec_task, from LAUNCH to the end of the process */
@@ -188,12 +188,25 @@ static void update(struct exec_task *t, Mesos__V1__TaskState state)
 
 /* ---- tasks ------------------------------------------------------------------------ */
 
+static void kill_task(struct exec_task *t, int64_t mean_ns);
+
+/* A group ends together, unless its tasks finish one by one. */
+static void kill_group(struct sim_exec *e)
+{
+	if (!e->pod)
+		return;
+	map_each(&e->tasks, x)
+		kill_task(x->value, 50 * NS_PER_MS);
+}
+
 static void on_task_end(void *arg)
 {
 	struct exec_task *t = arg;
 	t->timer = NULL;
 	bool fails = sim_chance(t->exec->sim, t->exec->machine->cfg->task_fails_permille);
 	update(t, fails ? TS(FAILED) : TS(FINISHED));
+	if (fails)
+		kill_group(t->exec);
 }
 
 static void on_task_running(void *arg)
@@ -204,14 +217,24 @@ static void on_task_running(void *arg)
 	t->timer = loop_timer(&e->node->loop, sim_exp(e->sim, e->machine->cfg->task_mean_ns), on_task_end, t);
 }
 
+static void task_free(struct exec_task *t)
+{
+	free(t->id);
+	free((void *)t->info.data);
+	free(t);
+}
+
 static void on_launch(struct sim_exec *e, const Mesos__V1__TaskInfo *info)
 {
 	const char *id = info->task_id->value;
-	if (map_has(&e->tasks, id)) {
+	struct exec_task *t = map_get(&e->tasks, id);
+	if (t && t->live) {
 		sim_fail(e->sim, "Task '%s' was delivered twice to executor '%s'", id, e->container->executor_id);
 		return;
 	}
-	struct exec_task *t = xnew(struct exec_task);
+	if (t) /* ended, and its id is used again */
+		task_free(t);
+	t = xnew(struct exec_task);
 	struct buf b = {0};
 	pb_encode(&info->base, &b);
 	t->exec = e;
@@ -252,6 +275,17 @@ static void kill_task(struct exec_task *t, int64_t mean_ns)
 		return;
 	loop_timer_cancel(&e->node->loop, t->timer);
 	t->timer = loop_timer(&e->node->loop, sim_exp(e->sim, mean_ns), on_task_killed, t);
+}
+
+/* Its executor is called "pod-NUMBER-SIZE": all of it has to come at once. */
+static void on_launch_group(struct sim_exec *e, const Mesos__V1__TaskGroupInfo *g)
+{
+	unsigned number, size;
+	if (sscanf(e->container->executor_id, "pod-%u-%u", &number, &size) == 2 && size != g->n_tasks)
+		sim_fail(e->sim, "%zu tasks of '%s' were delivered", g->n_tasks, e->container->executor_id);
+	e->pod = true;
+	for (size_t i = 0; i < g->n_tasks; i++)
+		on_launch(e, g->tasks[i]);
 }
 
 static void on_shutdown(struct sim_exec *e)
@@ -297,7 +331,7 @@ static void on_acknowledged(struct sim_exec *e, const char *task_id, ProtobufCBi
 		free(u);
 		break;
 	}
-	if (!e->n_live && !e->unacked.n && !e->idle && !e->container->command && sim_chance(e->sim, 200))
+	if (!e->n_live && !e->unacked.n && !e->idle && !e->container->command && (e->pod || sim_chance(e->sim, 200)))
 		e->idle = loop_timer(&e->node->loop, sim_exp(e->sim, 10 * NS_PER_SEC), on_idle, e);
 }
 
@@ -323,10 +357,15 @@ static int on_event(void *arg, const char *record, size_t len)
 	case MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH:
 		on_launch(e, v->launch->task);
 		break;
+	case MESOS__V1__EXECUTOR__EVENT__TYPE__LAUNCH_GROUP:
+		on_launch_group(e, v->launch_group->task_group);
+		break;
 	case MESOS__V1__EXECUTOR__EVENT__TYPE__KILL:
 		t = map_get(&e->tasks, v->kill->task_id->value);
-		if (t)
+		if (t) {
 			kill_task(t, 50 * NS_PER_MS);
+			kill_group(e);
+		}
 		break;
 	case MESOS__V1__EXECUTOR__EVENT__TYPE__ACKNOWLEDGED:
 		on_acknowledged(e, v->acknowledged->task_id->value, v->acknowledged->uuid);
@@ -457,9 +496,7 @@ void sim_exec_free(struct sim_exec *e)
 		struct exec_task *t = x->value;
 		if (t->live)
 			checker_task_ended(e->machine->checker, t->id);
-		free(t->id);
-		free((void *)t->info.data);
-		free(t);
+		task_free(t);
 	}
 	map_done(&e->tasks);
 	for (size_t i = 0; i < e->unacked.n; i++) {

@@ -200,6 +200,7 @@ static void on_subscribed(struct sim_framework *f, const Mesos__V1__Scheduler__E
 		sim_fail(f->sim, "'%s' subscribed as '%s' and became '%s'", f->name, f->id, e->framework_id->value);
 	xset(&f->id, e->framework_id->value);
 	f->subscribed = true;
+	gossip_tell(f->cfg.gossip, GOSSIP_FRAMEWORK, f->id);
 	sim_trace(f->sim, "%s is %s", f->name, f->id);
 }
 
@@ -410,6 +411,7 @@ struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, stru
 	f->codec = sim_chance(s, 400) ? CODEC_JSON : CODEC_PROTOBUF;
 	f->partition_aware = sim_chance(s, 700);
 	f->multi_role = sim_chance(s, 700);
+	f->id = cfg->own_id ? xasprintf("chosen-by-%s", f->name) : NULL;
 	f->node = sim_node_new(s, &f->host, f->name);
 	list_init(&f->calls);
 	list_init(&f->open);
@@ -444,6 +446,11 @@ void sim_framework_free(struct sim_framework *f)
 bool sim_framework_is_done(const struct sim_framework *f)
 {
 	return f->done;
+}
+
+void sim_framework_leave(struct sim_framework *f)
+{
+	f->leaves = true;
 }
 
 struct sim_host *sim_framework_host(struct sim_framework *f)

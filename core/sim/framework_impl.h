@@ -1,5 +1,5 @@
-/* framework_impl.h - shared by framework.c (connection, calls) and
- * framework_tasks.c (offers, launches, updates).
+/* framework_impl.h - shared by framework.c (connection, calls), framework_launch.c
+ * (what becomes of offers) and framework_tasks.c (offers, updates).
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_SIM_FRAMEWORK_IMPL_H
 #define MZ_SIM_FRAMEWORK_IMPL_H
@@ -24,8 +24,17 @@ struct fw_task {
 	struct sim_framework *f;
 	char *id, *agent_id;
 	bool custom, heard, ended, kill; /* heard: of an update that must be acknowledged */
+	unsigned n_again; /* launches with the same id that were not refused yet */
 	int64_t last_news;
 	struct list in_open;
+};
+
+struct fw_offer {
+	struct sim_framework *f;
+	char *id;
+	Mesos__V1__Offer *offer;
+	struct arena arena;
+	struct loop_timer *timer;
 };
 
 /* A call that waits for its turn, or for its answer. */
@@ -56,12 +65,12 @@ struct sim_framework {
 	char *id, *stream_id; /* NULL before SUBSCRIBED; before the answer */
 	struct stream *stream; /* the newest */
 	struct list streams;   /* all: the master may still have an old one */
-	bool subscribed, torn_down, done, suppressed;
+	bool subscribed, torn_down, done, suppressed, leaves;
 	struct loop_timer *retry, *tick;
 	struct list calls;
 	struct sim_call *in_flight;
 	struct fw_call *current;
-	unsigned n_launched, n_ended, n_failovers, n_teardowns;
+	unsigned n_launched, n_ended, n_pods, n_failovers, n_teardowns;
 	struct map tasks; /* id -> struct fw_task */
 	struct list open; /* tasks that have not ended */
 	struct map offers; /* id -> struct fw_offer: in hand, not answered */
@@ -79,6 +88,10 @@ struct stream {
 /* framework.c */
 void fw_call(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t n_offer_ids);
 void fw_teardown(struct sim_framework *f);
+/* framework_launch.c */
+bool fw_launch(struct sim_framework *f, struct fw_offer *o); /* false: nothing fits */
+void fw_decline(struct sim_framework *f, struct fw_offer *o, double secs);
+void fw_kill(void *task);
 /* framework_tasks.c */
 void fw_on_offers(struct sim_framework *f, const Mesos__V1__Scheduler__Event__Offers *o);
 void fw_on_rescind(struct sim_framework *f, const char *offer_id);

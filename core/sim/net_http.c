@@ -84,7 +84,8 @@ static int op_send(struct http_stream *s, const void *data, size_t size)
 	if (!v->side)
 		return -EPIPE;
 	int rc = side_send(v->side, word_new(WORD_DATA, data, size));
-	if (rc == 0 && v->taps.on_written)
+	/* Also what a broken connection will not carry: it was said, and holds. */
+	if (v->taps.on_written)
 		v->taps.on_written(v->tap_arg, data, size);
 	return rc;
 }

@@ -28,6 +28,15 @@ struct kind {
 static const struct kind kinds[] = {
 	{"full", {.modules = MODULES, .n_agents = 200, .n_frameworks = 20, .n_tasks = 20000}},
 	{"faults", {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .faults = true}},
+	{"naughty",
+	 {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .naughty = true, .n_vandals = 3,
+	  .pod_size = 4, .pod_permille = 300}},
+	{"chaos",
+	 {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .naughty = true, .n_vandals = 2,
+	  .pod_size = 4, .pod_permille = 300, .faults = true}},
+	{"pods",
+	 {.modules = MODULES, .n_agents = 100, .n_frameworks = 10, .n_tasks = 10000, .pod_size = 5,
+	  .pod_permille = 1000}},
 };
 
 /* ---- one seed, in this process ------------------------------------------------------ */
@@ -45,9 +54,9 @@ static int run_one(const char *name, uint64_t seed, bool verbose)
 		if (rc < 0)
 			printf("%s", buf_str(&why));
 		printf("hash %016llx, %llu events in %.1f virtual seconds, %llu updates, %u agents and %u masters "
-		       "crashed, %u cuts, %u resets\n",
+		       "crashed, %u cuts, %u resets, %llu calls of vandals\n",
 		       (unsigned long long)r.hash, (unsigned long long)r.n_events, r.virtual_secs,
-		       (unsigned long long)r.n_updates, r.n_agent_crashes, r.n_master_crashes, r.n_cuts, r.n_resets);
+		       (unsigned long long)r.n_updates, r.n_agent_crashes, r.n_master_crashes, r.n_cuts, r.n_resets, (unsigned long long)r.n_vandal_calls);
 		return rc < 0;
 	}
 	fprintf(stderr, "usage: cluster_test [full|faults SEED [-v]]\n");
