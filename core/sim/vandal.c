@@ -15,6 +15,7 @@ struct vandal_stream {
 	struct sim_vandal *v;
 	struct sim_call *call; /* NULL: ended */
 	enum codec codec;
+	char *id; /* of the framework; NULL: not subscribed yet */
 	struct recordio_reader reader, written;
 };
 
@@ -106,6 +107,13 @@ static int on_written_event(void *arg, const char *record, size_t len)
 	struct vandal_stream *s = arg;
 	struct arena mz_autoarena m = {0};
 	Mesos__V1__Scheduler__Event *e = decode(s, record, len, &m);
+	if (e && e->type == EVENT(SUBSCRIBED)) {
+		/* Nothing holds that was said on an older stream of this framework. */
+		xset(&s->id, e->subscribed->framework_id->value);
+		list_each(&s->v->streams, struct vandal_stream, in_vandal, old)
+			if (old != s && str_eq(old->id, s->id))
+				checker_offers_ended(s->v->checker, old);
+	}
 	if (e && e->type == EVENT(OFFERS))
 		for (size_t i = 0; i < e->offers->n_offers; i++) {
 			checker_offer_made(s->v->checker, s, e->offers->offers[i]);
@@ -294,6 +302,7 @@ void sim_vandal_free(struct sim_vandal *v)
 		sim_call_close(s->call);
 		recordio_reader_done(&s->reader);
 		recordio_reader_done(&s->written);
+		free(s->id);
 		free(s);
 	}
 	sim_net_forget(v->net, v->node);
