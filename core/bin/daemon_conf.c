@@ -69,6 +69,8 @@ const struct conf_key agent_keys[] = {
 	{"cgroups_hierarchy", MZ_SETTING_PATH, "/sys/fs/cgroup", 0, 0, "where cgroup hierarchies are mounted", NULL},
 	{"cgroups_root", MZ_SETTING_STRING, "mezzo", 0, 0, "group below their roots that is this agent's alone", NULL},
 	{"switch_user", MZ_SETTING_BOOL, "true", 0, 0, "as root: run tasks as their own user", NULL},
+	{"frameworks_home", MZ_SETTING_PATH, "", 0, 0,
+	 "directory of URIs that are relative paths; empty: they are refused", NULL},
 	{"fetcher_max_bytes", MZ_SETTING_BYTES, "64GB", 1, 0x7fffffffffffffff, "what URIs may put into one sandbox", NULL},
 	{"fetcher_max_files", MZ_SETTING_INT, "1000000", 1, 0x7fffffff, "files that URIs may put into one sandbox", NULL},
 	DURATION("fetcher_stall_timeout", "1mins", "a fetch fails when nothing comes for so long; 0: never"),

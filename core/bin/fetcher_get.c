@@ -124,8 +124,9 @@ int fetch_get(struct fetch_box *b, const struct fetch_uri *u, const char *name, 
 	const char *path = local_path(u->value);
 	if (!path && !is_remote(u->value))
 		return mz_fail(err, -EOPNOTSUPP,
-			       strstr(u->value, "://") ? "Its scheme is none of http, https, ftp, ftps and file"
-						       : "A path must be absolute");
+			       strstr(u->value, "://") && strncasecmp(u->value, "file://", 7)
+				       ? "Its scheme is none of http, https, ftp, ftps and file"
+				       : "It is no absolute path, and the agent has no 'frameworks_home' that it could be in");
 	mz_autoclose int fd = -1;
 	int rc = fetch_create(b, name, &fd, err);
 	if (rc == 0)

@@ -88,6 +88,7 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
 		.cgroups_hierarchy = daemon_str(d, "cgroups_hierarchy"),
 		.cgroups_root = daemon_str(d, "cgroups_root"),
+		.frameworks_home = daemon_str(d, "frameworks_home"),
 		.fetch_max_bytes = daemon_int(d, "fetcher_max_bytes"),
 		.fetch_max_entries = daemon_int(d, "fetcher_max_files"),
 		.fetch_stall_ns = daemon_int(d, "fetcher_stall_timeout"),

@@ -26,6 +26,16 @@ const char *fetch_local_path(const char *uri)
 	return uri[0] == '/' ? uri : NULL;
 }
 
+/* What a URI stands for on this machine: relative paths are in frameworks_home. */
+static char *resolve(const struct containers_real *r, const char *uri)
+{
+	bool file = !strncasecmp(uri, "file://", 7);
+	const char *path = file ? uri + 7 : uri;
+	if (!r->frameworks_home || !*path || fetch_local_path(uri) || strstr(path, "://"))
+		return xstrdup(uri);
+	return xasprintf("%s/%s", r->frameworks_home, path);
+}
+
 static bool may_be_archive(const char *name)
 {
 	static const char *const endings[] = {".tar", ".tgz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".zip", ".gz"};
@@ -48,13 +58,13 @@ struct fetch *fetch_new(struct containers_real *r, const Mesos__V1__CommandInfo 
 		const char *slash = strrchr(u->value, '/');
 		const char *name = !str_empty(u->output_file) ? u->output_file : slash ? slash + 1 : u->value;
 		struct fetch_uri own = {
-			.value = xstrdup(u->value),
+			.value = resolve(r, u->value),
 			.name = xstrdup(name),
 			.executable = u->has_executable && u->executable,
 			.extract = !u->has_extract || u->extract,
 		};
 		vec_push(&f->uris, own);
-		if (!fetch_local_path(u->value) || (own.extract && !own.executable && may_be_archive(name)))
+		if (!fetch_local_path(own.value) || (own.extract && !own.executable && may_be_archive(name)))
 			f->by_program = true;
 	}
 	return f;

@@ -75,6 +75,7 @@ struct containers_real {
 };
 
 static inline struct containers_real *real_of(struct containers *c)
+	char *frameworks_home; /* NULL: relative URIs are refused */
 {
 	return mz_container_of(c, struct containers_real, base);
 }

@@ -124,6 +124,7 @@ static void deliver(void *arg)
 {
 	struct box *b = arg;
 	struct containers_real *r = b->real;
+		free(r->frameworks_home);
 	if (!r->closing) {
 		struct mz_termination t = b->t;
 		b->n_refs++; /* on_exited may launch the next one of this id */
@@ -600,6 +601,7 @@ void containers_real_add(struct containers *c, struct module *m)
 	if (module_kind(m) == MZ_KIND_ISOLATOR) {
 		struct module_isolator i;
 		module_as_isolator(m, &i);
+	r->frameworks_home = cfg->frameworks_home ? xstrdup(cfg->frameworks_home) : NULL;
 		vec_push(&r->isolators, i);
 	} else if (module_kind(m) == MZ_KIND_SECRET) {
 		module_as_secret(m, &r->secret);

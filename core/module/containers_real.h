@@ -25,6 +25,7 @@ struct containers_real_config {
 	const char *cgroups_hierarchy; /* NULL: /sys/fs/cgroup */
 	const char *cgroups_root;      /* NULL: mezzo */
 	int64_t isolator_deadline_ns; /* of one call; 0: 5 minutes */
+	const char *frameworks_home;   /* of URIs that are relative paths; NULL: they are refused */
 	/* What URIs may put into one sandbox, how long they may send nothing, and how
 	 * long all of it may take. 0: no limit. */
 	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;

@@ -134,7 +134,9 @@ refused "nobody listens" "http://127.0.0.1:1/x" 'onnect'
 refused "an answer that stalls" "$url/stall" 'Nothing came for 2 seconds'
 refused "an answer without an end" "$url/endless" 'limit of 10000000 bytes'
 refused "a scheme that is not known" "gopher://127.0.0.1/x" 'scheme'
-refused "a relative path" "some/file" 'absolute'
+refused "a relative path" "some/file" "no absolute path, and .* no 'frameworks_home'"
+refused "a relative file URI" "file://some/file" "no absolute path, and .* no 'frameworks_home'"
+refused "what a client of Hadoop would fetch" "hdfs://127.0.0.1/x" 'scheme is none of http, https, ftp, ftps and file'
 refused "an output file above the sandbox" "$url/tool" "has '\.\.'" ../out
 refused "an output file that is absolute" "$url/tool" absolute "$T/out"
 refused "a URI without a name" "$url/" 'no file' ./
@@ -190,8 +192,12 @@ printf 'rubbish' | "$fetcher" >"$T/why" 2>/dev/null
 is "an order that makes no sense" "${PIPESTATUS[1]}" 1
 
 # ---- tasks ----
+# Where relative paths are.
+mkdir -p -m 755 "$T/home/sub"
+cp "$T/files/tool" "$T/home/sub/"
+cp "$T/files/good.tar.gz" "$T/home/"
 start_cluster --resources 'cpus:8;mem:4096;disk:1024;ports:[31000-32000]' --set fetcher_stall_timeout=2secs \
-	--set fetcher_max_bytes=10MB
+	--set fetcher_max_bytes=10MB --set "frameworks_home=$T/home"
 user=$(id -un)
 other=
 if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1; then
@@ -209,6 +215,13 @@ task()
 }
 task good 'test "$(./tool)" = fetched && test "$(app/run)" = ran && grep -q Fetching stderr' \
 	'. + {uris: [{value: ($url + "/tool"), executable: true}, {value: ($url + "/good.tar.xz")}]}'
+# The agent copies the first by itself, the second needs the program.
+task relative 'test "$(./tool)" = fetched && test "$(./again)" = fetched' \
+	'. + {uris: [{value: "sub/tool", executable: true},
+		{value: "file://sub/../sub/tool", executable: true, output_file: "again"}]}'
+task unpacked 'test "$(app/run)" = ran && test -x tool' '. + {uris: [{value: "good.tar.gz"}, {value: "sub/tool", executable: true}]}'
+task nowhere 'true' '. + {uris: [{value: "sub/none"}]}'
+task hdfs 'true' '. + {uris: [{value: "hdfs://127.0.0.1/x"}]}'
 task missing 'true' '. + {uris: [{value: ($url + "/none")}]}'
 task evil 'true' '. + {uris: [{value: ($url + "/symup.tar")}]}'
 task stalls 'true' '. + {uris: [{value: ($url + "/stall")}]}'
@@ -220,6 +233,9 @@ accept=$(jq -cs --argjson o "$offer" '{type: "ACCEPT", accept: {offer_ids: [$o.i
 is "the tasks are launched" "$(call "$accept")" 202
 ok "a task with what it has fetched" until_true 60 reached fw good TASK_FINISHED
 
+ok "relative paths are in frameworks_home" until_true 60 reached fw relative TASK_FINISHED
+ok "archives, too" until_true 60 reached fw unpacked TASK_FINISHED
+
 # failed TASK REGEX
 failed()
 {
@@ -230,6 +246,8 @@ failed()
 	is "$1: the reason" "$(jq -r .reason <<<"$u")" REASON_CONTAINER_LAUNCH_FAILED
 	like "$1: the message" "$(jq -r .message <<<"$u")" "$2"
 }
+failed nowhere "Cannot fetch '$T/home/sub/none': .*No such file"
+failed hdfs "Cannot fetch 'hdfs://127.0.0.1/x': Its scheme is none of"
 failed missing "Cannot fetch '$url/none': The server answers with status 404"
 failed evil "symup.tar.*out of the sandbox"
 failed stalls "Nothing came for 2 seconds"
