@@ -38,6 +38,11 @@ struct container_config {
 	const char *role;
 	bool checkpoint;
 	int32_t pid; /* recovery only */
+	/* Recovery as well: what was attachable is so after it. */
+	enum mz_container_class container_class; /* nested ones only may be for debugging */
+	bool attachable; /* its input and output can be attached to; always so with a tty */
+	bool tty;
+	int32_t tty_rows, tty_columns; /* 0: 24 and 80 */
 };
 
 struct containers_ops {
@@ -66,6 +71,12 @@ struct containers_ops {
 			       void (*fn)(void *arg, const struct mz_err *err), void *arg);
 	/* Fraction in use of the work dir's file system, 0 to 1. */
 	double (*disk_usage)(struct containers *c);
+	/* A connected stream socket to the container's I/O server, which speaks the frames
+	 * of <mezzo/containerizer.h>; it is the caller's, blocking. Also for one that has just
+	 * ended, until on_exited. fn once, maybe from inside. -ENOENT: not there (any
+	 * more); -EOPNOTSUPP: not attachable. */
+	void (*attach)(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err, int fd),
+		       void *arg);
 };
 
 struct containers {

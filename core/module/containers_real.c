@@ -33,6 +33,7 @@ void box_unref(struct box *b)
 	free(b->t_message);
 	free(b->l_message);
 	res_free(b->exceeded);
+	res_free(b->next_res);
 	res_free(b->res);
 	arena_done(&b->arena);
 	free(b);
@@ -43,6 +44,7 @@ static void box_drop(struct box *b)
 	if (map_get(&b->real->boxes, b->c.id) == b)
 		map_del(&b->real->boxes, b->c.id);
 	b->state = BOX_ENDED;
+	box_updates_drop(b);
 	box_unref(b);
 }
 
@@ -76,6 +78,7 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 	struct arena *a = &b->arena;
 	b->real = r;
 	b->n_refs = 1;
+	list_init(&b->updates);
 	b->res = cfg->resources ? res_copy(cfg->resources) : res_new();
 	b->c = (struct mz_container){
 		.size = sizeof(b->c),
@@ -101,6 +104,11 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 		.limit_cpus = cfg->limits.cpus,
 		.limit_mem = cfg->limits.mem,
 		.share_cgroups = cfg->share_cgroups,
+		.container_class = cfg->container_class,
+		.attachable = cfg->attachable || cfg->tty,
+		.tty = cfg->tty,
+		.tty_rows = cfg->tty_rows,
+		.tty_columns = cfg->tty_columns,
 	};
 	map_put(&r->boxes, b->c.id, b);
 	return b;
@@ -116,6 +124,7 @@ void real_pending_end(struct containers_real *r)
 		free(r->libexec_dir);
 		free(r->cgroups_hierarchy);
 		free(r->cgroups_root);
+		free(r->frameworks_home);
 		free(r);
 	}
 }
@@ -124,7 +133,6 @@ static void deliver(void *arg)
 {
 	struct box *b = arg;
 	struct containers_real *r = b->real;
-		free(r->frameworks_home);
 	if (!r->closing) {
 		struct mz_termination t = b->t;
 		b->n_refs++; /* on_exited may launch the next one of this id */
@@ -224,6 +232,7 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 	b->fn(b->arg, NULL, r->pid);
 	if (b->exited && b->state == BOX_RUNNING)
 		post_exit(b);
+	box_update_next(b); /* what came while it was launched */
 	box_unref(b);
 }
 
@@ -374,56 +383,14 @@ static void real_remove(struct containers *c, const char *id, void (*fn)(void *a
 	remove_next(q);
 }
 
-/* ---- update, usage --------------------------------------------------------------------- */
+/* ---- usage ----------------------------------------------------------------------------- */
 
 struct asked {
 	struct box *b;
 	struct mz_usage *u;
-	void (*on_update)(void *arg, const struct mz_err *err);
 	void (*on_usage)(void *arg, struct mz_bytes statistics);
 	void *arg;
 };
-
-static void on_updated(void *arg, const struct mz_err *err, const void *result)
-{
-	(void)result;
-	struct asked *q = arg;
-	q->on_update(q->arg, err);
-	box_unref(q->b);
-	free(q);
-}
-
-static void real_update(struct containers *c, const char *id, const struct mz_resources *res,
-			const struct container_limits *limits, void (*fn)(void *arg, const struct mz_err *err),
-			void *arg)
-{
-	struct containers_real *r = real_of(c);
-	struct box *b = box_find(r, id);
-	struct mz_err err;
-	if (!b || b->exited) {
-		mz_fail(&err, -ENOENT, "There is no container '%s'", id);
-		fn(arg, &err);
-		return;
-	}
-	res_free(b->res);
-	b->res = res_copy(res);
-	b->c.resources = b->res;
-	b->c.limit_cpus = limits->cpus;
-	b->c.limit_mem = limits->mem;
-	if (b->state != BOX_RUNNING) {
-		fn(arg, NULL); /* the launch that is under way takes them */
-		return;
-	}
-	struct module_containerizer *m = &r->containerizers.v[b->owner];
-	struct asked *q = xnew(struct asked);
-	*q = (struct asked){.b = b, .on_update = fn, .arg = arg};
-	b->n_refs++;
-	struct mz_op *op = module_op_new(m->m, "update", 0, 0, on_updated, q);
-	if (MODULE_HAS(m, update))
-		MODULE_CALL(m, update, &b->c, op);
-	else
-		module_op_done(op, NULL, NULL);
-}
 
 static void on_measured(void *arg, const struct mz_err *err, const void *result)
 {
@@ -456,6 +423,53 @@ static void real_usage(struct containers *c, const char *id, void (*fn)(void *ar
 	MODULE_CALL(m, usage, b->c.id, q->u, module_op_new(m->m, "usage", USAGE_DEADLINE_NS, 0, on_measured, q));
 }
 
+/* ---- attach ------------------------------------------------------------------------------ */
+
+struct attaching {
+	struct box *b;
+	void (*fn)(void *arg, const struct mz_err *err, int fd);
+	void *arg;
+};
+
+static void on_attached(void *arg, const struct mz_err *err, const void *result)
+{
+	struct attaching *q = arg;
+	const struct mz_attach_result *r = result;
+	struct mz_err none;
+	if (!err && (!r || r->fd < 0)) {
+		mz_fail(&none, -EPROTO, "The containerizer of container '%s' attached to nothing", q->b->c.id);
+		err = &none;
+	}
+	q->fn(q->arg, err, err ? -1 : r->fd);
+	box_unref(q->b);
+	free(q);
+}
+
+static void real_attach(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err, int fd),
+			void *arg)
+{
+	struct containers_real *r = real_of(c);
+	struct box *b = box_find(r, id);
+	struct mz_err err;
+	if (!b || b->state != BOX_RUNNING || b->exited) {
+		mz_fail(&err, -ENOENT, "Container '%s' is not running", id);
+		fn(arg, &err, -1);
+		return;
+	}
+	struct module_containerizer *m = &r->containerizers.v[b->owner];
+	if (!b->c.attachable || !MODULE_HAS(m, attach)) {
+		mz_fail(&err, -EOPNOTSUPP, "Container '%s' was not started to be attached to", id);
+		fn(arg, &err, -1);
+		return;
+	}
+	struct attaching *q = xnew(struct attaching);
+	*q = (struct attaching){.b = b, .fn = fn, .arg = arg};
+	b->n_refs++;
+	/* No deadline: a socket that comes too late would be nobody's. */
+	MODULE_CALL(m, attach, b->c.id,
+		    module_op_new(m->m, "attach", 0, sizeof(struct mz_attach_result), on_attached, q));
+}
+
 /* ---- recovery --------------------------------------------------------------------------- */
 
 struct recovering {
@@ -486,6 +500,7 @@ static void settle(struct recovering *q)
 			post_exit(b);
 		else if (b->terminated)
 			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
+		box_update_next(b);
 	}
 	q->fn(q->arg, q->err.code ? &q->err : NULL);
 	vec_done(&q->boxes);
@@ -566,6 +581,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 		.remove = real_remove,
 		.remove_sandbox = real_remove_sandbox,
 		.disk_usage = real_disk_usage,
+		.attach = real_attach,
 	};
 	int rc = tree_make(cfg->runtime_dir, 0755, err);
 	if (rc < 0)
@@ -585,6 +601,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	r->n_pending = 1; /* ours, until free */
 	list_init(&r->fetches);
 	list_init(&r->secrets);
+	r->frameworks_home = cfg->frameworks_home ? xstrdup(cfg->frameworks_home) : NULL;
 	r->fetch_max_bytes = cfg->fetch_max_bytes ? cfg->fetch_max_bytes : INT64_MAX;
 	r->fetch_max_entries = cfg->fetch_max_entries ? cfg->fetch_max_entries : INT64_MAX;
 	r->fetch_stall_ns = cfg->fetch_stall_ns;
@@ -601,7 +618,6 @@ void containers_real_add(struct containers *c, struct module *m)
 	if (module_kind(m) == MZ_KIND_ISOLATOR) {
 		struct module_isolator i;
 		module_as_isolator(m, &i);
-	r->frameworks_home = cfg->frameworks_home ? xstrdup(cfg->frameworks_home) : NULL;
 		vec_push(&r->isolators, i);
 	} else if (module_kind(m) == MZ_KIND_SECRET) {
 		module_as_secret(m, &r->secret);
