@@ -1,0 +1,42 @@
+/* containers.h - between the files of bench/containers.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef MZ_BENCH_CONTAINERS_H
+#define MZ_BENCH_CONTAINERS_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+static inline int64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static inline int bench_compare(const void *p, const void *q)
+{
+	int64_t x = *(const int64_t *)p, y = *(const int64_t *)q;
+	return (x > y) - (x < y);
+}
+
+/* "NAME_p50_ms 1.234", p99 and max; sorts v. */
+static inline void bench_spread(const char *name, int64_t *v, size_t n)
+{
+	qsort(v, n, sizeof(v[0]), bench_compare);
+	printf("%s_p50_ms %.3f\n%s_p99_ms %.3f\n%s_max_ms %.3f\n", name, (double)v[n / 2] / 1e6, name,
+	       (double)v[(n * 99 + 99) / 100 - 1] / 1e6, name, (double)v[n - 1] / 1e6);
+}
+
+static inline void bench_rate(const char *name, size_t n, int64_t ns)
+{
+	printf("%s_per_s %.0f\n", name, (double)n * 1e9 / (double)ns);
+	fflush(stdout);
+}
+
+/* Through a registry of modules of our own, without an agent: argv is
+ * BUILD WORK-DIR CGROUPS-ROOT N ISOLATOR... */
+int direct_main(int argc, char **argv);
+
+#endif
