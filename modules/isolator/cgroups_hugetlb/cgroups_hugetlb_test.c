@@ -1,0 +1,155 @@
+/* cgroups_hugetlb_test.c - what is written on v2 (a tree of plain files), and what bites
+ * where there are huge pages (as root).
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "../../lib/cgroup_world.h"
+
+#include <sys/mman.h>
+
+extern const struct mz_module mz_module;
+
+static struct mz_resources res;
+static struct mz_container c1 = {.size = sizeof(c1), .id = "c1", .resources = &res};
+
+static int has_2mb(void)
+{
+	if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK) == 0)
+		return 1;
+	print_message("# SKIP this machine has no huge pages of 2 MB\n");
+	return 0;
+}
+
+/* Files of every size that the machine has are written. */
+static void make_files(void)
+{
+	static const char *const names[] = {"2MB", "1GB", "64KB", "32MB", "16GB"};
+	char file[96];
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(file, sizeof(file), "mezzo/c1/hugetlb.%s.max", names[i]);
+		world_file(file, "max\n");
+	}
+	world_file("mezzo/c1/hugetlb.2MB.rsvd.max", "max\n");
+	world_file("mezzo/c1/hugetlb.2MB.current", "2097152\n");
+	world_file("mezzo/c1/hugetlb.2MB.events", "max 3\n");
+}
+
+static void v2(void **state)
+{
+	(void)state;
+	if (!has_2mb())
+		skip();
+	world_v2(&mz_module, "hugetlb");
+	make_files();
+	void *inst = world_create();
+	world_prepare(inst, &c1);
+	world_expect("mezzo/c1/hugetlb.2MB.max", "max");
+	world_expect("mezzo/cgroup.subtree_control", "+hugetlb");
+	world_ops()->destroy(inst);
+	/* In whole pages. */
+	world.settings[0].name = "limits";
+	world.settings[0].value = "2MB=5MB";
+	inst = world_create();
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/hugetlb.2MB.max", "4194304");
+	world_expect("mezzo/c1/hugetlb.2MB.rsvd.max", "4194304");
+	assert_string_equal(world_get("/usage"), "[{\"container_id\":\"c1\",\"page_size\":\"2MB\",\"limit_bytes\":4194304,"
+						 "\"usage_bytes\":2097152,\"failures\":3}]");
+	world_ops()->destroy(inst);
+	world.settings[1].name = "by_resources";
+	world.settings[1].value = "true";
+	inst = world_create();
+	res.hugetlb = 64 * 1000;
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/hugetlb.2MB.max", "67108864");
+	res.hugetlb = 0;
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/hugetlb.2MB.max", "4194304");
+	world_ops()->destroy(inst);
+	world.settings[0].value = "";
+	inst = world_create();
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/hugetlb.2MB.max", "0");
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+static void refuses(void **state)
+{
+	(void)state;
+	if (!has_2mb())
+		skip();
+	static const struct {
+		const char *limits, *message;
+	} bad[] = {{"3MB=1MB", "no huge pages of the size '3MB'"},
+		   {"2MB=lots", "is 'lots', which is no size"},
+		   {"2MB=-1MB", "which is no size"},
+		   {"2MB=1MBs", "which is no size"},
+		   {"2MB=9999999999GB", "which is no size"}};
+	world_v2(&mz_module, "hugetlb");
+	world.settings[0].name = "limits";
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct mz_err err = {0};
+		void *inst = NULL;
+		world.settings[0].value = bad[i].limits;
+		assert_int_equal(world_ops()->create(&world_host, NULL, &inst, &err), -EINVAL);
+		if (!strstr(err.msg, bad[i].message))
+			fail_msg("'%s' has not '%s'", err.msg, bad[i].message);
+	}
+	world_v2_remove();
+}
+
+/* Exit status: how many pages it got. */
+static int take_pages(void)
+{
+	enum { PAGE = 2 << 20 };
+	int n = 0;
+	while (n < 4) {
+		char *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		if (p == MAP_FAILED)
+			return n;
+		*(volatile char *)p = 1;
+		n++;
+	}
+	return n;
+}
+
+static void bites(void **state)
+{
+	(void)state;
+	char text[32];
+	int64_t n = 0;
+	if (!world_has("hugetlb", 1) && !world_has("hugetlb", 2))
+		skip();
+	if (cg_read_path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", text, sizeof(text), NULL) > 0)
+		n = strtoll(text, NULL, 10);
+	world_real(&mz_module);
+	world.settings[0].name = "limits";
+	world.settings[0].value = "2MB=4MB";
+	void *inst = world_create();
+	world_prepare(inst, &c1);
+	if (n < 4) {
+		print_message("# SKIP no four huge pages of 2 MB are free: only the files were tried\n");
+	} else {
+		int status = world_wait(world_member(take_pages));
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 2);
+		assert_non_null(strstr(world_get("/usage"), "\"limit_bytes\":4194304,\"usage_bytes\":0"));
+		assert_null(strstr(world_get("/usage"), "\"page_size\":\"2MB\",\"limit_bytes\":4194304,\"usage_bytes\":0,\"failures\":0"));
+	}
+	assert_non_null(strstr(world_get("/usage"), "\"page_size\":\"2MB\",\"limit_bytes\":4194304"));
+	/* Another instance, as after a restart: it is an orphan. */
+	world_ops()->recover(inst, NULL, 0, WORLD_OP);
+	world_ok();
+	for (int i = 0; i < 200 && world_timers(); i++)
+		(void)poll(NULL, 0, 10);
+	assert_string_equal(world_get("/usage"), "[]");
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "never");
+	world_ops()->destroy(inst);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
