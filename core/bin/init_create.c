@@ -270,8 +270,15 @@ static int run_hooks(const struct init_launch *l, struct init_failure *f)
 
 static int change_folder(const struct init_launch *l, struct init_failure *f)
 {
-	if (l->work_dir)
-		return chdir(l->work_dir) < 0 ? init_broken(f, "change to the working directory", l->work_dir) : 0;
+	if (l->work_dir) {
+		/* Not by one of our own descriptors either, as in "/proc/self/fd/7": what
+		 * is out of reach is given a name that does not begin with a slash. */
+		char where[MAX_PATH];
+		if (chdir(l->work_dir) < 0 || syscall(SYS_getcwd, where, sizeof(where)) < 0)
+			return init_broken(f, "change to the working directory", l->work_dir);
+		errno = EXDEV;
+		return where[0] != '/' ? init_broken(f, "change to the working directory", l->work_dir) : 0;
+	}
 	/* In another file system the sandbox may have no name. By name in any case: a
 	 * descriptor from outside would be a way out. */
 	if (l->rootfs || chdir(l->dir) == 0)
@@ -316,11 +323,8 @@ static void pass_on(pid_t payload, const siginfo_t *si)
 /* The kernel ends everything else in the namespace when we end. */
 static void be_pid_1(struct init_launch *l, struct init_shared *sh)
 {
-	/* Nobody inside looks at what we have in memory, or at our descriptors. */
-	prctl(PR_SET_DUMPABLE, 0);
 	pid_t payload = vfork();
 	if (payload == 0) {
-		prctl(PR_SET_DUMPABLE, 1);
 		init_become(l, &sh->failure, &sh->executing);
 		_exit(127);
 	}
@@ -328,7 +332,6 @@ static void be_pid_1(struct init_launch *l, struct init_shared *sh)
 		init_broken(&sh->failure, "fork", NULL);
 		_exit(127);
 	}
-	prctl(PR_SET_DUMPABLE, 0);
 	if (sh->failure.what)
 		_exit(127);
 	(void)!chdir("/");

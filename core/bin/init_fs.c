@@ -361,8 +361,10 @@ int fs_set_up(const struct init_launch *l, struct init_failure *f)
 		/* Any folder that is there will do: it is gone with the old root. Not
 		 * /proc, which is needed until then. */
 		root = root_tree;
-		if (attach(root, open("/sys", O_PATH | O_CLOEXEC), 0, 1) < 0)
+		int somewhere = open("/sys", O_PATH | O_CLOEXEC);
+		if (attach(root, somewhere, 0, 1) < 0)
 			return init_broken(f, "mount the root file system", l->rootfs);
+		close(somewhere);
 	} else {
 		root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (root < 0)

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/keyctl.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
@@ -395,10 +396,21 @@ static int take_identity(const struct init_launch *l, struct init_failure *f)
 	return 0;
 }
 
+/* Who is in the agent's session may use the keys of that. Another user's number of
+ * keys is small; root's is not. */
+static int own_keys(const struct init_launch *l)
+{
+	if (!l->is_linux && !l->switch_user)
+		return 0;
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
+}
+
 static int prepare(const struct init_launch *l, struct init_failure *f)
 {
 	if (setsid() < 0)
 		return init_broken(f, "start a session", NULL);
+	if (own_keys(l) < 0)
+		return init_broken(f, "make a session keyring", NULL);
 	/* Before the switch: the way to the sandbox may be the agent's alone. */
 	if (!l->is_linux && chdir(l->dir) < 0)
 		return init_broken(f, "change to the sandbox", l->dir);

@@ -346,6 +346,9 @@ static pid_t start_linux(struct init_launch *l, struct init_shared *sh)
 
 static void run_linux(struct init_launch *l, const sigset_t *signals)
 {
+	/* Whoever is in a container that we enter must not look at what we have in
+	 * memory, nor take our descriptors. It lasts until exec. */
+	prctl(PR_SET_DUMPABLE, 0);
 	struct init_shared *sh =
 		mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct init_failure f = {ENOMEM, "share memory", NULL};

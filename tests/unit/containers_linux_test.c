@@ -499,6 +499,42 @@ static void tells_what_fails(void **state)
 	}
 }
 
+/* A working directory that a descriptor of ours stands for would be outside. */
+static void is_not_left_by_a_descriptor(void **state)
+{
+	struct life *l = *state;
+	make_rootfs();
+	for (int fd = 0; fd < 24; fd++) {
+		char id[16];
+		snprintf(id, sizeof(id), "d%d", fd);
+		mz_autofree char *steps = xasprintf(PID MNT "rootfs %s/rootfs\nmount /proc - proc 14\ndir /proc/self/fd/%d\n", root, fd);
+		struct run *r = launch(l, id, steps, "pwd; ls -a; ls ../../..");
+		until_end(l, r);
+		if (r->code == 0)
+			fail_msg("Descriptor %d: %s", fd, read_text(at("runs/%s/stdout", id)));
+		assert_non_null(strstr(r->message, "working directory '/proc/self/fd/"));
+	}
+	assert_nothing_left(l);
+}
+
+/* What is possessed through the agent's session: its keys. */
+static void has_keys_of_its_own(void **state)
+{
+	struct life *l = *state;
+	if (syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL) < 0)
+		skip();
+	long key = syscall(SYS_add_key, "user", "mezzo-test", "secret", (size_t)6, -3 /* of the session */);
+	if (key < 0)
+		skip();
+	const char *const argv[] = {"/bin/sh", "-c", "cat /proc/keys", NULL};
+	struct run *r = launch_argv(l, "keys", "", "nobody", argv);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	const char *keys = read_text(at("runs/%s/stdout", "keys"));
+	assert_non_null(strstr(keys, "_ses"));
+	assert_null(strstr(keys, "mezzo-test"));
+}
+
 static void joins_cgroups(void **state)
 {
 	struct life *l = *state;
@@ -733,6 +769,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(maps_users, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(limits_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_what_fails, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(is_not_left_by_a_descriptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(has_keys_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(joins_cgroups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills_what_forks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_no_shim, set_up, tear_down),
