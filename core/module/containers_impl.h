@@ -31,6 +31,10 @@ struct box {
 	struct arena arena; /* all that `c` points to */
 	struct mz_container c;
 	struct mz_resources *res;
+	struct mz_resources *next_res; /* of the last update that waits */
+	struct container_limits next_limits;
+	struct list updates; /* those that wait, see containers_update.c */
+	bool updating;
 	enum box_state state;
 	size_t owner; /* index of its containerizer */
 	int n_refs;   /* the table's, and one for each answer that modules owe */
@@ -71,11 +75,11 @@ struct containers_real {
 	struct module_secret secret; /* m is NULL: none */
 	struct list secrets; /* struct question: those that are not answered */
 	struct list fetches; /* struct fetch: those that run */
+	char *frameworks_home; /* NULL: relative URIs are refused */
 	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;
 };
 
 static inline struct containers_real *real_of(struct containers *c)
-	char *frameworks_home; /* NULL: relative URIs are refused */
 {
 	return mz_container_of(c, struct containers_real, base);
 }
@@ -86,6 +90,14 @@ void box_unref(struct box *b);
 void box_exceeded(struct box *b, const struct mz_resources *r); /* the first ones count */
 void real_exited(struct containers_real *r, size_t owner, const char *id, const struct mz_termination *t);
 void real_pending_end(struct containers_real *r); /* may free it */
+
+/* ---- containers_update.c ---------------------------------------------------- */
+void real_update(struct containers *c, const char *id, const struct mz_resources *res,
+		 const struct container_limits *limits, void (*fn)(void *arg, const struct mz_err *err), void *arg);
+/* Asks for what waits, unless it has to wait on. */
+void box_update_next(struct box *b);
+void box_updates_drop(struct box *b); /* it has ended: they are told */
+void box_updates_free(struct box *b); /* all is closed: nobody is told */
 
 /* ---- containers_host.c ------------------------------------------------------ */
 void containers_host_init(struct containers_real *r);

@@ -30,6 +30,7 @@ void box_unref(struct box *b)
 {
 	if (--b->n_refs)
 		return;
+	box_updates_free(b);
 	free(b->t_message);
 	free(b->l_message);
 	res_free(b->exceeded);
@@ -457,8 +458,8 @@ static void real_attach(struct containers *c, const char *id, void (*fn)(void *a
 		return;
 	}
 	struct module_containerizer *m = &r->containerizers.v[b->owner];
-	if (!b->c.attachable || !MODULE_HAS(m, attach)) {
-		mz_fail(&err, -EOPNOTSUPP, "Container '%s' was not started to be attached to", id);
+	if (!MODULE_HAS(m, attach)) {
+		mz_fail(&err, -EOPNOTSUPP, "The containerizer of container '%s' attaches to none", id);
 		fn(arg, &err, -1);
 		return;
 	}
