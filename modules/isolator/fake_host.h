@@ -25,8 +25,8 @@ static struct {
 	int64_t timer_ns;
 	int n_done, code;
 	int n_limitations, reason;
-	char limited[64];
-	int64_t interval, enforce;
+	char limited[64], text[128];
+	int64_t interval, enforce, max_files;
 	struct {
 		char name[64];
 		double value;
@@ -90,6 +90,8 @@ static void fake_metric_add(struct mz_metric *m, int64_t delta)
 static int64_t fake_conf_int(const struct mz_conf *c, const char *name)
 {
 	(void)c;
+	if (!strcmp(name, "max_files"))
+		return fake.max_files;
 	return !strcmp(name, "interval") ? fake.interval : fake.enforce;
 }
 
@@ -127,6 +129,7 @@ static void fake_limitation(const struct mz_host *h, const char *id, const struc
 	fake.n_limitations++;
 	fake.reason = l->reason;
 	snprintf(fake.limited, sizeof(fake.limited), "%s", id);
+	snprintf(fake.text, sizeof(fake.text), "%s", l->message);
 }
 
 /* Every set has 1.5 of everything. */

@@ -22,6 +22,7 @@ struct disk_du {
 	const struct mz_isolator_host *k;
 	int64_t interval_ns;
 	int enforce;
+	int64_t max_files; /* 0: any number */
 	struct box *boxes;
 	struct mz_metric *walks, *exceeded;
 };
@@ -36,7 +37,7 @@ struct box {
 	int walking; /* a worker has it */
 	int gone;    /* free it when the worker is done */
 	int told;    /* of the limitation */
-	int64_t walked_bytes;
+	struct du walked;
 	int walk_code;
 };
 
@@ -69,14 +70,28 @@ static void wait_again(struct box *b)
 	b->timer = b->d->h->timer(b->d->h, b->d->interval_ns, on_due, b);
 }
 
+/* What is wrong with what was measured: text, or nothing. */
+static void find_fault(const struct box *b, char *text, size_t size)
+{
+	if (b->limit_bytes >= 0 && b->used_bytes > b->limit_bytes)
+		snprintf(text, size, "Disk usage of the sandbox (%lldKB) is over the container's disk (%lldKB)",
+			 (long long)b->used_bytes / 1024, (long long)b->limit_bytes / 1024);
+	else if (b->d->max_files && b->walked.n_files > b->d->max_files)
+		snprintf(text, size, "The sandbox holds more than %lld files (max_files of disk_du)",
+			 (long long)b->d->max_files);
+	else if (b->walked.too_deep)
+		snprintf(text, size, "Directories of the sandbox are nested more than %d deep: what they hold cannot be measured",
+			 DU_MAX_DEPTH);
+}
+
 static void judge(struct box *b)
 {
 	struct disk_du *d = b->d;
-	if (!d->enforce || b->told || b->limit_bytes < 0 || b->used_bytes <= b->limit_bytes)
+	char text[128] = "";
+	if (d->enforce && !b->told)
+		find_fault(b, text, sizeof(text));
+	if (!text[0])
 		return;
-	char text[128];
-	snprintf(text, sizeof(text), "Disk usage of the sandbox (%lldKB) is over the container's disk (%lldKB)",
-		 (long long)b->used_bytes / 1024, (long long)b->limit_bytes / 1024);
 	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_CONTAINER_LIMITATION_DISK, .message = text};
 	b->told = 1;
 	d->h->metric_add(d->exceeded, 1);
@@ -86,7 +101,7 @@ static void judge(struct box *b)
 static void walk_work(void *arg)
 {
 	struct box *b = arg;
-	b->walk_code = du(b->sandbox, &b->walked_bytes);
+	b->walk_code = du(b->sandbox, b->d->enforce ? b->d->max_files : 0, &b->walked);
 }
 
 static void on_walked(void *arg)
@@ -99,7 +114,7 @@ static void on_walked(void *arg)
 	}
 	b->d->h->metric_add(b->d->walks, 1);
 	if (b->walk_code == 0)
-		b->used_bytes = b->walked_bytes;
+		b->used_bytes = b->walked.bytes;
 	wait_again(b);
 	judge(b); /* last: it may come back with cleanup */
 }
@@ -202,6 +217,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	d->k = h->kind;
 	d->interval_ns = h->conf_int(conf, "interval");
 	d->enforce = (int)h->conf_int(conf, "enforce");
+	d->max_files = h->conf_int(conf, "max_files");
 	d->walks = h->metric(h, MZ_METRIC_COUNTER, "walks");
 	d->exceeded = h->metric(h, MZ_METRIC_COUNTER, "exceeded");
 	*inst = d;
@@ -225,6 +241,8 @@ static void destroy(void *inst)
 static const struct mz_setting settings[] = {
 	MZ_SETTING(DURATION, "interval", "15secs", 1000000, 86400000000000, "time between two measurements of a sandbox"),
 	MZ_SETTING(BOOL, "enforce", "false", 0, 0, "end containers whose sandbox takes more than their disk"),
+	MZ_SETTING(INT, "max_files", "1000000", 0, 1000000000000,
+		   "with enforce: end containers whose sandbox holds more files and directories; 0: any number"),
 	MZ_SETTING_END,
 };
 

@@ -44,26 +44,75 @@ static void fill(const char *name, size_t size)
 static void sums_up(void **state)
 {
 	(void)state;
-	int64_t empty, bytes;
+	struct du empty, some, again;
 	char from[96], to[96];
-	assert_int_equal(du(dir, &empty), 0);
+	assert_int_equal(du(dir, 0, &empty), 0);
+	assert_int_equal(empty.n_files, 0);
 	snprintf(to, sizeof(to), "%s/sub", dir);
 	assert_int_equal(mkdir(to, 0755), 0);
 	fill("a", 1 << 20);
 	fill("sub/b", 1 << 20);
 	snprintf(to, sizeof(to), "%s/link", dir);
 	assert_int_equal(symlink("/usr", to), 0);
-	assert_int_equal(du(dir, &bytes), 0);
-	assert_true(bytes - empty >= 2 << 20);
-	assert_true(bytes - empty < 3 << 20);
+	assert_int_equal(du(dir, 0, &some), 0);
+	assert_true(some.bytes - empty.bytes >= 2 << 20);
+	assert_true(some.bytes - empty.bytes < 3 << 20);
+	assert_int_equal(some.n_files, 4);
+	assert_int_equal(some.too_deep, 0);
 	/* A second name takes nothing. */
-	int64_t again;
 	snprintf(from, sizeof(from), "%s/a", dir);
 	snprintf(to, sizeof(to), "%s/a2", dir);
 	assert_int_equal(link(from, to), 0);
-	assert_int_equal(du(dir, &again), 0);
-	assert_true(again - bytes < 64 * 1024);
-	assert_int_equal(du("/no/such/directory", &bytes), -ENOENT);
+	assert_int_equal(du(dir, 0, &again), 0);
+	assert_true(again.bytes - some.bytes < 64 * 1024);
+	assert_int_equal(again.n_files, 5);
+	assert_int_equal(du("/no/such/directory", 0, &again), -ENOENT);
+}
+
+/* Directories in each other; what is asked for is made in the lowest. */
+static void dig(int depth, int64_t bytes)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY), sub;
+	for (int i = 0; i < depth; i++, fd = sub) {
+		assert_int_equal(mkdirat(fd, "d", 0755), 0);
+		sub = openat(fd, "d", O_RDONLY | O_DIRECTORY);
+		close(fd);
+	}
+	int file = openat(fd, "treasure", O_RDWR | O_CREAT, 0644);
+	assert_int_equal(posix_fallocate(file, 0, bytes), 0);
+	close(file);
+	close(fd);
+}
+
+/* Nothing is hidden by lying deep, wide or behind others. */
+static void finds_what_is_hidden(void **state)
+{
+	(void)state;
+	struct du d;
+	for (int i = 0; i < 300; i++) {
+		char path[128];
+		snprintf(path, sizeof(path), i % 3 ? "%s/file%d" : "%s/dir%d", dir, i);
+		assert_true(i % 3 ? close(open(path, O_CREAT | O_WRONLY, 0644)) == 0 : mkdir(path, 0755) == 0);
+	}
+	dig(900, 4 << 20);
+	assert_int_equal(du(dir, 0, &d), 0);
+	assert_int_equal(d.n_files, 300 + 900 + 1);
+	assert_true(d.bytes > 4 << 20);
+	assert_int_equal(d.too_deep, 0);
+	assert_int_equal(du(dir, 1000, &d), 0);
+	assert_int_equal(d.n_files, 1001);
+	assert_int_equal(du(dir, 1201, &d), 0);
+	assert_int_equal(d.n_files, 1201);
+}
+
+static void tells_what_is_too_deep(void **state)
+{
+	(void)state;
+	struct du d;
+	dig(DU_MAX_DEPTH + 2, 4 << 20);
+	assert_int_equal(du(dir, 0, &d), 0);
+	assert_int_equal(d.too_deep, 1);
+	assert_int_equal(d.n_files, DU_MAX_DEPTH + 1);
 }
 
 static struct mz_container container(void)
@@ -109,6 +158,45 @@ static void enforces(void **state)
 	fake_ops()->destroy(inst);
 }
 
+/* Without a limit of bytes: too many files, and what cannot be measured. */
+static void ends_floods_of_files(void **state)
+{
+	(void)state;
+	fake.enforce = 1;
+	fake.max_files = 3;
+	void *inst = fake_create();
+	struct mz_container c = container();
+	c.resources = NULL;
+	fake_ops()->prepare(inst, &c, NULL, NULL);
+	dig(2, 4096);
+	fake.timer_fn(fake.timer_arg);
+	fake_run();
+	assert_int_equal(fake.n_limitations, 0);
+	fill("a", 4096);
+	fake.timer_fn(fake.timer_arg);
+	fake_run();
+	assert_int_equal(fake.n_limitations, 1);
+	assert_int_equal(fake.reason, 20);
+	assert_non_null(strstr(fake.text, "more than 3 files"));
+	fake_ops()->destroy(inst);
+}
+
+static void ends_what_cannot_be_measured(void **state)
+{
+	(void)state;
+	fake.enforce = 1;
+	void *inst = fake_create();
+	struct mz_container c = container();
+	c.resources = NULL;
+	fake_ops()->prepare(inst, &c, NULL, NULL);
+	dig(DU_MAX_DEPTH + 2, 4096);
+	fake.timer_fn(fake.timer_arg);
+	fake_run();
+	assert_int_equal(fake.n_limitations, 1);
+	assert_non_null(strstr(fake.text, "nested more than 1024 deep"));
+	fake_ops()->destroy(inst);
+}
+
 static void only_measures_by_default(void **state)
 {
 	(void)state;
@@ -130,7 +218,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(sums_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(finds_what_is_hidden, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_what_is_too_deep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(enforces, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ends_floods_of_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ends_what_cannot_be_measured, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_measures_by_default, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,31 @@
-/* du.c - sums up a directory; see du.h.
+/* du.c - sums up a directory; see du.h. Without recursion, and with one small buffer: how
+ * deep and how wide it is, is up to a task that may mean harm.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "du.h"
+
+struct walk {
+	dev_t dev;
+	struct du *sum;
+	int depth;
+	int fds[DU_MAX_DEPTH + 1]; /* the directories from the top to the one that is read */
+};
+
+struct entry { /* as getdents64 gives it */
+	uint64_t ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
 
 static int64_t share(const struct stat *st)
 {
@@ -16,43 +33,73 @@ static int64_t share(const struct stat *st)
 	return S_ISDIR(st->st_mode) || st->st_nlink < 2 ? bytes : bytes / (int64_t)st->st_nlink;
 }
 
-/* Takes fd. What cannot be read, or goes away meanwhile, counts nothing. */
-static int64_t sum(int fd, dev_t dev, int depth)
+/* What cannot be read, or goes away meanwhile, counts nothing. Was it a directory
+ * that is to be read now? */
+static int count(struct walk *w, const char *name)
 {
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		close(fd);
+	struct stat st;
+	int dir = w->fds[w->depth];
+	if (!strcmp(name, ".") || !strcmp(name, "..") || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_dev != w->dev)
+		return 0;
+	w->sum->bytes += share(&st);
+	w->sum->n_files++;
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	if (w->depth == DU_MAX_DEPTH) {
+		w->sum->too_deep = 1;
 		return 0;
 	}
-	int64_t bytes = 0;
-	struct dirent *e;
-	while ((e = readdir(d))) {
-		struct stat st;
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
-			continue;
-		bytes += share(&st);
-		if (!S_ISDIR(st.st_mode) || depth == DU_MAX_DEPTH)
-			continue;
-		int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (sub >= 0)
-			bytes += sum(sub, dev, depth + 1);
-	}
-	closedir(d);
-	return bytes;
+	int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (sub < 0)
+		return 0;
+	w->fds[++w->depth] = sub;
+	return 1;
 }
 
-int du(const char *path, int64_t *ret_bytes)
+/* Reads on in the deepest directory, to its end or to a directory in it. */
+static void read_on(struct walk *w)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_Alignas(struct entry) char buf[2048];
+	int dir = w->fds[w->depth];
+	long n = syscall(SYS_getdents64, dir, buf, sizeof(buf));
+	if (n <= 0) {
+		close(dir);
+		w->depth--;
+		return;
+	}
+	for (long at = 0; at < n;) {
+		const struct entry *e = (const struct entry *)(buf + at);
+		at += e->len;
+		if (!count(w, e->name))
+			continue;
+		/* Coming back, what is behind it is read again. */
+		(void)lseek(dir, e->off, SEEK_SET);
+		return;
+	}
+}
+
+int du(const char *path, int64_t max_files, struct du *ret)
+{
+	struct walk *w = malloc(sizeof(*w));
+	int fd = w ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	struct stat st;
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0) {
-		int code = errno;
-		close(fd);
+	int code = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
+	if (code) {
+		if (fd >= 0)
+			close(fd);
+		free(w);
 		return -code;
 	}
-	*ret_bytes = share(&st) + sum(fd, st.st_dev, 1);
+	*ret = (struct du){.bytes = share(&st)};
+	w->dev = st.st_dev;
+	w->sum = ret;
+	w->depth = 0;
+	w->fds[0] = fd;
+	while (w->depth >= 0 && (!max_files || ret->n_files <= max_files))
+		read_on(w);
+	for (; w->depth >= 0; w->depth--)
+		close(w->fds[w->depth]);
+	free(w);
 	return 0;
 }
