@@ -166,6 +166,23 @@ static int64_t world_now(const struct mz_host *h)
 	return 1000000000;
 }
 
+static int64_t world_wall(const struct mz_host *h)
+{
+	(void)h;
+	return 5000000000;
+}
+
+static struct mz_metric *world_metric(const struct mz_host *h, int type, const char *name)
+{
+	(void)h, (void)type, (void)name;
+	return NULL;
+}
+
+static void world_metric_add(struct mz_metric *m, int64_t delta)
+{
+	(void)m, (void)delta;
+}
+
 static struct mz_timer *world_timer(const struct mz_host *h, int64_t ns, void (*fn)(void *), void *arg)
 {
 	(void)h;
@@ -257,6 +274,9 @@ static const struct mz_host world_host = {.size = sizeof(world_host),
 					  .route = world_route,
 					  .request_reply = world_request_reply,
 					  .now = world_now,
+					  .wall = world_wall,
+					  .metric = world_metric,
+					  .metric_add = world_metric_add,
 					  .timer = world_timer,
 					  .timer_cancel = world_timer_cancel,
 					  .watch = world_watch,
