@@ -18,6 +18,9 @@
  *	P		no new privileges
  *	d n		descriptors come as the first message on the control socket
  *			(SCM_RIGHTS): 1 stdout, 2 stderr, 3 both
+ *	i flags rows columns ms folder	input and output go through an I/O server, whose
+ *			socket is made there: 1 a terminal, 2 output waits for whoever
+ *			attaches first; a client that takes nothing for so long is cut
  *   The launcher `linux`, with N; binary data is in hexadecimal:
  *	N flags		CLONE_NEW* of the namespaces to make
  *	K path		our cgroup for killing (v1 freezer, or v2), made by us
@@ -38,16 +41,20 @@
  *	h argument	of a hook; behind it: a further argument
  *   Only K's and nothing else: those groups are killed and removed, that is all.
  *
+ * I/O SERVER (i): a process beside us that is no child of ours and outlives us by what
+ * is left to do; init_io.h says what it does. Its socket is `folder`/PID.START, its own
+ * numbers; O, R and d are where it writes the output down.
+ *
  * CONTROL (fd 1, a socket): we wait for one byte before anything is started; its
  * end means that nobody wants the container any more. Under the launcher `linux` we
  * say "created PID" before that: the process is in its namespaces and cgroups, and
- * waits as well. We answer once, "ok PID" or "failed ERRNO TEXT", and later, if anybody
- * still listens, "exit STATUS".
+ * waits as well; with i, "io PID START" before that. We answer once, "ok PID" or
+ * "failed ERRNO TEXT", and later, if anybody still listens, "exit STATUS".
  *
- * STATUS FILE: "shim PID START payload PID\n" before the payload starts to run, and
- * "exit STATUS\n" (as waitpid gives it) once it has ended. No fsync: it has to
- * survive the agent, and a machine that goes down takes the container with it. Under
- * `linux` it begins with "linux " and is there before the cgroup K: whoever finds it
+ * STATUS FILE: "shim PID START payload PID\n" before the payload starts to run (with i,
+ * "io PID START" stands ahead of "payload"), and "exit STATUS\n" (as waitpid gives it)
+ * once it has ended. No fsync: it has to survive the agent, and a machine that goes
+ * down takes the container with it. Under `linux` it begins with "linux " and is there before the cgroup K: whoever finds it
  * without us knows what to kill.
  *
  * PID 1: in a pid namespace of its own the first process stays what it is, and the
@@ -83,7 +90,9 @@ struct init_launch {
 	mode_t umask;
 	const char *oom_score_adj;
 	int has_fds;	    /* d */
-	int fd_out, fd_err; /* stdout and stderr, or -1 */
+	int fd_in, fd_out, fd_err; /* stdin, stdout and stderr, or -1 */
+	const char *io; /* i: the folder */
+	uint64_t io_flags, rows, columns, stall_ms;
 	int fd_dir;	    /* the outputs' directory, or AT_FDCWD */
 	/* What was not taken apart above is read again where it is needed. */
 	char *data;
@@ -133,6 +142,20 @@ ssize_t init_unhex(const char **s, void *data, size_t size);
 /* *f from errno; -1. */
 int init_broken(struct init_failure *f, const char *what, const char *name);
 
+enum { INIT_IO_TTY = 1, INIT_IO_WAIT = 2 };
+struct init_io_id {
+	pid_t pid;
+	uint64_t start;
+};
+/* Starts the I/O server and puts what the payload gets into l->fd_in and so on; what
+ * keeps it going until our end is LIFE_FD and TTY_FD. Before any other process is made,
+ * and before we reap those of others: it must not become our child. 0 or -1. */
+int io_start(struct init_launch *l, struct init_io_id *ret, struct init_failure *f);
+/* Of this process; 0: nobody can tell. */
+uint64_t init_start_time(void);
+/* An output file in l->fd_dir, as who we are. */
+int init_open_output(const struct init_launch *l, const char *name, struct init_failure *f);
+
 /* Starts the payload; only returns in the parent: its pid, or -1 with *f. */
 pid_t init_start(const struct init_launch *l, struct init_failure *f);
 /* Turns this process into the payload; only returns on failure, with *f. */
@@ -157,7 +180,11 @@ int fs_set_up(const struct init_launch *l, struct init_failure *f);
 
 /* The first process, waiting; -1 with *f. `go` is read by it, `end` is what it holds
  * until it has executed. */
+/* In a root file system of its own, the terminal's name is /dev/console: opened by it. */
+int fs_open_console(const struct init_launch *l, struct init_failure *f);
 pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f);
 enum { GO_READ = 5, GO_WRITE = 6, END_READ = 7, END_WRITE = 8 };
 
 #endif
+/* What io_start holds; received descriptors are behind them. */
+enum { LIFE_FD = 9, TTY_FD = 10, FIRST_FREE_FD = 11 };

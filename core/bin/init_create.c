@@ -305,6 +305,8 @@ static int set_up(const struct init_launch *l, struct init_failure *f)
 		return -1;
 	if ((l->namespaces & CLONE_NEWNS) && fs_set_up(l, f) < 0)
 		return -1;
+	if (fs_open_console(l, f) < 0)
+		return -1;
 	errno = EINVAL;
 	if (l->hostname && (!(l->namespaces & CLONE_NEWUTS) || sethostname(l->hostname, strlen(l->hostname)) < 0))
 		return init_broken(f, "set the host name", l->hostname);
@@ -480,7 +482,8 @@ pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_fa
 			init_broken(f, "make the first process", NULL);
 	}
 	close(GO_READ);
-	syscall(SYS_close_range, END_WRITE, ~0U, 0);
+	close(END_WRITE);
+	syscall(SYS_close_range, l->io ? FIRST_FREE_FD : LIFE_FD, ~0U, 0);
 	if (pid > 0 && finish_from_outside(l, pid, f) < 0)
 		return -1;
 	return pid;

@@ -20,7 +20,7 @@ enum { MAX_BINDS = 1024, MAX_PATH = 4096, SECURE = MS_RDONLY | MS_NOSUID | MS_NO
 enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
 
 /* Written before the first process is made, read in it. */
-static int root_tree = -1, binds[MAX_BINDS];
+static int root_tree = -1, console_tree = -1, binds[MAX_BINDS];
 
 struct step {
 	uint64_t flags, recursive, is_file, exact;
@@ -179,6 +179,11 @@ int fs_open(const struct init_launch *l, struct init_failure *f)
 		if (root_tree < 0)
 			return init_broken(f, "open the root file system", l->rootfs);
 	}
+	if (l->rootfs && (l->io_flags & INIT_IO_TTY)) {
+		console_tree = clone_tree(l->fd_in, "", AT_EMPTY_PATH);
+		if (console_tree < 0)
+			return init_broken(f, "name the terminal", NULL);
+	}
 	if (l->rootfs && (l->namespaces & CLONE_NEWUSER))
 		make_targets(l);
 	while ((s = init_next(l, &at, "V", NULL))) {
@@ -331,6 +336,32 @@ static int enter_root(int root, struct init_failure *f, const char *name)
 	return 0;
 }
 
+/* What is called so in the container is its terminal, as far as there is a place for
+ * it: without a name it is a terminal all the same. */
+static int mount_console(int root, struct init_failure *f)
+{
+	int target = make_target(root, "/dev/console", 1);
+	int rc = target < 0 ? 0 : attach(console_tree, target, 0, 0);
+	if (target >= 0)
+		close(target);
+	close(console_tree);
+	return rc < 0 ? init_broken(f, "mount", "/dev/console") : 0;
+}
+
+int fs_open_console(const struct init_launch *l, struct init_failure *f)
+{
+	struct stat own, named;
+	if (console_tree < 0)
+		return 0;
+	int fd = open("/dev/console", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0 && fstat(l->fd_in, &own) == 0 && fstat(fd, &named) == 0 && own.st_rdev == named.st_rdev &&
+	    S_ISCHR(named.st_mode) && dup3(fd, l->fd_in, O_CLOEXEC) < 0)
+		return init_broken(f, "open", "/dev/console");
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
 static int walk(const struct init_launch *l, int root, struct init_failure *f)
 {
 	size_t at = 0, n = 0;
@@ -346,6 +377,8 @@ static int walk(const struct init_launch *l, int root, struct init_failure *f)
 		else
 			rc = write_file(l, s, at, root, f);
 	}
+	if (rc == 0 && console_tree >= 0)
+		rc = mount_console(root, f);
 	/* On top of everything that was mounted. */
 	for (at = 0; rc == 0 && (s = init_next(l, &at, "X", NULL));)
 		rc = mask(s, root, f);

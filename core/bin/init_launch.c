@@ -10,11 +10,13 @@
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "bin/init.h"
@@ -133,6 +135,12 @@ static int parse_linux(struct init_launch *l, char key, const char *s)
 			return -1;
 		l->has_fds = (int)n;
 		return 0;
+	case 'i':
+		if (text_number(&s, 10, &l->io_flags) < 0 || text_number(&s, 10, &l->rows) < 0 ||
+		    text_number(&s, 10, &l->columns) < 0 || text_number(&s, 10, &l->stall_ms) < 0 || *s != '/')
+			return -1;
+		l->io = s;
+		return 0;
 	default:
 		return strchr("TCVstoDfcXWha", key) ? 0 : -1;
 	}
@@ -225,7 +233,7 @@ int init_parse(char *data, size_t size, struct init_launch *l, struct init_failu
 		return -1;
 	l->data = data;
 	l->size = size;
-	l->fd_out = l->fd_err = -1;
+	l->fd_in = l->fd_out = l->fd_err = -1;
 	l->fd_dir = AT_FDCWD;
 	size_t n_argv = 0, n_env = 0;
 	for (size_t at = 0; at < size; at += strlen(data + at) + 1) {
@@ -301,16 +309,22 @@ static int become_user(const struct init_launch *l, struct init_failure *f)
 	return 0;
 }
 
-static int open_output(const struct init_launch *l, const char *name, int given, int fd, struct init_failure *f)
+int init_open_output(const struct init_launch *l, const char *name, struct init_failure *f)
 {
 	/* O_NOFOLLOW: the sandbox is the task's, it may have planted a link. */
+	int fd = openat(l->fd_dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd < 0 ? init_broken(f, "open the output file", name) : fd;
+}
+
+static int open_output(const struct init_launch *l, const char *name, int given, int fd, struct init_failure *f)
+{
 	int got = given;
 	if (given < 0 && !name)
 		return 0; /* /dev/null is there already */
 	if (given < 0)
-		got = openat(l->fd_dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+		got = init_open_output(l, name, f);
 	if (got < 0)
-		return init_broken(f, "open the output file", name);
+		return -1;
 	if (dup2(got, fd) < 0)
 		return init_broken(f, "open the output file", name);
 	return 0;
@@ -405,10 +419,21 @@ static int own_keys(const struct init_launch *l)
 	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
 }
 
+static int take_input(const struct init_launch *l, struct init_failure *f)
+{
+	if (l->fd_in < 0)
+		return 0;
+	if ((l->io_flags & INIT_IO_TTY) && ioctl(l->fd_in, TIOCSCTTY, 0) < 0)
+		return init_broken(f, "take the terminal", NULL);
+	return dup2(l->fd_in, 0) < 0 ? init_broken(f, "take the input", NULL) : 0;
+}
+
 static int prepare(const struct init_launch *l, struct init_failure *f)
 {
 	if (setsid() < 0)
 		return init_broken(f, "start a session", NULL);
+	if (take_input(l, f) < 0)
+		return -1;
 	if (own_keys(l) < 0)
 		return init_broken(f, "make a session keyring", NULL);
 	/* Before the switch: the way to the sandbox may be the agent's alone. */

@@ -63,7 +63,7 @@ static void fail(const struct init_failure *f)
 }
 
 /* Field 22 of /proc/self/stat: with the pid it names this process for ever. */
-static void add_start_time(struct text *t)
+uint64_t init_start_time(void)
 {
 	char buf[1024];
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
@@ -76,8 +76,8 @@ static void add_start_time(struct text *t)
 		p = strchr(p + 1, ' ');
 	uint64_t start = 0;
 	const char *s = p ? p + 1 : "";
-	(void)text_number(&s, 10, &start); /* 0: nobody can tell; the agent checks the pid alone */
-	text_int(t, (int64_t)start);
+	(void)text_number(&s, 10, &start); /* the agent then checks the pid alone */
+	return start;
 }
 
 static void map_description(struct init_launch *l)
@@ -138,10 +138,10 @@ static void receive_fds(struct init_launch *l)
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN((size_t)n * sizeof(int)))
 		fail(&f);
 	memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
-	/* Away from the number that the status file will have. */
+	/* Away from the numbers that are ours. */
 	for (int i = 0; i < n; i++) {
 		int low = fds[i];
-		fds[i] = fcntl(low, F_DUPFD_CLOEXEC, STATUS_FD + 1);
+		fds[i] = fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
 		if (fds[i] < 0) {
 			f.code = errno;
 			fail(&f);
@@ -168,8 +168,40 @@ static void open_status(const struct init_launch *l)
 	text_add(&t, l->is_linux ? "linux shim " : "shim ");
 	text_int(&t, getpid());
 	text_add(&t, " ");
-	add_start_time(&t);
+	text_int(&t, (int64_t)init_start_time());
 	write_all(STATUS_FD, &t);
+}
+
+/* Nobody finds us without it, nor it without us. */
+static int start_io(struct init_launch *l, struct init_failure *f)
+{
+	struct init_io_id id;
+	struct text t = {.len = 0};
+	if (!l->io)
+		return 0;
+	if (io_start(l, &id, f) < 0)
+		return -1;
+	text_add(&t, " io ");
+	text_int(&t, id.pid);
+	text_add(&t, " ");
+	text_int(&t, (int64_t)id.start);
+	write_all(STATUS_FD, &t);
+	memmove(t.data, t.data + 1, --t.len);
+	tell(&t);
+	return 0;
+}
+
+/* From here on what loses its parent is ours; the I/O server is not. */
+static void adopt(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+/* What stays open: the status file, and what the I/O server waits for. */
+static void close_rest(const struct init_launch *l)
+{
+	syscall(SYS_close_range, STATUS_FD + 1, LIFE_FD - 1, 0);
+	syscall(SYS_close_range, l->io ? FIRST_FREE_FD : LIFE_FD, ~0U, 0);
 }
 
 static void report_start(pid_t payload)
@@ -235,7 +267,8 @@ static void shrink(void)
 	(void)madvise((void *)from, ((uintptr_t)etext - from) & ~(page - 1), MADV_DONTNEED);
 }
 
-/* Everything that the container consists of; only then is its cgroup empty. */
+/* Everything that the container consists of; only then is its cgroup empty. Most
+ * containers end when they are told to: the freezer is for those that do not. */
 static void destroy(const struct init_launch *l, pid_t payload, int *status)
 {
 	if (l->group)
@@ -253,12 +286,15 @@ static void run_posix(struct init_launch *l, const sigset_t *signals)
 		_exit(0);
 	open_status(l);
 	struct init_failure f = {0, NULL, NULL};
-	pid_t payload = init_start(l, &f);
+	pid_t payload = start_io(l, &f) < 0 ? -1 : 0;
+	adopt();
+	if (payload == 0)
+		payload = init_start(l, &f);
 	if (payload < 0) {
 		unlink(l->status_file);
 		fail(&f);
 	}
-	syscall(SYS_close_range, STATUS_FD + 1, ~0U, 0);
+	close_rest(l);
 	report_start(payload);
 	shrink();
 	int status = run(l, payload, signals);
@@ -322,6 +358,9 @@ static pid_t start_linux(struct init_launch *l, struct init_shared *sh)
 		receive_fds(l);
 	if (group_make(l->group, &f) < 0)
 		give_up(l, &f);
+	if (start_io(l, &f) < 0)
+		give_up(l, &f);
+	adopt();
 	pid_t first = create_first(l, sh, &f);
 	if (first < 0)
 		give_up(l, &f);
@@ -387,7 +426,6 @@ int main(int argc, char **argv)
 	close(0);
 	open("/dev/null", O_RDWR); /* takes 0 */
 	prctl(PR_SET_NAME, "mezzo-init");
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	sigset_t signals, all;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);

@@ -72,9 +72,8 @@ struct containers_ops {
 	/* Fraction in use of the work dir's file system, 0 to 1. */
 	double (*disk_usage)(struct containers *c);
 	/* A connected stream socket to the container's I/O server, which speaks the frames
-	 * of <mezzo/containerizer.h>; it is the caller's, blocking. Also for one that has just
-	 * ended, until on_exited. fn once, maybe from inside. -ENOENT: not there (any
-	 * more); -EOPNOTSUPP: not attachable. */
+	 * of <mezzo/containerizer.h>; it is the caller's, non-blocking. fn once, maybe from
+	 * inside. -ENOENT: not there (any more); -EOPNOTSUPP: not attachable. */
 	void (*attach)(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err, int fd),
 		       void *arg);
 };

@@ -42,8 +42,7 @@ void text_add(struct text *t, char key, const char *a, const char *b)
 		sprintf(at, "%c%s%s%s", key, a, b ? "=" : "", b ? b : "");
 }
 
-/* Numbers, and behind them text. */
-static void add_line(struct text *t, char key, const char *numbers, const char *rest)
+void text_add_line(struct text *t, char key, const char *numbers, const char *rest)
 {
 	size_t n = 1 + strlen(numbers) + 1 + strlen(rest) + 1;
 	char *at = room_for(t, n);
@@ -88,7 +87,7 @@ static void add_mount(struct text *t, const struct mz_mount *m)
 	char line[64];
 	snprintf(line, sizeof(line), "%u %d %d %d", m->flags, m->recursive != 0, m->target_is_file != 0,
 		 m->no_symlinks != 0);
-	add_line(t, 'V', line, m->target);
+	text_add_line(t, 'V', line, m->target);
 	if (m->source)
 		text_add(t, 's', m->source, NULL);
 	if (m->type)
@@ -130,7 +129,7 @@ int linux_add_step(struct text *t, const struct mz_launch_entry *e, struct mz_er
 		return 0;
 	case MZ_LAUNCH_DEVICE:
 		snprintf(line, sizeof(line), "%o %u %u", (unsigned)e->n[0], (unsigned)e->n[1], (unsigned)e->n[2]);
-		add_line(t, 'D', line, e->a);
+		text_add_line(t, 'D', line, e->a);
 		return 0;
 	case MZ_LAUNCH_CAPABILITIES:
 		add_numbers(t, 'Q', e->n, 5);
@@ -149,7 +148,7 @@ int linux_add_step(struct text *t, const struct mz_launch_entry *e, struct mz_er
 		return 0;
 	case MZ_LAUNCH_FILE:
 		snprintf(line, sizeof(line), "%o", (unsigned)e->n[0]);
-		add_line(t, 'f', line, e->a);
+		text_add_line(t, 'f', line, e->a);
 		add_hex(t, 'c', e->bytes);
 		return 0;
 	case MZ_LAUNCH_HOOK:
@@ -181,7 +180,7 @@ static void add_entered(struct text *t, uint64_t flag, const char *path)
 {
 	char line[32];
 	snprintf(line, sizeof(line), "%llu", (unsigned long long)flag);
-	add_line(t, 'T', line, path);
+	text_add_line(t, 'T', line, path);
 }
 
 /* What the parent lives in, where nobody asks otherwise. A new user namespace is
@@ -201,7 +200,7 @@ static void add_parents(struct box *b, const struct box *parent, struct text *t,
 	char *rest = format("%s %s", b->m->k->cgroups_root(b->m->h), b->m->k->cgroups_hierarchy(b->m->h));
 	snprintf(path, sizeof(path), "%d", parent->first);
 	if (rest)
-		add_line(t, 'p', path, rest);
+		text_add_line(t, 'p', path, rest);
 	else
 		t->broken = 1;
 	free(rest);

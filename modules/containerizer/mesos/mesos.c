@@ -86,7 +86,7 @@ struct box *box_new(struct mesos *m, const char *id)
 	}
 	unsigned at = bucket(id);
 	*b = (struct box){
-		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1, .fd_out = -1, .fd_err = -1};
+		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1, .fd_out = -1, .fd_err = -1, .io.pidfd = -1};
 	m->buckets[at] = b;
 	m->n_nested += strchr(id, '.') != NULL;
 	m->h->metric_add(m->running, 1);
@@ -130,6 +130,7 @@ static void box_free(struct box *b)
 	b->m->n_nested -= strchr(b->id, '.') != NULL;
 	b->m->h->metric_add(b->m->running, -1);
 	shim_done(b);
+	io_done(b);
 	b->m->k->launch_free(b->launch);
 	free(b->limitation_message);
 	free(b->file_out);
@@ -207,13 +208,19 @@ static void on_logger_ended(void *arg, const struct mz_err *err, const void *res
 	finish(b);
 }
 
-static void end_logging(struct box *b)
+static void tell_logger(struct box *b)
 {
 	struct mesos *m = b->m;
 	if (b->is_logged && HOST_HAS(m->k, logger_ended))
 		m->k->logger_ended(m->h, b->id, m->k->op(m->h, on_logger_ended, b));
 	else
 		finish(b);
+}
+
+static void end_logging(struct box *b)
+{
+	if (!io_wait(b, tell_logger))
+		tell_logger(b);
 }
 
 /* Does this isolator want to know of the container? */
@@ -525,8 +532,6 @@ static void mesos_launch(void *inst, const struct mz_container *c, struct mz_op 
 		m->h->op_done(op, NULL, &r);
 		return;
 	}
-	if (c->tty)
-		return refuse(m, op, -EOPNOTSUPP, "Terminals cannot be attached yet");
 	if (box_find(m, c->id))
 		return refuse(m, op, -EEXIST, "There is a container of this id already");
 	struct box *b = box_new(m, c->id);
@@ -699,6 +704,7 @@ static void destroy(void *inst)
 	linux_done(m);
 	free(m->init_path);
 	free(m->records);
+	free(m->io_dir);
 	free(m->own_user);
 	free(m);
 }
@@ -723,6 +729,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	m->k = h->kind;
 	m->ended_tail = &m->ended;
 	m->init_fd = -1;
+	m->stall_ns = h->conf_int(conf, "attach_stall");
 	m->is_linux = !strcmp(h->conf_str(conf, "launcher"), "linux");
 	const char *path = h->conf_str(conf, "init");
 	m->init_path = path[0] ? strdup(path) : format("%s/mezzo-init", m->k->libexec_dir(h));
@@ -742,6 +749,8 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	else
 		rc = make_records_dir(m, err);
 	if (rc == 0)
+		rc = io_create(m, err);
+	if (rc == 0)
 		rc = linux_create(m, err);
 	if (rc < 0) {
 		destroy(m);
@@ -758,6 +767,8 @@ static const struct mz_setting settings[] = {
 	 "posix: a container is the processes that descend from its shim; needs no privilege | linux: namespaces, "
 	 "cgroups, file systems of its own; needs root",
 	 launchers},
+	MZ_SETTING(DURATION, "attach_stall", "30secs", 1000000, 86400LL * 1000000000,
+		   "who is attached to a container and takes nothing of its output for so long is cut"),
 	MZ_SETTING(STRING, "init", "", 0, 0, "mezzo-init, the shim; empty: the installed one"),
 	MZ_SETTING_END,
 };
@@ -774,6 +785,7 @@ static const struct mz_containerizer_ops ops = {
 	.kill = mesos_kill,
 	.terminate = mesos_terminate,
 	.remove = mesos_remove,
+	.attach = mesos_attach,
 };
 
 MZ_MODULE = {

@@ -1,8 +1,8 @@
 /* mesos.h - between the files of containerizer/mesos.
  *
  * A container is a struct box, in the table from launch (or recover) until its
- * end. mesos.c drives it from state to state; shim.c speaks with its mezzo-init;
- * records.c reads and removes the status files under <runtime_dir>/containers.
+ * end. mesos.c drives it from state to state; shim.c speaks with its mezzo-init, io.c
+ * with its I/O server; records.c reads and removes the status files under <runtime_dir>/containers.
  *
  *	PREPARING -> RESOLVING -> CREATING -> ISOLATING -> STARTING -> RUNNING
  *	    |            |            |           |            |          |
@@ -65,6 +65,15 @@ struct box {
 	int fd_out, fd_err;
 	char *file_out, *file_err;
 	int is_logged; /* the logger knows of it */
+	/* Its I/O server, if it was started to be attached to. */
+	struct {
+		int32_t pid; /* 0: none */
+		unsigned long long start;
+		int pidfd; /* -1: it has ended */
+		struct mz_watch *watch;
+		struct mz_timer *timer;
+		void (*on_ended)(struct box *b); /* somebody waits for that */
+	} io;
 	int orphan; /* nobody is told of its end */
 	struct recovery *recovery;
 	/* Who it runs as, if that is somebody else. */
@@ -86,6 +95,8 @@ struct mesos {
 	char *init_copy; /* path of that */
 	char *groups;	 /* directory of the cgroups by which we kill, or NULL */
 	char *records;	 /* directory of the status files */
+	char *io_dir;	 /* of the I/O servers' sockets */
+	int64_t stall_ns;
 	char *own_user;	 /* name of who the agent runs as, or NULL */
 	struct box *buckets[N_BUCKETS];
 	size_t n_nested; /* of the boxes */
@@ -133,6 +144,8 @@ int linux_add_step(struct text *t, const struct mz_launch_entry *e, struct mz_er
 /* What has to be known of all steps together. */
 int linux_describe(struct box *b, struct text *t, struct mz_err *err);
 char *linux_group(const struct mesos *m, const char *id); /* NULL: none, or no memory */
+/* Numbers, and behind them text. */
+void text_add_line(struct text *t, char key, const char *numbers, const char *rest);
 /* Kills what is in them and removes them, in a process of its own; then fn. */
 int linux_kill_groups(struct mesos *m, const char *const *ids, size_t n, mz_exit_fn fn, void *arg, struct mz_err *err);
 
@@ -144,10 +157,16 @@ struct record {
 	int ended;     /* wait_status is known */
 	int named;     /* recovery: by the agent */
 	int pidfd;     /* of the living shim, or -1 */
+	int32_t io_pid; /* of the I/O server; 0: none */
+	unsigned long long io_start;
+	int io_pidfd; /* of the living one, or -1 */
 };
+/* A descriptor of the process with this pid and start time, or -1. */
+int open_living(int32_t pid, unsigned long long start);
 char *record_path(const struct mesos *m, const char *id);
-/* All of them; blocking. The caller frees *ret and owns its pidfds. */
+/* All of them; blocking. The caller may take their pidfds. */
 int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err);
+void records_free(struct record *v, size_t n);
 int record_read(const char *path, struct record *ret); /* one; blocking */
 /* Removes it after a while: the agent has not written yet that it knows. */
 void record_remove_later(struct mesos *m, const char *id);
@@ -165,7 +184,20 @@ int shim_signal(struct box *b, int signal);	     /* to the shim itself */
 int shim_forward(struct box *b, int signal);	     /* to the payload */
 /* Watches a shim that another life of the agent has started; takes pidfd. */
 int shim_adopt(struct box *b, const struct record *r, int pidfd);
+int shim_lives(const struct box *b); /* as far as one can see now */
 void shim_done(struct box *b); /* closes everything; the process is not touched */
+
+/* ---- io.c ------------------------------------------------------------------- */
+int io_create(struct mesos *m, struct mz_err *err);
+/* What the shim is to do for it, if the container is to be attachable. */
+void io_describe(struct box *b, struct text *t);
+void io_told(struct box *b, const char *text); /* by the shim: "PID START" */
+void io_adopt(struct box *b, int32_t pid, unsigned long long start, int pidfd); /* takes pidfd */
+/* When it has ended, fn, from the loop; 0: it has already, or there is none. */
+int io_wait(struct box *b, void (*fn)(struct box *b));
+void io_done(struct box *b); /* the process is not touched */
+void io_sweep(const struct mesos *m); /* blocking */
+void mesos_attach(void *inst, const char *id, struct mz_op *op);
 
 /* ---- recover.c ---------------------------------------------------------------- */
 void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op);

@@ -50,7 +50,7 @@ static unsigned long long start_time(int32_t pid)
 }
 
 /* The pidfd is opened first: what the start time then says is true of it. */
-static int open_living(int32_t pid, unsigned long long start)
+int open_living(int32_t pid, unsigned long long start)
 {
 	int fd = pidfd_open(pid, 0);
 	if (fd < 0)
@@ -76,10 +76,18 @@ int record_read(const char *path, struct record *r)
 		return -code;
 	text[n] = '\0';
 	unsigned long long start = 0;
-	int pid = 0, payload = 0;
+	int pid = 0, payload = 0, io_pid = 0;
 	r->is_linux = !strncmp(text, "linux ", 6);
-	if (sscanf(text + (r->is_linux ? 6 : 0), "shim %d %llu payload %d", &pid, &start, &payload) < 2)
+	if (sscanf(text + (r->is_linux ? 6 : 0), "shim %d %llu", &pid, &start) < 2)
 		return -EBADMSG;
+	const char *more = strstr(text, " payload ");
+	if (more)
+		(void)sscanf(more, " payload %d", &payload);
+	more = strstr(text, " io ");
+	if (more && sscanf(more, " io %d %llu", &io_pid, &r->io_start) == 2) {
+		r->io_pid = io_pid;
+		r->io_pidfd = open_living(io_pid, r->io_start);
+	}
 	r->pid = pid;
 	r->payload = payload;
 	r->wait_status = -1;
@@ -92,6 +100,17 @@ int record_read(const char *path, struct record *r)
 	/* Also with a status: the shim may still be killing what is left. */
 	r->pidfd = open_living(pid, start);
 	return 0;
+}
+
+void records_free(struct record *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].pidfd >= 0)
+			close(v[i].pidfd);
+		if (v[i].io_pidfd >= 0)
+			close(v[i].io_pidfd);
+	}
+	free(v);
 }
 
 int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err)
@@ -116,7 +135,7 @@ int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_
 			}
 			v = more;
 		}
-		v[n] = (struct record){.pidfd = -1, .wait_status = -1};
+		v[n] = (struct record){.pidfd = -1, .wait_status = -1, .io_pidfd = -1};
 		snprintf(v[n].id, sizeof(v[n].id), "%s", e->d_name);
 		char *path = format("%s/%s", dir, e->d_name);
 		if (path)
@@ -126,10 +145,7 @@ int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_
 	}
 	closedir(d);
 	if (rc < 0) {
-		for (size_t i = 0; i < n; i++)
-			if (v[i].pidfd >= 0)
-				close(v[i].pidfd);
-		free(v);
+		records_free(v, n);
 		return rc;
 	}
 	*ret = v;

@@ -27,10 +27,7 @@ struct recovery {
 static void recovery_end(struct recovery *r, const struct mz_err *err)
 {
 	r->m->h->op_done(r->op, err, NULL);
-	for (size_t i = 0; i < r->n_records; i++)
-		if (r->records[i].pidfd >= 0)
-			close(r->records[i].pidfd);
-	free(r->records);
+	records_free(r->records, r->n_records);
 	free(r->living);
 	free(r->own);
 	free(r);
@@ -50,6 +47,14 @@ static struct record *record_of(struct recovery *r, const char *id)
 	return NULL;
 }
 
+static void adopt_io(struct box *b, struct record *rec)
+{
+	int pidfd = rec->io_pidfd;
+	rec->io_pidfd = -1;
+	if (rec->io_pid)
+		io_adopt(b, rec->io_pid, rec->io_start, pidfd);
+}
+
 /* It lives: from now on like one that we started. */
 static int attach(struct recovery *r, struct record *rec, int orphan)
 {
@@ -61,10 +66,11 @@ static int attach(struct recovery *r, struct record *rec, int orphan)
 	b->is_logged = 1;
 	int pidfd = rec->pidfd;
 	rec->pidfd = -1;
+	adopt_io(b, rec);
 	return shim_adopt(b, rec, pidfd);
 }
 
-static void report_ended(struct recovery *r, const struct mz_container *c, const struct record *rec)
+static void report_ended(struct recovery *r, const struct mz_container *c, struct record *rec)
 {
 	struct box *b = box_new(r->m, c->id);
 	if (!b)
@@ -73,6 +79,8 @@ static void report_ended(struct recovery *r, const struct mz_container *c, const
 	b->recovery = r;
 	b->is_logged = 1;
 	r->n_open++;
+	if (rec)
+		adopt_io(b, rec);
 	if (rec && rec->ended)
 		b->wait_status = rec->wait_status;
 	else
@@ -192,6 +200,7 @@ static void read_work(void *arg)
 {
 	struct recovery *r = arg;
 	(void)records_read(r->m->records, &r->records, &r->n_records, &r->err);
+	io_sweep(r->m);
 }
 
 static void on_read(void *arg)

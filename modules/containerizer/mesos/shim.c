@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,6 +87,7 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 		snprintf(line, sizeof(line), "%d", (b->fd_out >= 0) | (b->fd_err >= 0) << 1);
 		text_add(t, 'd', line, NULL);
 	}
+	io_describe(b, t);
 	for (size_t i = 0; c->argv && c->argv[i]; i++)
 		text_add(t, 'A', c->argv[i], NULL);
 	for (size_t i = 0; c->env && c->env[i]; i++)
@@ -173,8 +175,10 @@ static int listen_to(struct box *b)
 		if (n <= 0)
 			return done || n == 0 || (errno != EAGAIN && errno != EINTR);
 		text[n] = '\0';
-		done |= strncmp(text, "created ", 8) != 0;
-		if (!strncmp(text, "ok ", 3))
+		done |= strncmp(text, "created ", 8) != 0 && strncmp(text, "io ", 3) != 0;
+		if (!strncmp(text, "io ", 3))
+			io_told(b, text + 3);
+		else if (!strncmp(text, "ok ", 3))
 			on_box_started(b, (int32_t)atoi(text + 3));
 		else if (!strncmp(text, "created ", 8))
 			on_box_created(b, (int32_t)atoi(text + 8));
@@ -326,6 +330,8 @@ static void late_work(void *arg)
 	(void)record_read(l->path, &l->r); /* then nothing is known, which is reported */
 	if (l->r.pidfd >= 0)
 		close(l->r.pidfd);
+	if (l->r.io_pidfd >= 0)
+		close(l->r.io_pidfd);
 	l->is_left = l->group && access(l->group, F_OK) == 0;
 }
 
@@ -351,7 +357,7 @@ static void on_pidfd(void *arg, int ready)
 	if (!l)
 		return on_box_exited(b);
 	l->b = b;
-	l->r.pidfd = -1;
+	l->r.pidfd = l->r.io_pidfd = -1;
 	l->path = record_path(m, b->id);
 	l->group = b->is_linux ? linux_group(m, b->id) : NULL;
 	if (!l->path || m->h->offload(m->h, late_work, on_late, l) < 0) {
@@ -372,6 +378,16 @@ int shim_adopt(struct box *b, const struct record *r, int pidfd)
 	b->has_record = 1;
 	b->watch = b->m->h->watch(b->m->h, pidfd, MZ_READ, on_pidfd, b);
 	return b->watch ? 0 : -ENOMEM;
+}
+
+int shim_lives(const struct box *b)
+{
+	char byte;
+	struct pollfd p = {b->pidfd, POLLIN, 0};
+	if (b->pidfd >= 0)
+		return poll(&p, 1, 0) == 0;
+	/* Its last word may wait to be read. */
+	return b->child && recv(b->control, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
 void shim_done(struct box *b)

@@ -1,0 +1,797 @@
+/* containers_io_test.c - attachable containers: their input, output and terminals, with
+ * real processes and the real I/O server, under both launchers (linux as root only).
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#define MZ_MODULE_ABI 1
+#include <mezzo/containerizer.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "loop/loop_event.h"
+#include "model/resources.h"
+#include "module/containers_real.h"
+#include "os/tree.h"
+
+enum { MAX_RUNS = 16, HEAD = 8 };
+
+struct life {
+	struct loop *loop;
+	struct module_registry *registry;
+	struct containers *c;
+};
+
+struct run {
+	char id[64];
+	bool launched, exited;
+	int code, wait_status, reason;
+	int32_t pid;
+	char message[256];
+};
+
+static char root[64], build[512], group[32];
+static const char *launcher = "posix", *stall = "30secs";
+static struct run runs[MAX_RUNS];
+static size_t n_runs;
+
+static void on_exited(void *arg, const char *id, const struct mz_termination *t)
+{
+	(void)arg;
+	for (size_t i = 0; i < n_runs; i++)
+		if (!strcmp(runs[i].id, id)) {
+			assert_false(runs[i].exited);
+			runs[i].exited = true;
+			runs[i].wait_status = t->wait_status;
+			runs[i].reason = t->reason;
+			if (t->message)
+				snprintf(runs[i].message, sizeof(runs[i].message), "%s", t->message);
+			return;
+		}
+	fail_msg("'%s' is not ours", id);
+}
+
+static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
+{
+	struct run *r = arg;
+	r->launched = true;
+	r->code = err ? err->code : 0;
+	r->pid = pid;
+	if (err)
+		snprintf(r->message, sizeof(r->message), "%s", err->msg);
+}
+
+static char *at(const char *fmt, const char *a)
+{
+	static char path[4][600];
+	static int i;
+	char rest[400];
+	i = (i + 1) % 4;
+	snprintf(rest, sizeof(rest), fmt, a);
+	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
+	return path[i];
+}
+
+static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
+{
+	struct mz_err err = {0};
+	struct module *m = NULL;
+	struct conf_node *settings = NULL;
+	if (yaml)
+		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
+	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
+		fail_msg("%s", err.msg);
+	conf_free(settings);
+	containers_real_add(l->c, m);
+}
+
+static void life_begin(struct life *l)
+{
+	struct mz_err err = {0};
+	char path[600], yaml[800], runtime[128];
+	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
+	l->registry = module_registry_new(l->loop);
+	snprintf(path, sizeof(path), "%s/modules", build);
+	module_registry_add_path(l->registry, path);
+	snprintf(path, sizeof(path), "%s/core/bin", build);
+	/* Longer than the address of a socket can be. */
+	snprintf(runtime, sizeof(runtime), "%s/run", root);
+	const struct containers_real_config cfg = {.loop = l->loop,
+						   .registry = l->registry,
+						   .work_dir = root,
+						   .runtime_dir = runtime,
+						   .libexec_dir = path,
+						   .cgroups_root = group,
+						   .switch_user = true};
+	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
+	l->c->on_exited = on_exited;
+	snprintf(yaml, sizeof(yaml), "%s/tests/unit/steps_isolator.so", build);
+	add_module(l, MZ_KIND_ISOLATOR, yaml, NULL);
+	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: %s, attach_stall: %s}", path, launcher, stall);
+	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void set(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* There is one worker: what was given to it before is done. */
+static void until_idle(struct life *l)
+{
+	bool idle = false;
+	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
+	while (!idle)
+		loop_event_turn(l->loop, NS_PER_SEC);
+}
+
+static void life_end(struct life *l)
+{
+	until_idle(l);
+	containers_real_free(l->c);
+	module_registry_free(l->registry);
+	until_idle(l);
+	loop_event_free(l->loop);
+}
+
+static void until(struct life *l, const bool *what)
+{
+	for (int i = 0; i < 60000 && !*what; i++)
+		loop_event_turn(l->loop, 10 * NS_PER_MS);
+	assert_true(*what);
+}
+
+static struct run *run_new(const char *id)
+{
+	assert_true(n_runs < MAX_RUNS);
+	struct run *r = &runs[n_runs++];
+	*r = (struct run){.wait_status = -2};
+	snprintf(r->id, sizeof(r->id), "%s", id);
+	return r;
+}
+
+struct how {
+	bool tty, ordinary, debug;
+	int rows, columns;
+	const char *user, *steps;
+};
+
+static struct run *launch(struct life *l, const char *id, const char *script, struct how how)
+{
+	mz_autofree char *variable = xasprintf("STEPS=%s", how.steps ? how.steps : ""), *parent = xstrdup(id);
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	const char *const env[] = {"PATH=/usr/bin:/bin", variable, NULL};
+	struct run *r = run_new(id);
+	resources *res = res_new();
+	struct mz_err err;
+	char *dot = strrchr(parent, '.');
+	if (dot)
+		*dot = '\0';
+	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
+	struct container_config cfg = {.id = id,
+				       .parent = dot ? parent : NULL,
+				       .framework_id = "f",
+				       .executor_id = "e",
+				       .user = how.user,
+				       .directory = at("runs/%s", id),
+				       .argv = argv,
+				       .env = env,
+				       .resources = res,
+				       .attachable = !how.ordinary,
+				       .tty = how.tty,
+				       .tty_rows = how.rows,
+				       .tty_columns = how.columns,
+				       .container_class = how.debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT};
+	l->c->ops->launch(l->c, &cfg, on_launched, r);
+	res_free(res);
+	until(l, &r->launched);
+	return r;
+}
+
+static struct run *start(struct life *l, const char *id, const char *script, struct how how)
+{
+	struct run *r = launch(l, id, script, how);
+	if (r->code)
+		fail_msg("%s", r->message);
+	return r;
+}
+
+static const char *read_text(const char *path)
+{
+	static char text[4][4096];
+	static int i;
+	i = (i + 1) % 4;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return "(none)";
+	ssize_t n = read(fd, text[i], sizeof(text[i]) - 1);
+	close(fd);
+	text[i][n < 0 ? 0 : n] = '\0';
+	return text[i];
+}
+
+static int n_in(const char *path)
+{
+	int n = 0;
+	DIR *d = opendir(path);
+	struct dirent *e;
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* ---- clients ----------------------------------------------------------------------- */
+
+struct client {
+	int fd;
+	char *in, *out, *err; /* out, err: all that has come */
+	size_t n_in, n_out, n_err;
+	int n_ends;
+	bool closed;
+};
+
+struct attached {
+	bool done;
+	int fd, code;
+};
+
+static void on_attached(void *arg, const struct mz_err *err, int fd)
+{
+	struct attached *a = arg;
+	*a = (struct attached){true, fd, err ? err->code : 0};
+}
+
+static int try_attach(struct life *l, const char *id, int *ret_fd)
+{
+	struct attached a = {0};
+	l->c->ops->attach(l->c, id, on_attached, &a);
+	until(l, &a.done);
+	*ret_fd = a.fd;
+	return a.code;
+}
+
+static void put(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+	while (size) {
+		struct pollfd w = {fd, POLLOUT, 0};
+		assert_int_equal(poll(&w, 1, 60000), 1);
+		ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+		assert_true(n > 0);
+		p += n;
+		size -= (size_t)n;
+	}
+}
+
+static void put_frame(int fd, int type, const void *data, size_t size)
+{
+	unsigned char head[HEAD] = {(unsigned char)type};
+	for (int i = 0; i < 4; i++)
+		head[4 + i] = (unsigned char)(size >> (8 * i));
+	put(fd, head, HEAD);
+	put(fd, data, size);
+}
+
+static struct client attach(struct life *l, const char *id, char kind)
+{
+	struct client c = {0};
+	assert_int_equal(try_attach(l, id, &c.fd), 0);
+	assert_true(c.fd >= 0);
+	assert_true(fcntl(c.fd, F_GETFD) & FD_CLOEXEC);
+	put_frame(c.fd, MZ_IO_HELLO, &kind, 1);
+	return c;
+}
+
+static void add(char **to, size_t *n, const void *data, size_t size)
+{
+	*to = xrealloc(*to, *n + size + 1);
+	memcpy(*to + *n, data, size);
+	*n += size;
+	(*to)[*n] = '\0';
+}
+
+static void take_frames(struct client *c)
+{
+	const unsigned char *p = (unsigned char *)c->in;
+	size_t size;
+	while (c->n_in >= HEAD && c->n_in >= HEAD + (size = p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16)) {
+		assert_int_equal(c->n_ends, 0); /* nothing behind it */
+		assert_true(size <= MZ_IO_MAX && !p[1] && !p[2] && !p[3] && !p[7]);
+		if (p[0] == MZ_IO_STDOUT)
+			add(&c->out, &c->n_out, p + HEAD, size);
+		else if (p[0] == MZ_IO_STDERR)
+			add(&c->err, &c->n_err, p + HEAD, size);
+		else if (p[0] == MZ_IO_END)
+			c->n_ends++;
+		else
+			fail_msg("a frame of type %d", p[0]);
+		c->n_in -= HEAD + size;
+		memmove(c->in, c->in + HEAD + size, c->n_in);
+	}
+}
+
+/* What there is, waiting a moment for it. */
+static void receive(struct client *c)
+{
+	static char data[262144];
+	struct pollfd r = {c->fd, POLLIN, 0};
+	if (c->closed || poll(&r, 1, 10) <= 0)
+		return;
+	ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		c->closed = true;
+		return;
+	}
+	add(&c->in, &c->n_in, data, (size_t)n);
+	take_frames(c);
+}
+
+static void until_closed(struct life *l, struct client *c)
+{
+	for (int i = 0; i < 6000 && !c->closed; i++) {
+		receive(c);
+		loop_event_turn(l->loop, 0);
+	}
+	assert_true(c->closed);
+}
+
+static void until_output(struct life *l, struct client *c, const char *text)
+{
+	for (int i = 0; i < 6000 && !c->closed && !(c->out && strstr(c->out, text)); i++) {
+		receive(c);
+		loop_event_turn(l->loop, 0);
+	}
+	if (!c->out || !strstr(c->out, text))
+		fail_msg("'%s' does not have '%s'", c->out ? c->out : "", text);
+}
+
+static void client_done(struct client *c)
+{
+	close(c->fd);
+	free(c->in);
+	free(c->out);
+	free(c->err);
+	*c = (struct client){.fd = -1, .closed = true};
+}
+
+static void say(struct client *c, const char *text)
+{
+	put_frame(c->fd, MZ_IO_STDIN, text, strlen(text));
+}
+
+/* ---- set up ------------------------------------------------------------------------------ */
+
+static int set_up(void **state)
+{
+	static struct life l;
+	n_runs = 0;
+	stall = "30secs";
+	/* Together with a socket's name longer than an address. */
+	strcpy(root, "/tmp/mezzo-io-test-XXXXXX");
+	snprintf(group, sizeof(group), "mezzo-iotest-%d", getpid());
+	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+		return -1;
+	life_begin(&l);
+	*state = &l;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	life_end(*state);
+	if (n_in(at("run/%s", "io"))) {
+		fprintf(stderr, "sockets are left behind\n");
+		return -1;
+	}
+	for (size_t i = 0; i < MZ_N(tops); i++) {
+		char dir[128];
+		snprintf(dir, sizeof(dir), "%s/%s", tops[i], group);
+		if (rmdir(dir) < 0 && errno != ENOENT) {
+			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
+			return -1;
+		}
+	}
+	return tree_remove(root, NULL);
+}
+
+/* ---- tests --------------------------------------------------------------------------------- */
+
+static void input_comes_back(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "cat", "echo begin >&2; cat; echo end >&2", (struct how){0});
+	struct client out = attach(l, "cat", 'o'), in = attach(l, "cat", 'i');
+	say(&in, "one\n");
+	until_output(l, &out, "one\n");
+	say(&in, "two\n");
+	until_output(l, &out, "two\n");
+	assert_false(r->exited);
+	say(&in, ""); /* end of file */
+	until_closed(l, &out);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, 0);
+	assert_string_equal(out.out, "one\ntwo\n");
+	assert_int_equal(out.n_ends, 1);
+	assert_true(strstr(out.err, "end\n") != NULL);
+	until_closed(l, &in);
+	assert_int_equal(in.n_in, 0);
+	/* And it was written down. */
+	assert_string_equal(read_text(at("runs/%s/stdout", "cat")), "one\ntwo\n");
+	assert_string_equal(read_text(at("runs/%s/stderr", "cat")), "begin\nend\n");
+	client_done(&out);
+	client_done(&in);
+	int fd;
+	assert_int_equal(try_attach(l, "cat", &fd), -ENOENT);
+	assert_int_equal(fd, -1);
+}
+
+static void without_anybody(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "alone", "echo hello; echo there >&2; exit 3", (struct how){0});
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 3);
+	assert_string_equal(read_text(at("runs/%s/stdout", "alone")), "hello\n");
+	assert_string_equal(read_text(at("runs/%s/stderr", "alone")), "there\n");
+	/* An ordinary one. */
+	r = start(l, "plain", "read x || exit 4", (struct how){.ordinary = true});
+	int fd;
+	if (!r->exited)
+		assert_int_equal(try_attach(l, "plain", &fd), r->exited ? -ENOENT : -EOPNOTSUPP);
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 4);
+	assert_int_equal(try_attach(l, "never", &fd), -ENOENT);
+}
+
+static void terminals(void **state)
+{
+	struct life *l = *state;
+	static const char script[] = "tty; stty size; ps -o tty= -p $$ | tr -d ' '; echo x > /dev/tty; "
+				     "trap 'stty size; echo changed' WINCH; echo ready; "
+				     "while read line; do echo \"got $line\"; done; echo over; exit 5";
+	struct run *r = start(l, "tty", script, (struct how){.tty = true, .rows = 30, .columns = 100});
+	struct client out = attach(l, "tty", 'o'), in = attach(l, "tty", 'i');
+	/* Who comes late has missed something: it may not have the beginning. */
+	say(&in, "hello\n");
+	until_output(l, &out, "got hello\r\n");
+	const unsigned char size[] = {50, 0, 132, 0};
+	put_frame(in.fd, MZ_IO_WINDOW, size, 4);
+	say(&in, "again\n");
+	until_output(l, &out, "50 132\r\n");
+	until_output(l, &out, "got again\r\n");
+	say(&in, ""); /* what ^D does */
+	until_closed(l, &out);
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 5);
+	assert_non_null(strstr(out.out, "over\r\n"));
+	assert_int_equal(out.n_ends, 1);
+	assert_int_equal(out.n_err, 0);
+	const char *log = read_text(at("runs/%s/stdout", "tty"));
+	/* What was said is in between: it is echoed when it comes. */
+	assert_non_null(strstr(log, "/dev/pts/"));
+	assert_non_null(strstr(log, "30 100\r\n"));
+	assert_non_null(strstr(log, "\npts/"));
+	assert_non_null(strstr(log, "x\r\nready\r\n"));
+	client_done(&out);
+	client_done(&in);
+}
+
+static void control_c(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "int", "trap 'echo caught; exit 6' INT; echo ready; while :; do sleep 1; done",
+			      (struct how){.tty = true});
+	struct client out = attach(l, "int", 'o'), in = attach(l, "int", 'i');
+	while (!strstr(read_text(at("runs/%s/stdout", "int")), "ready"))
+		loop_event_turn(l->loop, NS_PER_MS);
+	say(&in, "\003");
+	until_closed(l, &out);
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 6);
+	assert_non_null(strstr(out.out, "caught\r\n"));
+	client_done(&out);
+	client_done(&in);
+}
+
+static void all_of_it(void **state)
+{
+	struct life *l = *state;
+	enum { SIZE = 10 * 1000 * 1000 };
+	struct run *r = start(l, "big", "read go; head -c 10000000 /dev/zero | tr '\\0' x; printf last",
+			      (struct how){0});
+	struct client a = attach(l, "big", 'o'), b = attach(l, "big", 'o'), in = attach(l, "big", 'i');
+	say(&in, "go\n");
+	for (int i = 0; i < 60000 && !(a.closed && b.closed); i++) {
+		receive(&a);
+		receive(&b);
+		loop_event_turn(l->loop, 0);
+	}
+	until(l, &r->exited);
+	struct client *both[] = {&a, &b};
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(both[i]->n_ends, 1);
+		assert_int_equal(both[i]->n_out, SIZE + 4);
+		assert_int_equal(strspn(both[i]->out, "x"), SIZE);
+		assert_string_equal(both[i]->out + SIZE, "last");
+		client_done(both[i]);
+	}
+	client_done(&in);
+	struct stat st;
+	assert_int_equal(stat(at("runs/%s/stdout", "big"), &st), 0);
+	assert_int_equal(st.st_size, SIZE + 4);
+}
+
+static void who_stalls_is_cut(void **state)
+{
+	struct life *l = *state;
+	life_end(l);
+	stall = "200ms";
+	life_begin(l);
+	struct run *r = start(l, "slow", "read go; head -c 3000000 /dev/zero", (struct how){0});
+	struct client slow = attach(l, "slow", 'o'), fast = attach(l, "slow", 'o'), in = attach(l, "slow", 'i');
+	say(&in, "go\n");
+	/* `slow` is not read at all. */
+	until_closed(l, &fast);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, 0);
+	assert_int_equal(fast.n_out, 3000000);
+	assert_int_equal(fast.n_ends, 1);
+	until_closed(l, &slow);
+	assert_int_equal(slow.n_ends, 0);
+	assert_true(slow.n_out < 3000000);
+	client_done(&slow);
+	client_done(&fast);
+	client_done(&in);
+}
+
+static void nonsense_cuts_who_says_it(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "strict", "cat", (struct how){0});
+	struct client good = attach(l, "strict", 'o'), in = attach(l, "strict", 'i');
+	static const unsigned char bad[][16] = {
+		{9, 0, 0, 0, 0, 0, 0, 0},		     /* no such type */
+		{MZ_IO_STDOUT, 0, 0, 0, 0, 0, 0, 0},	     /* not from there */
+		{MZ_IO_STDIN, 0, 0, 0, 1, 0, 1, 0},	     /* too long */
+		{MZ_IO_STDIN, 0, 0, 0, 255, 255, 255, 255},  /* far too long */
+		{MZ_IO_STDIN, 1, 0, 0, 0, 0, 0, 0},	     /* not zero */
+		{MZ_IO_WINDOW, 0, 0, 0, 3, 0, 0, 0, 1, 2, 3}, /* too short */
+		{MZ_IO_HELLO, 0, 0, 0, 1, 0, 0, 0, 'i'},     /* twice */
+	};
+	for (size_t i = 0; i < MZ_N(bad); i++) {
+		struct client c = attach(l, "strict", 'i');
+		put(c.fd, bad[i], HEAD + (bad[i][6] || bad[i][4] > 8 ? 0 : bad[i][4]));
+		until_closed(l, &c);
+		client_done(&c);
+	}
+	static const char hellos[] = "x";
+	struct client c = {0};
+	assert_int_equal(try_attach(l, "strict", &c.fd), 0);
+	put_frame(c.fd, MZ_IO_HELLO, hellos, 1);
+	until_closed(l, &c);
+	client_done(&c);
+	c = attach(l, "strict", 'o');
+	say(&c, "output clients say nothing");
+	until_closed(l, &c);
+	client_done(&c);
+	/* In two halves, and with somebody who goes away in between. */
+	c = attach(l, "strict", 'i');
+	put(c.fd, "\002\0\0", 3);
+	client_done(&c);
+	put(in.fd, "\002\0\0\0\003\0\0", 7);
+	put(in.fd, "\0a", 2);
+	put(in.fd, "b\n", 2);
+	until_output(l, &good, "ab\n");
+	say(&in, "");
+	until_closed(l, &good);
+	until(l, &r->exited);
+	assert_string_equal(good.out, "ab\n");
+	client_done(&good);
+	client_done(&in);
+}
+
+static void killed_while_attached(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "kill", "echo here; cat; sleep 1000", (struct how){0});
+	struct run *t = start(l, "killtty", "echo here; cat; sleep 1000", (struct how){.tty = true});
+	struct client in = attach(l, "kill", 'i'), out = attach(l, "kill", 'o'), tty = attach(l, "killtty", 'o');
+	say(&in, "and there\n");
+	until_output(l, &out, "and there\n");
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "kill", &err), 0);
+	assert_int_equal(l->c->ops->terminate(l->c, "killtty", &err), 0);
+	until_closed(l, &out);
+	until_closed(l, &tty);
+	until(l, &r->exited);
+	until(l, &t->exited);
+	assert_int_equal(out.n_ends, 1);
+	assert_int_equal(tty.n_ends, 1);
+	client_done(&in);
+	client_done(&out);
+	client_done(&tty);
+}
+
+static void on_recovered(void *arg, const struct mz_err *err)
+{
+	assert_null(err);
+	*(bool *)arg = true;
+}
+
+static void recover(struct life *l, const char *id)
+{
+	struct container_config cfg = {.id = id, .directory = at("runs/%s", id)};
+	const struct container_config *v[] = {&cfg};
+	bool done = false;
+	l->c->ops->recover(l->c, v, 1, on_recovered, &done);
+	until(l, &done);
+}
+
+/* Its shim is our child, as an agent's is not that was killed. */
+static void reap(struct life *l, struct run *r)
+{
+	while (!r->exited && waitpid(r->pid, NULL, WNOHANG) != r->pid)
+		loop_event_turn(l->loop, NS_PER_MS);
+	until(l, &r->exited);
+}
+
+static void outlives_the_agent(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "stays", "cat; echo over; exit 7", (struct how){0});
+	struct client old = attach(l, "stays", 'o'), in = attach(l, "stays", 'i');
+	say(&in, "before\n");
+	until_output(l, &old, "before\n");
+	life_end(l);
+	say(&in, "meanwhile\n");
+	life_begin(l);
+	recover(l, "stays");
+	until_output(l, &old, "meanwhile\n");
+	client_done(&in);
+	struct client fresh = attach(l, "stays", 'o');
+	in = attach(l, "stays", 'i');
+	say(&in, "after\n");
+	until_output(l, &fresh, "after\n");
+	say(&in, "");
+	until_closed(l, &fresh);
+	until_closed(l, &old);
+	if (!strcmp(launcher, "posix"))
+		reap(l, r);
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 7);
+	assert_string_equal(fresh.out, "after\nover\n");
+	assert_string_equal(old.out, "before\nmeanwhile\nafter\nover\n");
+	assert_string_equal(read_text(at("runs/%s/stdout", "stays")), "before\nmeanwhile\nafter\nover\n");
+	assert_int_equal(old.n_ends + fresh.n_ends, 2);
+	client_done(&old);
+	client_done(&fresh);
+	client_done(&in);
+}
+
+static int32_t io_pid(const char *id)
+{
+	const char *text = strstr(read_text(at("run/containers/%s", id)), " io ");
+	assert_non_null(text);
+	return atoi(text + 4);
+}
+
+static void container_falls_with_its_server(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "bereft", "sleep 1000", (struct how){0});
+	kill(io_pid("bereft"), SIGKILL);
+	until(l, &r->exited);
+	assert_int_equal(r->reason, 27); /* REASON_IO_SWITCHBOARD_EXITED */
+	assert_non_null(strstr(r->message, "I/O server"));
+}
+
+/* Nothing of it is in the container, and it is nobody's child there. */
+static void server_is_outside(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "out", "ls /proc/self/fd | wc -w; cat", (struct how){0});
+	struct client out = attach(l, "out", 'o'), in = attach(l, "out", 'i');
+	char path[64], self[64];
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", io_pid("out"));
+	mz_autofree char *theirs = xstrdup(read_text(path));
+	assert_string_equal(theirs, read_text("/proc/self/cgroup"));
+	snprintf(path, sizeof(path), "/proc/%d/stat", io_pid("out"));
+	const char *stat_line = strrchr(read_text(path), ')');
+	int parent = 0, own_group = 0;
+	assert_int_equal(sscanf(stat_line, ") %*c %d %d", &parent, &own_group), 2);
+	assert_int_equal(own_group, io_pid("out"));
+	snprintf(self, sizeof(self), "/proc/%d/comm", parent);
+	assert_null(strstr(read_text(self), "mezzo-init"));
+	struct stat st;
+	assert_int_equal(stat(at("run/%s", "io"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(n_in(at("run/%s", "io")), 1);
+	say(&in, "");
+	until_closed(l, &out);
+	until(l, &r->exited);
+	/* 0, 1, 2 and the folder that is listed. */
+	assert_string_equal(read_text(at("runs/%s/stdout", "out")), "4\n");
+	client_done(&out);
+	client_done(&in);
+}
+
+static void as_another_user(void **state)
+{
+	struct life *l = *state;
+	if (geteuid())
+		return;
+	struct run *r = start(l, "nobody", "id -un; echo by name > /dev/stdout; cat", (struct how){.user = "nobody"});
+	struct run *t = start(l, "nobodytty", "id -un; echo by name > $(tty)", (struct how){.user = "nobody", .tty = true});
+	struct client in = attach(l, "nobody", 'i');
+	say(&in, "");
+	until(l, &r->exited);
+	until(l, &t->exited);
+	assert_string_equal(read_text(at("runs/%s/stdout", "nobody")), "nobody\nby name\n");
+	assert_string_equal(read_text(at("runs/%s/stdout", "nobodytty")), "nobody\r\nby name\r\n");
+	struct stat st, null;
+	assert_int_equal(stat(at("runs/%s/stdout", "nobody"), &st), 0);
+	assert_int_equal(stat(at("runs/%s", "nobody"), &null), 0);
+	assert_int_equal(st.st_uid, null.st_uid);
+	assert_int_not_equal(st.st_uid, 0);
+	client_done(&in);
+}
+
+#define TESTS(name_)                                                                     \
+	cmocka_unit_test_setup_teardown(input_comes_back, set_up, tear_down),            \
+	cmocka_unit_test_setup_teardown(without_anybody, set_up, tear_down),             \
+	cmocka_unit_test_setup_teardown(terminals, set_up, tear_down),                   \
+	cmocka_unit_test_setup_teardown(control_c, set_up, tear_down),                   \
+	cmocka_unit_test_setup_teardown(all_of_it, set_up, tear_down),                   \
+	cmocka_unit_test_setup_teardown(who_stalls_is_cut, set_up, tear_down),           \
+	cmocka_unit_test_setup_teardown(nonsense_cuts_who_says_it, set_up, tear_down),   \
+	cmocka_unit_test_setup_teardown(killed_while_attached, set_up, tear_down),       \
+	cmocka_unit_test_setup_teardown(outlives_the_agent, set_up, tear_down),          \
+	cmocka_unit_test_setup_teardown(container_falls_with_its_server, set_up, tear_down), \
+	cmocka_unit_test_setup_teardown(server_is_outside, set_up, tear_down),           \
+	cmocka_unit_test_setup_teardown(as_another_user, set_up, tear_down)
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TESTS(),
+	};
+	(void)argc;
+	/* The build tree, from where the program is. */
+	if (!realpath(argv[0], build))
+		return 1;
+	for (int i = 0; i < 3; i++)
+		*strrchr(build, '/') = '\0';
+	log_set_level(MZ_LOG_ERROR);
+	if (getenv("IO_LAUNCHER"))
+		launcher = getenv("IO_LAUNCHER");
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
