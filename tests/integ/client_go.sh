@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # A program on Debian's mesos-go v1 library, unmodified: scheduler, executor and the
-# reads of the operator API, in protobuf and in JSON.
-# timeout: 400
+# reads of the operator API, in protobuf and in JSON; then what client_scenes.sh has.
+# timeout: 600
 #
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/client_scenes.sh"
 needs go curl jq
 [ -d /usr/share/gocode/src/github.com/mesos/mesos-go ] || skip_all "no golang-github-mesos-mesos-go-dev here"
 
@@ -45,16 +46,17 @@ for codec in protobuf json; do
 	like "$codec: the operator API of the agent" "$facts" '^read the agent'
 	like "$codec: a message to the executor and back" "$facts" '^message back:hello'
 	framework=$(awk '$1 == "teardown" { print $2 }' <<<"$facts")
-	torn_down()
-	{
-		[ "$(get "http://$MASTER/frameworks" | jq --arg f "$framework" \
-			'[.completed_frameworks[] | select(.id == $f)] | length')" = 1 ]
-	}
-	ok "$codec: the framework is torn down" until_true 20 torn_down
-	no_executor()
-	{
-		! grep -qF "$T/agent/slaves" <(ls -l /proc/[0-9]*/cwd 2>/dev/null)
-	}
+	ok "$codec: the framework is torn down" until_true 20 torn_down "$framework"
 	ok "$codec: no executor is left" until_true 20 no_executor
+done
+
+client_start()
+{
+	exec "$T/client" survivor "$codec" "$MASTER" "$GO" ${2:+"$2"}
+}
+for codec in protobuf json; do
+	GO=$T/go-$codec
+	mkdir -m 755 "$GO"
+	scenes "$codec"
 done
 done_testing

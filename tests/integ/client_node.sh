@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# A scheduler on the npm library mesos-framework, unmodified: it subscribes,
-# launches tasks, hears of them, reconciles, kills and tears down. The library is
-# installed into the build tree, in the versions of node/package-lock.json.
+# Schedulers and an executor on the npm library mesos-framework, unmodified: one
+# launches tasks, hears of them, reconciles, kills and tears down, the other goes
+# through what client_scenes.sh has. The library is installed into the build tree, in
+# the versions of node/package-lock.json.
 # timeout: 300
 #
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/client_scenes.sh"
 needs node npm jq curl
 
 dir=$MEZZO_BUILD/clients/node
@@ -53,10 +55,14 @@ is "its standard output is in the sandbox" "$(grep '^to standard output' "$sandb
 is "its standard error too" "$(grep '^to standard error' "${sandbox%stdout}stderr" 2>/dev/null)" "to standard error"
 
 framework=$(printf '%s\n' "$facts" | awk '$1 == "teardown" { print $2 }')
-completed()
+ok "the framework is torn down" until_true 20 torn_down "$framework"
+
+client_start()
 {
-	[ "$(get "http://$MASTER/frameworks" | jq -r --arg f "$framework" \
-		'[.completed_frameworks[] | select(.id == $f)] | length')" = 1 ]
+	cd "$T/client" || exit 1
+	exec node --no-deprecation "$source/survivor.js" "${MASTER%:*}" "${MASTER#*:}" "$(id -un)" "$GO" ${2:+"$2"}
 }
-ok "the framework is torn down" until_true 20 completed
+GO=$T/go
+mkdir -m 755 "$GO"
+scenes node
 done_testing

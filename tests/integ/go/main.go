@@ -3,6 +3,7 @@
 // at the lines "FACT …" that it prints.
 //
 //	client protobuf|json MASTER(host:port)		the scheduler, and the reads in its midst
+//	client survivor protobuf|json MASTER DIR [ID]	a scheduler that obeys, see survivor.go
 //	client executor protobuf|json			what the scheduler launches
 //
 // SPDX-License-Identifier: Apache-2.0
@@ -66,6 +67,8 @@ func main() {
 	teachNames()
 	log.SetFlags(0)
 	switch {
+	case len(os.Args) >= 5 && os.Args[1] == "survivor":
+		runSurvivor(os.Args[2], os.Args[3], os.Args[4], strings.Join(os.Args[5:], ""))
 	case len(os.Args) == 3 && os.Args[1] == "executor":
 		runExecutor(os.Args[2])
 	case len(os.Args) == 3:
