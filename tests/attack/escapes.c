@@ -1,0 +1,316 @@
+/* escapes.c - ways out of a container; see attack.h. Each is known from a real system,
+ * and is tried in the form in which it applies here.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "attack.h"
+
+/* ---- descriptors and directories ------------------------------------------------------ */
+
+/* runc CVE-2024-21626, CVE-2016-9962: what is left open leads outside. */
+static void descriptors(void)
+{
+	char names[2048] = "", link[200], path[300];
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *e;
+	int n = 0;
+	while (d && (e = readdir(d))) {
+		int fd = atoi(e->d_name);
+		if (e->d_name[0] == '.' || fd == dirfd(d))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%.200s", e->d_name);
+		ssize_t len = readlink(path, link, sizeof(link) - 1);
+		link[len < 0 ? 0 : len] = '\0';
+		if (strlen(names) + sizeof(link) + 1 < sizeof(names))
+			strcat(strcat(names, " "), link);
+		n += fd > 2;
+	}
+	if (d)
+		closedir(d);
+	verdict(d && n == 0, "only descriptors 0 to 2", "%s", names);
+	verdict(getcwd(path, sizeof(path)) && path[0] == '/', "the working directory is inside", "%s", path);
+}
+
+/* ---- the program that made us ----------------------------------------------------------- */
+
+/* runc CVE-2019-5736: the helper's own file is overwritten through /proc. */
+static void overwrite(const char *who, const char *exe)
+{
+	char what[128], again[64], link[256] = "";
+	ssize_t len = readlink(exe, link, sizeof(link) - 1);
+	int write_fd = open(exe, O_WRONLY | O_APPEND | O_CLOEXEC);
+	int read_fd = open(exe, O_RDONLY | O_CLOEXEC), path_fd = open(exe, O_PATH | O_CLOEXEC), got = write_fd;
+	for (int i = 0; i < 2 && got < 0; i++) {
+		int fd = i ? path_fd : read_fd;
+		snprintf(again, sizeof(again), "/proc/self/fd/%d", fd);
+		got = fd < 0 ? -1 : open(again, O_WRONLY | O_CLOEXEC);
+	}
+	snprintf(what, sizeof(what), "the file of %s cannot be written to", who);
+	verdict(got < 0 || write(got, "x", 1) < 0, what, "%s is open", link);
+	/* Being executed protects a file only as long as it is. */
+	bool sealed = read_fd >= 0 && (fcntl(read_fd, F_GET_SEALS) & F_SEAL_WRITE) == F_SEAL_WRITE;
+	snprintf(what, sizeof(what), "nor could it be, if it did not run");
+	verdict(sealed || (len < 0 && read_fd < 0) || faccessat(AT_FDCWD, exe, W_OK, 0) < 0, what, "%s has no seals", link);
+	for (int fd = 3; fd < 64; fd++)
+		close(fd);
+}
+
+static void interfere(const char *who, pid_t pid)
+{
+	char what[128], path[64], data[16];
+	struct iovec here = {data, sizeof(data)}, there = {(void *)0x400000, sizeof(data)};
+	snprintf(what, sizeof(what), "%s cannot be traced", who);
+	int rc = (int)ptrace(PTRACE_SEIZE, pid, NULL, NULL);
+	verdict(rc < 0, what, "pid %d", pid);
+	if (rc == 0)
+		ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	snprintf(what, sizeof(what), "the memory of %s cannot be read", who);
+	rc = (int)process_vm_readv(pid, &here, 1, &there, 1, 0);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	verdict(rc < 0 && fd < 0, what, "readv %d, %s %d", rc, path, fd);
+	snprintf(what, sizeof(what), "the descriptors of %s cannot be taken", who);
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	rc = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, 1, 0);
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *d = opendir(path);
+	verdict(rc < 0 && !d, what, "getfd %d, %s %s", rc, path, d ? "is open" : "");
+	if (d)
+		closedir(d);
+	snprintf(what, sizeof(what), "the namespaces of %s cannot be entered", who);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	int ns = open(path, O_RDONLY | O_CLOEXEC);
+	verdict(ns < 0 || setns(ns, CLONE_NEWNS) < 0, what, "%s", path);
+}
+
+static void helpers(pid_t agent)
+{
+	char path[64];
+	overwrite("mezzo-init", "/proc/1/exe");
+	interfere("mezzo-init", 1);
+	kill(1, SIGKILL);
+	kill(1, SIGSTOP);
+	verdict(kill(1, 0) == 0 || errno == EPERM, "mezzo-init cannot be killed from inside", "%s", strerror(errno));
+	/* A number from outside means nothing in here, or another process. */
+	snprintf(path, sizeof(path), "/proc/%d", agent);
+	verdict(access(path, F_OK) < 0, "the agent cannot be seen", "%s", path);
+	verdict(kill(agent, 0) < 0, "nor signalled", "pid %d", agent);
+}
+
+/* ---- devices and mounts ------------------------------------------------------------------- */
+
+static void devices(void)
+{
+	struct stat st = {0};
+	char what[96];
+	/* The disk that everything lies on, the machine's memory and its log. */
+	(void)stat(".", &st);
+	const struct {
+		const char *name;
+		mode_t type;
+		dev_t dev;
+	} all[] = {
+		{"disk", S_IFBLK, st.st_dev},
+		{"mem", S_IFCHR, makedev(1, 1)},
+		{"kmsg", S_IFCHR, makedev(1, 11)},
+		{"loop-control", S_IFCHR, makedev(10, 237)},
+		{"kvm", S_IFCHR, makedev(10, 232)},
+	};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		char device[32], known[32];
+		snprintf(device, sizeof(device), "dev-%s", all[i].name);
+		snprintf(known, sizeof(known), "/dev/%s", all[i].name);
+		int made = mknod(device, all[i].type | 0666, all[i].dev), fd = open(device, O_RDWR | O_CLOEXEC);
+		int other = open(known, O_RDWR | O_CLOEXEC);
+		snprintf(what, sizeof(what), "device %s cannot be opened", all[i].name);
+		verdict(fd < 0 && other < 0, what, "mknod %d, %s %d, %s %d", made, device, fd, known, other);
+	}
+}
+
+static void mounts(void)
+{
+	mkdir("mnt", 0700);
+	verdict(mount("none", "mnt", "tmpfs", 0, NULL) < 0, "nothing can be mounted", "tmpfs");
+	verdict(mount("/", "mnt", NULL, MS_BIND | MS_REC, NULL) < 0, "nor bound", "/");
+	verdict(mount("none", "mnt", "cgroup", 0, "memory") < 0, "nor cgroups mounted", "memory");
+	verdict(mount("none", "mnt", "proc", 0, NULL) < 0, "nor another /proc", "proc");
+	verdict(umount2("/proc/keys", MNT_DETACH) < 0, "no mask can be taken off", "/proc/keys");
+	verdict(mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL) < 0, "nothing becomes writable again", "/proc/sys");
+	verdict(syscall(SYS_pivot_root, ".", "mnt") < 0, "the root cannot be changed", "pivot_root");
+}
+
+/* ---- files of the kernel ------------------------------------------------------------------- */
+
+static void kernel_files(void)
+{
+	static const char *const writable[] = {
+		"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/vm/panic_on_oom",
+		"/proc/sys/fs/binfmt_misc/register", "/proc/sysrq-trigger", "/proc/irq/default_smp_affinity",
+		"/sys/kernel/uevent_helper", "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/state",
+		"/sys/fs/cgroup/memory/release_agent", "/sys/fs/cgroup/memory/cgroup.procs",
+		"/sys/fs/cgroup/pids/cgroup.procs", "/sys/fs/cgroup/devices/cgroup.procs",
+		"/sys/fs/cgroup/unified/cgroup.procs", "/sys/fs/cgroup/cgroup.procs",
+	};
+	static const char *const secret[] = {"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug",
+					     "/proc/latency_stats"};
+	char what[128], byte;
+	for (size_t i = 0; i < sizeof(writable) / sizeof(writable[0]); i++) {
+		int fd = open(writable[i], O_WRONLY | O_CLOEXEC);
+		if (fd < 0 && errno == ENOENT)
+			continue;
+		snprintf(what, sizeof(what), "%s cannot be opened for writing", writable[i]);
+		verdict(fd < 0, what, "it is open");
+		if (fd >= 0)
+			close(fd);
+	}
+	for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++) {
+		int fd = open(secret[i], O_RDONLY | O_CLOEXEC);
+		snprintf(what, sizeof(what), "%s cannot be read", secret[i]);
+		verdict(fd < 0 || read(fd, &byte, 1) <= 0, what, "it can");
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+/* The limits of our own cgroups, wherever hierarchies are mounted. */
+static void own_cgroups(void)
+{
+	static const char *const limits[] = {"memory.limit_in_bytes", "memory.max", "pids.max",	   "cpu.cfs_quota_us",
+					     "cpu.max",		      "devices.allow", "freezer.state", "cgroup.procs",
+					     "notify_on_release",     "cgroup.kill"};
+	char line[512];
+	int n_open = 0, n_tried = 0;
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL, file[900];
+		if (!path)
+			continue;
+		*path++ = '\0';
+		path[strcspn(path, "\n")] = '\0';
+		names++;
+		const char *dir = !strncmp(names, "name=", 5) ? names + 5 : *names ? names : "unified";
+		for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+			snprintf(file, sizeof(file), "/sys/fs/cgroup/%s%s/%s", dir, path, limits[i]);
+			int fd = open(file, O_WRONLY | O_CLOEXEC);
+			n_tried += fd >= 0 || errno != ENOENT;
+			n_open += fd >= 0;
+			if (fd >= 0) {
+				fprintf(stderr, "%s\n", file);
+				close(fd);
+			}
+		}
+	}
+	if (f)
+		fclose(f);
+	verdict(n_tried > 0 && n_open == 0, "its own limits cannot be changed", "%d of %d files are open", n_open, n_tried);
+}
+
+/* ---- the rest -------------------------------------------------------------------------------- */
+
+static void keys(void)
+{
+	long key = syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user", "mezzo-attack", 0);
+	char data[16] = "";
+	long n = key < 0 ? -1 : syscall(SYS_keyctl, KEYCTL_READ, key, data, sizeof(data) - 1);
+	verdict(key < 0 && n < 0, "the agent's keys cannot be used", "key %ld '%s'", key, data);
+}
+
+static void kernel_code(void)
+{
+	verdict(syscall(SYS_init_module, "", 0UL, "") < 0 && errno != ENOEXEC && errno != EINVAL, "no module can be loaded",
+		"%s", strerror(errno));
+	verdict(syscall(SYS_reboot, 0xfee1dead, 672274793, 0, NULL) < 0, "the machine cannot be told how to reboot", " ");
+	verdict(sethostname("attacked", 8) < 0, "the host cannot be renamed", " ");
+	verdict(unshare(CLONE_NEWNS) < 0, "no mount namespace can be made", " ");
+}
+
+int escapes(char **argv)
+{
+	char byte;
+	int fd;
+	verdict(true, geteuid() ? "as an ordinary user" : "as root", " ");
+	descriptors();
+	helpers((pid_t)atoi(argv[0]));
+	devices();
+	kernel_files();
+	own_cgroups();
+	keys();
+	kernel_code();
+	mounts();
+	if (geteuid()) {
+		fd = open(argv[1], O_RDONLY | O_CLOEXEC);
+		verdict(fd < 0 || read(fd, &byte, 1) <= 0, "a file that is root's cannot be read", "%s", argv[1]);
+		verdict(setgroups(0, NULL) < 0, "groups cannot be given up", " ");
+		verdict(setuid(0) < 0, "root cannot be become", " ");
+	}
+	return 0;
+}
+
+/* ---- user namespaces --------------------------------------------------------------------------- */
+
+static int put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+static void as_root_of_nothing(void)
+{
+	mkdir("mnt", 0700);
+	verdict(setgroups(0, NULL) < 0, "its groups stay", "setgroups");
+	verdict(mount("none", "mnt", "cgroup", 0, "memory") < 0, "no cgroups can be mounted", "memory");
+	verdict(mount("none", "mnt", "proc", 0, NULL) < 0, "no /proc without masks can be mounted", "proc");
+	verdict(mount("none", "mnt", "sysfs", 0, NULL) < 0, "no /sys that is writable can be mounted", "sysfs");
+	verdict(umount2("/proc/keys", MNT_DETACH) < 0, "masks cannot be taken off", "/proc/keys");
+	verdict(mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL) < 0, "nothing becomes writable", "/proc/sys");
+	verdict(mount(NULL, "/sys", NULL, MS_REMOUNT | MS_BIND, NULL) < 0, "nor does /sys", "/sys");
+	verdict(mknod("mnt/disk", S_IFBLK | 0666, makedev(254, 0)) < 0, "no device can be made", "mknod");
+	verdict(put("/sys/fs/cgroup/memory/cgroup.procs", "0") < 0, "no cgroup can be left", "memory");
+}
+
+int user_namespace(char **argv)
+{
+	char map[64];
+	(void)argv;
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC) < 0) {
+			verdict(true, "no user namespace can be made", " ");
+			_exit(0);
+		}
+		/* CVE-2014-8989: whoever may give up a group gains what the group may not. */
+		snprintf(map, sizeof(map), "0 %u 1", gid);
+		verdict(put("/proc/self/gid_map", map) < 0, "groups cannot be mapped before they are fixed", "%s", map);
+		snprintf(map, sizeof(map), "0 %u 1", uid);
+		if (put("/proc/self/uid_map", map) < 0)
+			not_tried("root of its own namespace", "%s", strerror(errno));
+		else
+			as_root_of_nothing();
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	return 0;
+}
