@@ -58,6 +58,8 @@ static int check(struct agent_link *al, struct mz_err *err)
 	res_free(r);
 	if (result < 0)
 		return mz_wrap(err, "Agent's resources are invalid");
+	if (pb_check_size(&reg->agent_info->base, "AgentInfo", err) < 0)
+		return err->code;
 	struct agent *a = id ? agent_get(m, id) : NULL;
 	if (a && (!str_eq(a->info->hostname, reg->agent_info->hostname) || !str_eq(a->ip, ip)))
 		return mz_fail(err, -EINVAL, "Agent %s is known at another address, %s (%s)", id,
@@ -103,14 +105,8 @@ static void shut_down_completed(struct agent *a, const Mezzo__Link__Register *re
 {
 	for (size_t i = 0; i < reg->n_frameworks; i++) {
 		Mesos__V1__FrameworkID *id = reg->frameworks[i]->id;
-		if (!id || !map_has(&a->m->completed_index, id->value))
-			continue;
-		Mezzo__Link__ShutdownFramework s = MEZZO__LINK__SHUTDOWN_FRAMEWORK__INIT;
-		Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
-		s.framework_id = id;
-		msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_SHUTDOWN_FRAMEWORK;
-		msg.shutdown_framework = &s;
-		(void)agent_send(a, &msg);
+		if (id && map_has(&a->m->completed_index, id->value))
+			agent_send_shutdown(a, id->value);
 	}
 }
 
@@ -144,8 +140,9 @@ static void send_registered(struct agent *a, Mezzo__Link__Registered *r)
 	(void)agent_send(a, &msg);
 }
 
-/* Where the agent is found: in the table, among those expected back, nowhere. */
-static struct agent *find_or_make(struct agent_link *al, bool *ret_is_known)
+/* Where the agent is found: in the table, among those expected back, nowhere; the
+ * last may mean that it was given up. */
+static struct agent *find_or_make(struct agent_link *al, bool *ret_is_known, struct lost_agent **ret_lost)
 {
 	struct master *m = al->m;
 	const char *id = given_id(al->reg);
@@ -155,11 +152,10 @@ static struct agent *find_or_make(struct agent_link *al, bool *ret_is_known)
 		return a;
 	a = map_del(&m->recovered, id);
 	if (!a) {
-		struct lost_agent *lost = map_del(&m->unreachable, id);
+		struct lost_agent *lost = *ret_lost = map_del(&m->unreachable, id);
 		a = agent_add(m, id, al->reg->agent_info);
 		a->deactivated = lost && lost->deactivated;
 		a->registered_time = loop_wall_secs(m->loop);
-		free(lost);
 	}
 	map_put(&m->agents, a->id, a);
 	return a;
@@ -169,7 +165,8 @@ static void admit(struct agent_link *al)
 {
 	struct master *m = al->m;
 	bool is_known;
-	struct agent *a = find_or_make(al, &is_known);
+	struct lost_agent *lost = NULL;
+	struct agent *a = find_or_make(al, &is_known, &lost);
 	bool total_changed = false;
 	resources *before = res_copy(a->total);
 	if (agent_connected(a)) /* its old link has not been noticed to be dead */
@@ -189,6 +186,7 @@ static void admit(struct agent_link *al)
 	mz_autoarena struct arena arena = {0};
 	Mezzo__Link__Registered r = MEZZO__LINK__REGISTERED__INIT;
 	report_merge(a, al->reg, is_known, &r, &arena);
+	lost_returned(lost);
 	send_registered(a, &r);
 	shut_down_completed(a, al->reg);
 	send_infos(a, al->reg);
@@ -204,6 +202,7 @@ static void admit(struct agent_link *al)
 		 al->is_new ? "registered" : "returned", a->n_tasks);
 	al->reg = NULL;
 	arena_done(&al->arena);
+	agent_link_take_early(al);
 }
 
 static void on_durable(void *arg)

@@ -209,3 +209,11 @@ bool pb_enum_value(const ProtobufCEnumDescriptor *d, const char *name, int *ret)
 	*ret = v->value;
 	return true;
 }
+
+int pb_check_size(const pb_msg *m, const char *what, struct mz_err *err)
+{
+	size_t size = protobuf_c_message_get_packed_size(m);
+	if (size <= PB_MAX_RECORD)
+		return 0;
+	return mz_fail(err, -E2BIG, "%s has %zu bytes, at most %d are allowed", what, size, PB_MAX_RECORD);
+}

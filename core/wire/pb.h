@@ -14,7 +14,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-enum { PB_MAX_DEPTH = 64 };
+/* PB_MAX_RECORD: the largest message of a peer's that is put on record, 4 MiB. The store
+ * takes twice that, so that a record has room for what it says beside it. */
+enum { PB_MAX_DEPTH = 64, PB_MAX_RECORD = 4 << 20 };
 
 typedef ProtobufCMessageDescriptor pb_desc;
 typedef ProtobufCMessage pb_msg;
@@ -31,6 +33,8 @@ struct mz_bytes pb_encode_arena(const pb_msg *m, struct arena *a);
 pb_msg *pb_copy(const pb_msg *m, struct arena *a);
 /* Same content, field by field (unset differs from default). */
 bool pb_equal(const pb_msg *a, const pb_msg *b);
+/* -E2BIG if its encoding has more than PB_MAX_RECORD bytes; `what` names it in the message. */
+int pb_check_size(const pb_msg *m, const char *what, struct mz_err *err);
 /* The name of an enum's value, or NULL; the other way round into *ret. */
 const char *pb_enum_name(const ProtobufCEnumDescriptor *d, int value);
 bool pb_enum_value(const ProtobufCEnumDescriptor *d, const char *name, int *ret);

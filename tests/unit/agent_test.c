@@ -65,6 +65,14 @@ static void test_refusals(void **state)
 	};
 	for (size_t i = 0; i < MZ_N(bad); i++)
 		assert_int_equal(executor_post(w, bad[i])->status, 400);
+	/* What cannot be put on record. */
+	mz_autofree char *text = xmalloc(PB_MAX_RECORD + 1);
+	memset(text, 'x', PB_MAX_RECORD);
+	text[PB_MAX_RECORD] = '\0';
+	mz_autofree char *body = xasprintf(STATUS(",\"state\":\"TASK_RUNNING\"" UUID BY_EXECUTOR ",\"message\":\"%s\""), text);
+	struct fake_call *large = executor_post(w, body);
+	assert_int_equal(large->status, 400);
+	assert_non_null(strstr(buf_str(&large->body), "at most 4194304 are allowed"));
 	assert_null(next_status(w));
 	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202);
 	assert_non_null(next_status(w));

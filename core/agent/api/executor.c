@@ -37,7 +37,7 @@ static int check_status(const struct executor *ex, const Mesos__V1__TaskStatus *
 	if (s->executor_id && strcmp(s->executor_id->value, ex->id) != 0)
 		return mz_fail(err, -EINVAL, "'update.status.executor_id' is '%s', the executor is '%s'",
 			       s->executor_id->value, ex->id);
-	return 0;
+	return pb_check_size(&s->base, "'update.status'", err);
 }
 
 /* Has this update been taken already (it is resent after a lost ACKNOWLEDGED)? */
