@@ -198,6 +198,25 @@ void update_restore(struct task *t, const char *key, const Mezzo__Records__Agent
 		agent_task_step(t, AGENT_TASK_ON_UPDATE);
 }
 
+/* What modules tell of the container, where the executor has not told otherwise. */
+static void add_told(struct agent *a, const char *id, Mesos__V1__ContainerStatus *c, struct arena *m)
+{
+	struct containers *all = a->deps.containers;
+	struct mz_bytes b = all->ops->status ? all->ops->status(all, id) : (struct mz_bytes){NULL, 0};
+	const Mesos__V1__ContainerStatus *told =
+		b.size ? (const Mesos__V1__ContainerStatus *)pb_decode(&mesos__v1__container_status__descriptor, m, b.data,
+								       b.size, NULL)
+		       : NULL;
+	if (!told)
+		return;
+	if (!c->cgroup_info)
+		c->cgroup_info = told->cgroup_info;
+	if (!c->n_network_infos) {
+		c->n_network_infos = told->n_network_infos;
+		c->network_infos = told->network_infos;
+	}
+}
+
 /* What the agent itself adds to every status. */
 static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__TaskStatus *s, struct arena *m)
 {
@@ -228,6 +247,9 @@ static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__Tas
 		if (!n || !n->pid)
 			return;
 		pid = n->pid;
+		add_told(a, path, c, m);
+	} else {
+		add_told(a, ex->container_id, c, m);
 	}
 	if (!c->n_network_infos) {
 		Mesos__V1__NetworkInfo__IPAddress *ip =

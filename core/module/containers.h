@@ -59,6 +59,10 @@ struct containers_ops {
 	/* A Mesos__V1__ResourceStatistics in packed form; size 0: unknown. */
 	void (*usage)(struct containers *c, const char *id,
 		      void (*fn)(void *arg, struct mz_bytes statistics), void *arg);
+	/* What modules add to its Mesos__V1__ContainerStatus (cgroup_info …), packed: as they
+	 * told after its launch or recovery; size 0: nothing, or not yet. It is valid until the next
+	 * turn of the loop. NULL: nobody adds anything. */
+	struct mz_bytes (*status)(struct containers *c, const char *id);
 	/* -ENOENT if unknown. What is nested in it ends first. */
 	int (*terminate)(struct containers *c, const char *id, struct mz_err *err);
 	/* Signals its first process. -ENOENT if it is not running. */

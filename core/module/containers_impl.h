@@ -47,6 +47,8 @@ struct box {
 	struct mz_termination t;
 	struct mz_limitation limitation;
 	char *t_message, *l_message;
+	struct mz_usage *status; /* what modules told of it, or NULL */
+	struct mz_bytes packed_status;
 	struct mz_resources *exceeded; /* of which there was too much, as the isolator told; or NULL */
 };
 
@@ -98,6 +100,11 @@ void real_update(struct containers *c, const char *id, const struct mz_resources
 void box_update_next(struct box *b);
 void box_updates_drop(struct box *b); /* it has ended: they are told */
 void box_updates_free(struct box *b); /* all is closed: nobody is told */
+
+/* ---- containers_status.c ---------------------------------------------------- */
+/* It runs: modules are asked what they add to its status. */
+void box_ask_status(struct box *b);
+struct mz_bytes real_status(struct containers *c, const char *id);
 
 /* ---- containers_host.c ------------------------------------------------------ */
 void containers_host_init(struct containers_real *r);

@@ -31,6 +31,7 @@ void box_unref(struct box *b)
 	if (--b->n_refs)
 		return;
 	box_updates_free(b);
+	usage_free(b->status);
 	free(b->t_message);
 	free(b->l_message);
 	res_free(b->exceeded);
@@ -230,6 +231,7 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 	b->c.pid = r->pid;
 	b->state = BOX_RUNNING;
 	b->n_refs++;
+	box_ask_status(b);
 	b->fn(b->arg, NULL, r->pid);
 	if (b->exited && b->state == BOX_RUNNING)
 		post_exit(b);
@@ -501,6 +503,7 @@ static void settle(struct recovering *q)
 			post_exit(b);
 		else if (b->terminated)
 			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
+		box_ask_status(b);
 		box_update_next(b);
 	}
 	q->fn(q->arg, q->err.code ? &q->err : NULL);
@@ -577,6 +580,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 		.launch = real_launch,
 		.update = real_update,
 		.usage = real_usage,
+		.status = real_status,
 		.terminate = real_terminate,
 		.kill = real_kill,
 		.remove = real_remove,

@@ -48,14 +48,30 @@ static void on_usage(void *arg, struct mz_bytes statistics)
 		finish(g);
 }
 
+static void set_status(struct usage_entry *e, struct containers *all)
+{
+	struct mz_bytes b = all->ops->status ? all->ops->status(all, e->container_id) : (struct mz_bytes){NULL, 0};
+	Mesos__V1__ContainerStatus *told =
+		b.size ? (Mesos__V1__ContainerStatus *)pb_decode(&mesos__v1__container_status__descriptor, &e->arena, b.data,
+								 b.size, NULL)
+		       : NULL;
+	if (told)
+		e->status = *told;
+	else
+		mesos__v1__container_status__init(&e->status);
+	e->status.has_executor_pid = e->pid > 0;
+	e->status.executor_pid = (uint32_t)e->pid;
+}
+
 /* A copy: the answers may take time. */
-static void add(struct usage_gather *g, const struct executor *ex, const char *id, int32_t pid)
+static void add(struct usage_gather *g, struct agent *a, const struct executor *ex, const char *id, int32_t pid)
 {
 	struct usage_entry *e = &g->v[g->n];
 	g->slots[g->n] = (struct slot){g, g->n};
 	g->n++;
 	e->container_id = xstrdup(id);
 	e->pid = pid;
+	set_status(e, a->deps.containers);
 	if (!ex)
 		return;
 	e->framework_id = xstrdup(ex->framework->id);
@@ -70,7 +86,7 @@ static void add_others(struct usage_gather *g, struct agent *a, unsigned which, 
 		const struct executor *ex = nested_executor(n);
 		if (n->state == NESTED_RUNNING && (which & USAGE_NESTED || !n->parent) && (which & USAGE_STANDALONE || ex) &&
 		    authz_see_container(a, ex, n->id, who))
-			add(g, ex, n->id, n->pid);
+			add(g, a, ex, n->id, n->pid);
 	}
 }
 
@@ -86,7 +102,7 @@ void usage_gather(struct agent *a, unsigned which, const char *who,
 	map_each(&a->containers, c) {
 		const struct executor *ex = c->value;
 		if (which & USAGE_ALL || authz_see_container(a, ex, ex->container_id, who))
-			add(g, ex, ex->container_id, ex->pid);
+			add(g, a, ex, ex->container_id, ex->pid);
 	}
 	if (which & (USAGE_NESTED | USAGE_STANDALONE))
 		add_others(g, a, which, who);
@@ -130,12 +146,10 @@ static void reply_view(void *arg, struct usage_entry *v, size_t n)
 			jsonw_message(&w, &e->statistics->base);
 		}
 		if (q->with_status) {
-			Mesos__V1__ContainerStatus s = MESOS__V1__CONTAINER_STATUS__INIT;
+			Mesos__V1__ContainerStatus s = e->status;
 			Mesos__V1__ContainerID id = MESOS__V1__CONTAINER_ID__INIT;
 			id.value = e->container_id;
 			s.container_id = &id;
-			s.has_executor_pid = e->pid > 0;
-			s.executor_pid = (uint32_t)e->pid;
 			jsonw_key(&w, "status");
 			jsonw_message(&w, &s.base);
 		}

@@ -12,6 +12,7 @@ struct usage_entry {
 	int32_t pid;
 	struct arena arena;
 	Mesos__V1__ResourceStatistics *statistics; /* NULL: unknown */
+	Mesos__V1__ContainerStatus status;	   /* with pid and what modules tell, without id */
 };
 
 /* NESTED, STANDALONE: besides the executors'. ALL: whatever `who` may see. */

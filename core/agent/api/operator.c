@@ -341,10 +341,8 @@ static void reply_containers(void *arg, struct usage_entry *v, size_t n)
 			c->executor_name = v[i].executor_name;
 		}
 		c->container_id = nested_container_id(v[i].container_id, &m);
-		c->container_status = PB_NEW(&m, Mesos__V1__ContainerStatus, mesos__v1__container_status);
+		c->container_status = &v[i].status;
 		c->container_status->container_id = c->container_id;
-		c->container_status->has_executor_pid = v[i].pid > 0;
-		c->container_status->executor_pid = (uint32_t)v[i].pid;
 		c->resource_statistics = v[i].statistics;
 		g->containers[g->n_containers++] = c;
 	}

@@ -1,0 +1,54 @@
+/* containers_status.c - what isolators add to a container's status: asked once, when it
+ * runs, so that each status update of its tasks can carry it at once.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "module/containers_impl.h"
+
+static const int64_t deadline_ns = 30 * 1000000000LL;
+
+struct question {
+	struct box *b;
+	struct mz_usage *u;
+};
+
+static void on_status(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct question *q = arg;
+	struct box *b = q->b;
+	if (err && b->state == BOX_RUNNING && !b->exited && err->code != -ENOENT)
+		log_warning(AREA, "Container '%s' has no complete status: %s", b->c.id, err->msg);
+	if (err && err->code == -ETIMEDOUT)
+		return; /* it may still be written to: it stays for ever */
+	b->packed_status = err ? (struct mz_bytes){NULL, 0} : usage_pack(q->u);
+	usage_free(b->status);
+	b->status = q->u;
+	free(q);
+	box_unref(b);
+}
+
+static bool any_tells(const struct containers_real *r)
+{
+	for (size_t i = 0; i < r->isolators.n; i++)
+		if (MODULE_HAS(&r->isolators.v[i], status))
+			return true;
+	return false;
+}
+
+void box_ask_status(struct box *b)
+{
+	struct containers_real *r = b->real;
+	struct module_containerizer *m = b->owner < r->containerizers.n ? &r->containerizers.v[b->owner] : NULL;
+	if (b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, status) || !any_tells(r))
+		return;
+	struct question *q = xnew(struct question);
+	q->b = b;
+	b->n_refs++;
+	q->u = usage_new(&mesos__v1__container_status__descriptor);
+	MODULE_CALL(m, status, b->c.id, q->u, module_op_new(m->m, "status", deadline_ns, 0, on_status, q));
+}
+
+struct mz_bytes real_status(struct containers *c, const char *id)
+{
+	const struct box *b = box_find(real_of(c), id);
+	return b ? b->packed_status : (struct mz_bytes){NULL, 0};
+}
