@@ -6,7 +6,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "agent/internal.h"
+#include "agent/nested.h"
 
 static const Mesos__V1__AgentInfo__Capability__Type capabilities[] = {
 	MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE,
@@ -62,6 +62,7 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	list_init(&a->nested_list);
 	list_init(&a->executor_waiters);
 	list_init(&a->questions);
+	list_init(&a->attached);
 	if (deps->authorizer)
 		module_as_authorizer(deps->authorizer, &a->authz);
 	deps->containers->on_exited = on_container_exited;
@@ -98,6 +99,7 @@ void agent_free(struct agent *a)
 	loop_timer_cancel(a->loop, a->recover_timer);
 	agent_launches_done(a);
 	authorize_drop(&a->questions, true);
+	agent_attached_done(a);
 	nested_done(a);
 	gc_done(a);
 	map_each(&a->frameworks, e)

@@ -17,6 +17,7 @@
 #include "model/resources.h"
 #include "store/store.h"
 #include "wire/http.h"
+#include "wire/io.h"
 #include "wire/link.h"
 
 struct agent;
@@ -72,6 +73,7 @@ struct agent_deps {
 	struct http_router *router;
 	struct module *authorizer; /* NULL: everything is allowed */
 	struct files *files; /* sandboxes are attached to it */
+	io_open_fn io_open;  /* for the sockets of containers' I/O servers; NULL: no attaching */
 	/* Told to end: refused by the master for good, or the store failed. */
 	void (*on_fatal)(void *arg, const char *why);
 	/* Registered (again) with a master; may be NULL. */

@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "agent/internal.h"
+#include "agent/nested.h"
 
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -32,68 +32,94 @@ static void put_duration(struct env *e, const char *name, int64_t ns)
 	put(e, name, buf_str(&b));
 }
 
-static void put_command_environment(struct env *e, const Mesos__V1__CommandInfo *c)
+static void put_environment(struct env *e, const Mesos__V1__Environment *from)
 {
-	if (!c || !c->environment)
-		return;
-	for (size_t i = 0; i < c->environment->n_variables; i++) {
-		const Mesos__V1__Environment__Variable *v = c->environment->variables[i];
+	for (size_t i = 0; from && i < from->n_variables; i++) {
+		const Mesos__V1__Environment__Variable *v = from->variables[i];
 		if (v->value)
 			put(e, v->name, v->value);
 	}
 }
 
-char **agent_executor_environment(const struct executor *ex)
+static void put_command_environment(struct env *e, const Mesos__V1__CommandInfo *c)
+{
+	if (c)
+		put_environment(e, c->environment);
+}
+
+static void put_executor(struct env *e, const struct executor *ex)
 {
 	const struct agent *a = ex->agent;
 	const Mesos__V1__FrameworkInfo *f = ex->framework->info;
 	bool checkpoint = f->has_checkpoint && f->checkpoint;
-	struct env e = {0};
 	char endpoint[128];
 	snprintf(endpoint, sizeof(endpoint), "%s:%d", a->cfg.ip, a->cfg.port);
-	put(&e, "PATH", DEFAULT_PATH);
+	put(e, "PATH", DEFAULT_PATH);
 	for (const char *const *v = a->cfg.executor_environment; v && *v; v++) {
 		mz_autofree char *name = xstrndup(*v, strcspn(*v, "="));
-		put(&e, name, *v + strlen(name) + 1);
+		put(e, name, *v + strlen(name) + 1);
 	}
-	put(&e, "LIBPROCESS_IP", a->cfg.ip);
-	put(&e, "LIBPROCESS_PORT", "0");
-	put(&e, "MESOS_AGENT_ENDPOINT", endpoint);
-	put(&e, "MESOS_CHECKPOINT", checkpoint ? "1" : "0");
-	put(&e, "MESOS_DIRECTORY", ex->directory);
-	put(&e, "MESOS_SANDBOX", ex->directory);
-	put(&e, "MESOS_EXECUTOR_ID", ex->id);
-	put(&e, "MESOS_FRAMEWORK_ID", ex->framework->id);
-	put(&e, "MESOS_HTTP_COMMAND_EXECUTOR", ex->command ? "1" : "0");
-	put(&e, "MESOS_SLAVE_ID", a->id);
-	put(&e, "MESOS_SLAVE_PID", a->pid);
+	put(e, "LIBPROCESS_IP", a->cfg.ip);
+	put(e, "LIBPROCESS_PORT", "0");
+	put(e, "MESOS_AGENT_ENDPOINT", endpoint);
+	put(e, "MESOS_CHECKPOINT", checkpoint ? "1" : "0");
+	put(e, "MESOS_DIRECTORY", ex->directory);
+	put(e, "MESOS_SANDBOX", ex->directory);
+	put(e, "MESOS_EXECUTOR_ID", ex->id);
+	put(e, "MESOS_FRAMEWORK_ID", ex->framework->id);
+	put(e, "MESOS_HTTP_COMMAND_EXECUTOR", ex->command ? "1" : "0");
+	put(e, "MESOS_SLAVE_ID", a->id);
+	put(e, "MESOS_SLAVE_PID", a->pid);
 	int64_t grace = a->cfg.executor_shutdown_grace_ns;
 	if (ex->info->shutdown_grace_period)
 		grace = ex->info->shutdown_grace_period->nanoseconds;
-	put_duration(&e, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace);
+	put_duration(e, "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", grace);
 	if (checkpoint) {
-		put_duration(&e, "MESOS_RECOVERY_TIMEOUT", a->cfg.recovery_timeout_ns);
-		put(&e, "MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs");
+		put_duration(e, "MESOS_RECOVERY_TIMEOUT", a->cfg.recovery_timeout_ns);
+		put(e, "MESOS_SUBSCRIPTION_BACKOFF_MAX", "2secs");
 	}
 	if (ex->command) {
 		resources *r = agent_executor_resources(ex);
 		const char *role = res_allocation_role(r);
 		if (role)
-			put(&e, "MESOS_ALLOCATION_ROLE", role);
+			put(e, "MESOS_ALLOCATION_ROLE", role);
 		res_free(r);
 	}
-	put_command_environment(&e, ex->info->command);
+	put_command_environment(e, ex->info->command);
+}
+
+char **agent_executor_environment(const struct executor *ex)
+{
+	struct env e = {0};
+	put_executor(&e, ex);
 	vec_push(&e.v, NULL);
 	return e.v.v;
 }
 
-char **agent_nested_environment(const struct agent *a, const Mesos__V1__CommandInfo *c, const char *directory)
+/* What a container beside another one finds is what that one has found. */
+static void put_nested(struct env *e, const struct nested *n)
+{
+	const struct agent *a = n->agent;
+	const struct nested *p = n->debug ? nested_find(n->agent, n->parent) : NULL;
+	const struct executor *ex = n->debug && !p ? map_get(&a->containers, n->parent) : NULL;
+	if (p) {
+		put_nested(e, p);
+	} else if (ex) {
+		put_executor(e, ex);
+		if (ex->command_task)
+			put_command_environment(e, ex->command_task->command);
+	} else {
+		put(e, "PATH", DEFAULT_PATH);
+		put(e, "LIBPROCESS_IP", a->cfg.ip);
+		put(e, "MESOS_SANDBOX", n->directory);
+	}
+	put_environment(e, n->environment);
+}
+
+char **agent_nested_environment(const struct nested *n)
 {
 	struct env e = {0};
-	put(&e, "PATH", DEFAULT_PATH);
-	put(&e, "LIBPROCESS_IP", a->cfg.ip);
-	put(&e, "MESOS_SANDBOX", directory);
-	put_command_environment(&e, c);
+	put_nested(&e, n);
 	vec_push(&e.v, NULL);
 	return e.v.v;
 }

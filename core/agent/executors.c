@@ -8,7 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "agent/internal.h"
+#include "agent/nested.h"
 #include "os/files.h"
 #include "wire/recordio.h"
 
@@ -355,6 +355,20 @@ void agent_detach_files(struct agent *a, const char *directory)
 		}
 }
 
+const Mesos__V1__ContainerInfo *agent_executor_container(const struct executor *ex)
+{
+	return ex->command_task ? ex->command_task->container : ex->info->container;
+}
+
+void agent_container_terminal(struct container_config *cfg)
+{
+	const Mesos__V1__TTYInfo *t = cfg->container ? cfg->container->tty_info : NULL;
+	const Mesos__V1__TTYInfo__WindowSize *w = t ? t->window_size : NULL;
+	cfg->tty = t != NULL;
+	cfg->tty_rows = w ? (int32_t)MZ_MIN(w->rows, (uint32_t)UINT16_MAX) : 0;
+	cfg->tty_columns = w ? (int32_t)MZ_MIN(w->columns, (uint32_t)UINT16_MAX) : 0;
+}
+
 /* The task (and executor) records are durable: the container may start. */
 void agent_executor_launch(struct executor *ex)
 {
@@ -392,12 +406,13 @@ void agent_executor_launch(struct executor *ex)
 		.resources = r,
 		.limits = agent_executor_limits(ex),
 		.command = ex->command_task ? ex->command_task->command : c,
-		.container = ex->command_task ? ex->command_task->container : ex->info->container,
+		.container = agent_executor_container(ex),
 		.executor = ex->info,
 		.task = ex->command_task,
 		.role = res_allocation_role(r),
 		.checkpoint = ex->framework->info->has_checkpoint && ex->framework->info->checkpoint,
 	};
+	agent_container_terminal(&cfg);
 	void **arg = xcalloc(2, sizeof(*arg));
 	arg[0] = a;
 	arg[1] = xstrdup(ex->container_id);

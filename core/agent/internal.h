@@ -171,6 +171,7 @@ struct agent {
 	struct agent_metrics metrics;
 	struct module_authorizer authz; /* m NULL: none */
 	struct list questions;		/* that it has not answered */
+	struct list attached;		/* api/attach.h: requests and streams of containers' I/O */
 };
 
 /* agent.c */
@@ -217,6 +218,10 @@ void agent_executor_attach(struct executor *ex, struct http_stream *s, enum code
 resources *agent_executor_resources(const struct executor *ex);
 /* Its container's limits: sums likewise, of the request where a task has no limit. */
 struct container_limits agent_executor_limits(const struct executor *ex);
+/* ContainerInfo of its container, or NULL. */
+const Mesos__V1__ContainerInfo *agent_executor_container(const struct executor *ex);
+/* Fills in what cfg->container says of a terminal. */
+void agent_container_terminal(struct container_config *cfg);
 void agent_executor_maybe_complete(struct executor *ex);
 void agent_executor_forget_tasks(struct executor *ex);
 void agent_executor_free(struct executor *ex);
@@ -226,19 +231,9 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 /* environment.c: what an executor finds in its environment, and what any other
  * container does */
 char **agent_executor_environment(const struct executor *ex);
-char **agent_nested_environment(const struct agent *a, const Mesos__V1__CommandInfo *c, const char *directory);
+struct nested;
+char **agent_nested_environment(const struct nested *n);
 void environment_free(char **env);
-
-/* nested.c: the other containers; nested.h has the rest */
-bool nested_exited(struct agent *a, const char *id, const struct mz_termination *t); /* false: not one of them */
-void nested_parent_runs(struct agent *a, const char *id);
-void nested_drop_all(struct agent *a, const char *top, const struct mz_termination *t);
-int nested_restore(struct agent *a, const char *key, const Mezzo__Records__AgentContainer *r);
-void nested_restored(struct agent *a);
-/* Of those that have not ended; v has room for all. */
-size_t nested_live(struct agent *a, struct arena *m, struct container_config *v);
-void nested_end_all(struct agent *a, const struct mz_termination *t);
-void nested_done(struct agent *a);
 
 /* launch.c, tasks.c */
 void agent_launches_done(struct agent *a);
@@ -295,5 +290,6 @@ int64_t gc_max_age_ns(struct agent *a);
 resources *agent_used(struct agent *a);
 void agent_api_routes(struct agent *a);
 void agent_api_unroute(struct agent *a);
+void agent_attached_done(struct agent *a); /* answers all open requests about containers' I/O */
 
 #endif

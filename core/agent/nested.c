@@ -136,6 +136,9 @@ static void save(struct nested *n, store_done_fn fn)
 	r.limit_cpus = n->limits.cpus;
 	r.has_limit_mem = n->limits.mem != 0;
 	r.limit_mem = n->limits.mem;
+	r.environment = n->environment;
+	r.has_debug = n->debug;
+	r.debug = n->debug;
 	if (has_ended(n)) {
 		r.has_ended = r.has_wait_status = 1;
 		r.ended = 1;
@@ -308,7 +311,7 @@ static void on_recorded(void *arg)
 		launch_ended(n, &err);
 		return;
 	}
-	char **env = agent_nested_environment(a, n->command, n->directory);
+	char **env = agent_nested_environment(n);
 	struct container_config cfg = {
 		.id = n->id,
 		.parent = n->parent,
@@ -325,8 +328,11 @@ static void on_recorded(void *arg)
 		.container = n->container,
 		.executor = ex ? ex->info : NULL,
 		.role = res_allocation_role(n->resources),
+		.container_class = n->debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT,
+		.attachable = n->debug,
 		.checkpoint = !ex || (ex->framework->info->has_checkpoint && ex->framework->info->checkpoint),
 	};
+	agent_container_terminal(&cfg);
 	void **back = xcalloc(2, sizeof(*back));
 	back[0] = a;
 	back[1] = xstrdup(n->id);
@@ -382,7 +388,9 @@ int nested_launch(struct agent *a, const struct nested_launch *l, nested_fn fn, 
 		n->container = (Mesos__V1__ContainerInfo *)pb_copy(&l->container->base, &n->arena);
 	if (l->resources)
 		res_add(n->resources, l->resources);
+	n->environment = n->command->environment;
 	n->limits = l->limits;
+	n->debug = l->debug;
 	n->launched = fn;
 	n->launched_arg = arg;
 	save(n, on_recorded);
@@ -416,6 +424,15 @@ int nested_kill(struct agent *a, const char *id, int signal, struct mz_err *err)
 	if ((n && has_ended(n)) || (!n && !map_has(&a->containers, id)))
 		return mz_fail(err, -ENOENT, "There is no running container '%s'", id);
 	return a->deps.containers->ops->kill(a->deps.containers, id, signal, err);
+}
+
+void nested_destroy(struct agent *a, const char *id)
+{
+	struct nested *n = nested_find(a, id);
+	if (n && (n->state == NESTED_RECORDING || n->state == NESTED_LAUNCHING))
+		n->doomed = true;
+	else if (n && n->state == NESTED_RUNNING)
+		(void)a->deps.containers->ops->terminate(a->deps.containers, id, NULL); /* its end follows */
 }
 
 static void on_removed(void *arg, const struct mz_err *err)
@@ -493,7 +510,10 @@ int nested_restore(struct agent *a, const char *key, const Mezzo__Records__Agent
 	(void)res_from_pb(r->resources, r->n_resources, n->resources, NULL); /* as they were written */
 	if (r->container)
 		n->container = (Mesos__V1__ContainerInfo *)pb_copy(&r->container->base, &n->arena);
+	if (r->environment)
+		n->environment = (Mesos__V1__Environment *)pb_copy(&r->environment->base, &n->arena);
 	n->limits = (struct container_limits){.cpus = r->limit_cpus, .mem = r->limit_mem};
+	n->debug = r->debug;
 	n->state = NESTED_RUNNING;
 	if (r->ended)
 		restore_end(n, r);
@@ -509,6 +529,14 @@ void nested_restored(struct agent *a)
 		if (n->parent && !map_has(&a->containers, top) && !nested_find(a, top))
 			forget(n);
 	}
+}
+
+/* After a restart: who listened to them has been cut off. */
+void nested_end_sessions(struct agent *a)
+{
+	list_each(&a->nested_list, struct nested, node, n)
+		if (n->debug)
+			nested_destroy(a, n->id);
 }
 
 size_t nested_live(struct agent *a, struct arena *m, struct container_config *v)
@@ -531,8 +559,11 @@ size_t nested_live(struct agent *a, struct arena *m, struct container_config *v)
 			.container = n->container,
 			.executor = ex ? ex->info : NULL,
 			.role = res_allocation_role(n->resources),
+			.container_class = n->debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT,
+			.attachable = n->debug,
 			.checkpoint = true,
 		};
+		agent_container_terminal(&v[n_live - 1]);
 	}
 	return n_live;
 }

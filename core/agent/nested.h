@@ -29,6 +29,8 @@ struct nested {
 	Mesos__V1__ContainerInfo *container; /* or NULL */
 	resources *resources;
 	struct container_limits limits;
+	Mesos__V1__Environment *environment; /* of its command, or NULL */
+	bool debug; /* beside its parent: sees what it sees, is not a part of it */
 	bool doomed; /* killed before it was launched */
 	bool parked; /* its executor's container is not known to run yet */
 	int32_t pid;
@@ -57,6 +59,7 @@ struct nested_launch {
 	const Mesos__V1__ContainerInfo *container;
 	const resources *resources; /* or NULL */
 	struct container_limits limits;
+	bool debug; /* of class DEBUG: with the parent's environment and working directory */
 };
 
 /* "A.B.C"; the caller frees. */
@@ -73,7 +76,21 @@ int nested_launch(struct agent *a, const struct nested_launch *l, nested_fn fn, 
 int nested_wait(struct agent *a, const char *id, struct nested_waiter *w);
 /* Also of an executor. -ENOENT: unknown, or it has ended. */
 int nested_kill(struct agent *a, const char *id, int signal, struct mz_err *err);
+/* With all that is in it, also while it is being launched. Unknown or ended: no-op. */
+void nested_destroy(struct agent *a, const char *id);
 /* Forgets an ended one, with its sandbox. -ENOENT, -EBUSY: it runs. */
 int nested_remove(struct agent *a, const char *id, nested_fn fn, void *arg, struct mz_err *err);
+
+/* ---- for the rest of core/agent ---------------------------------------------------- */
+bool nested_exited(struct agent *a, const char *id, const struct mz_termination *t); /* false: not one of them */
+void nested_parent_runs(struct agent *a, const char *id);
+void nested_drop_all(struct agent *a, const char *top, const struct mz_termination *t);
+int nested_restore(struct agent *a, const char *key, const Mezzo__Records__AgentContainer *r);
+void nested_restored(struct agent *a);
+void nested_end_sessions(struct agent *a);
+/* Of those that have not ended; v has room for all. */
+size_t nested_live(struct agent *a, struct arena *m, struct container_config *v);
+void nested_end_all(struct agent *a, const struct mz_termination *t);
+void nested_done(struct agent *a);
 
 #endif

@@ -4,7 +4,7 @@
  *
  * A record that cannot be read costs itself: it is logged, counted and skipped.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "agent/internal.h"
+#include "agent/nested.h"
 
 /* Why each kind of record is read in this order: the later ones refer to the
  * earlier ones. */
@@ -295,6 +295,7 @@ static void on_reattached(void *arg, const struct mz_err *err)
 		agent_executor_destroy(lost.v[i], -1, -1, NULL);
 	}
 	vec_done(&lost);
+	nested_end_sessions(a);
 	a->reattached = true;
 	if (all_returned(a))
 		agent_recovered(a);
@@ -327,12 +328,13 @@ static void reattach(struct agent *a)
 			.resources = r,
 			.limits = agent_executor_limits(ex),
 			.command = ex->info->command,
-			.container = ex->command_task ? ex->command_task->container : ex->info->container,
+			.container = agent_executor_container(ex),
 			.executor = ex->info,
 			.task = ex->command_task,
 			.role = res_allocation_role(r),
 			.checkpoint = checkpoints(ex->framework),
 		};
+		agent_container_terminal(&v[n]);
 		n++;
 	}
 	if (!a->rebooted)

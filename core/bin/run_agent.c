@@ -16,6 +16,7 @@
 #include "module/containers_real.h"
 #include "os/files.h"
 #include "os/host.h"
+#include "wire/io_chan.h"
 #include "wire/link_event.h"
 
 #define AREA "mezzod"
@@ -205,6 +206,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.dialer = a->dialer,
 		.router = &d->router,
 		.files = a->files,
+		.io_open = io_chan_open,
 		.authorizer = a->authorizer,
 		.on_fatal = on_fatal,
 		.arg = a,

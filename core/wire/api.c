@@ -5,15 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool api_is_post(const struct http_request *r, struct http_exchange *x)
+{
+	static const char text[] = "Expecting one of { 'POST' }, but received another method";
+	const struct http_header h[] = {{"Allow", "POST"}, {"Content-Type", "text/plain; charset=utf-8"}};
+	if (strcmp(r->method, "POST") == 0)
+		return true;
+	http_reply_headers(x, 405, h, 2, text, sizeof(text) - 1);
+	return false;
+}
+
 pb_msg *api_decode_call(const struct http_request *r, struct http_exchange *x, const pb_desc *desc, struct arena *a,
 			enum codec *ret_in)
 {
-	if (strcmp(r->method, "POST") != 0) {
-		static const char text[] = "Expecting one of { 'POST' }, but received another method";
-		const struct http_header h[] = {{"Allow", "POST"}, {"Content-Type", "text/plain; charset=utf-8"}};
-		http_reply_headers(x, 405, h, 2, text, sizeof(text) - 1);
+	if (!api_is_post(r, x))
 		return NULL;
-	}
 	const char *type = http_header(r, "Content-Type");
 	if (!type) {
 		http_reply_text(x, 400, "Expecting 'Content-Type' to be present");
@@ -42,6 +48,30 @@ bool api_accept(const struct http_request *r, struct http_exchange *x, enum code
 		return false;
 	}
 	*ret_out = (enum codec)c;
+	return true;
+}
+
+bool api_accept_media(const struct http_request *r, struct http_exchange *x, struct api_media *ret)
+{
+	const char *accept = http_header(r, "Accept"), *message = http_header(r, "Message-Accept");
+	int c = codec_from_accept(accept);
+	if (c && message) {
+		http_reply_text(x, 406, "Expecting 'Message-Accept' to be not set for non-streaming responses");
+		return false;
+	}
+	if (!c && !codec_accepts_recordio(accept)) {
+		http_reply_text(x, 406, "Expecting 'Accept' to allow application/json or application/x-protobuf or "
+					"application/recordio");
+		return false;
+	}
+	bool recordio = !c;
+	if (recordio)
+		c = codec_from_accept(message);
+	if (!c) {
+		http_reply_text(x, 406, "Expecting 'Message-Accept' to allow application/json or application/x-protobuf");
+		return false;
+	}
+	*ret = (struct api_media){(enum codec)c, recordio};
 	return true;
 }
 
@@ -83,4 +113,11 @@ struct http_stream *api_stream(struct http_exchange *x, enum codec c, const stru
 	if (extra)
 		h[1] = *extra;
 	return http_stream(x, 200, h, extra ? 2 : 1);
+}
+
+struct http_stream *api_stream_media(struct http_exchange *x, struct api_media media)
+{
+	const struct http_header extra = {"Message-Content-Type", codec_content_type(media.codec)};
+	const struct http_header h[2] = {{"Content-Type", "application/recordio"}, extra};
+	return media.recordio ? http_stream(x, 200, h, 2) : api_stream(x, media.codec, NULL);
 }

@@ -83,6 +83,11 @@ int codec_from_accept(const char *accept)
 	return accepts(accept, protobuf_type) ? CODEC_PROTOBUF : 0;
 }
 
+bool codec_accepts_recordio(const char *accept)
+{
+	return !accept || accepts(accept, "application/recordio");
+}
+
 pb_msg *codec_decode(enum codec c, const pb_desc *desc, struct arena *a, const void *data, size_t size,
 		     struct mz_err *err)
 {

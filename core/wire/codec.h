@@ -15,6 +15,8 @@ int codec_from_content_type(const char *value);
 /* From an Accept header (NULL: absent = all). When both are acceptable, JSON
  * wins whatever the q-values. 0 if neither is. */
 int codec_from_accept(const char *accept);
+/* Does it name application/recordio, or a range that it is in? */
+bool codec_accepts_recordio(const char *accept);
 pb_msg *codec_decode(enum codec c, const pb_desc *desc, struct arena *a, const void *data, size_t size,
 		     struct mz_err *err);
 void codec_encode(enum codec c, const pb_msg *m, struct buf *out); /* appends */

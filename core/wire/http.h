@@ -105,6 +105,9 @@ struct http_stream {
 	 * freed after the call, and must not be closed. */
 	void (*on_gone)(void *arg);
 	void *arg;
+	/* All that was sent is on its way: who waits for the peer may go on. From the loop,
+	 * never from inside send; also now and then without need. May be NULL. */
+	void (*on_room)(void *arg);
 };
 
 /* One chunk. -EPIPE if the peer is gone, -ENOBUFS if its bounded queue is full:

@@ -330,6 +330,15 @@ void http_call_gone(struct http_call *call)
 		http_call_free(call);
 }
 
+void http_conn_has_room(struct http_conn *c)
+{
+	if (list_empty(&c->calls))
+		return;
+	struct http_call *call = list_first(&c->calls, struct http_call, node);
+	if (call->streaming && !call->done && !call->cut && call->st.on_room)
+		call->st.on_room(call->st.arg);
+}
+
 /* ---- streams -------------------------------------------------------------------------- */
 
 static size_t stream_queued(const struct http_stream *st)

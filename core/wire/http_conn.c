@@ -353,6 +353,7 @@ static void on_written(void *arg)
 {
 	struct http_conn *c = arg;
 
+	http_conn_has_room(c);
 	if (c->held.len)
 		chan_turn(&c->ch);
 	else

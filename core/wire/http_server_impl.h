@@ -92,6 +92,8 @@ struct http_call *http_call_new(struct http_conn *c);
 void http_call_free(struct http_call *call);
 /* The peer is gone: call->conn is NULL already. */
 void http_call_gone(struct http_call *call);
+/* The kernel has taken all that was queued: the stream that writes is told. */
+void http_conn_has_room(struct http_conn *c);
 void http_call_put(struct http_call *call, const void *data, size_t size);
 
 #endif

@@ -385,6 +385,8 @@ static void test_container_calls_ask(void **state)
 	} rows[] = {
 		{MAY(LAUNCH_NESTED_CONTAINER), 200, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{" ID(NESTED) ",\"command\":{\"value\":\"x\",\"user\":\"me\"}}}"},
 		{MAY(LAUNCH_NESTED_CONTAINER), 202, "{\"type\":\"LAUNCH_NESTED_CONTAINER\",\"launch_nested_container\":{" ID(NESTED) ",\"command\":{\"value\":\"x\",\"user\":\"me\"}}}"},
+		{MAY(LAUNCH_NESTED_CONTAINER_SESSION), 202, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{" ID(NESTED) ",\"command\":{\"value\":\"x\",\"user\":\"me\"}}}"},
+		{MAY(ATTACH_CONTAINER_OUTPUT), 200, "{\"type\":\"ATTACH_CONTAINER_OUTPUT\",\"attach_container_output\":{" ID(NESTED) "}}"},
 		{MAY(KILL_NESTED_CONTAINER), 200, "{\"type\":\"KILL_CONTAINER\",\"kill_container\":{" ID(NESTED) "}}"},
 		{MAY(KILL_NESTED_CONTAINER), 200, "{\"type\":\"KILL_NESTED_CONTAINER\",\"kill_nested_container\":{" ID(NESTED) "}}"},
 		{MAY(REMOVE_NESTED_CONTAINER), 500, "{\"type\":\"REMOVE_CONTAINER\",\"remove_container\":{" ID(NESTED) "}}"},
@@ -412,6 +414,43 @@ static void test_container_calls_ask(void **state)
 		authz.deny = 0;
 		assert_int_equal(api(w, CODEC_PROTOBUF, "%s", json)->status, rows[i].before);
 	}
+}
+
+static struct fake_call *input(struct world *w, const char *top)
+{
+	mz_autofree char *json = xasprintf("{\"type\":\"ATTACH_CONTAINER_INPUT\",\"attach_container_input\":{\"type\":"
+					   "\"CONTAINER_ID\",\"container_id\":{\"value\":\"%s\"}}}", top);
+	struct buf mz_autobuf b = {0};
+	struct fake_call *c = fake_http_streamed(w->loop, &w->router, "POST", "/api/v1",
+						 "Content-Type: application/recordio\nMessage-Content-Type: application/json");
+	vec_push(&w->calls, c);
+	recordio_add(&b, json, strlen(json));
+	fake_body(c, b.data, b.len);
+	world_settle(w);
+	return c;
+}
+
+static void test_input_asks(void **state)
+{
+	struct world *w = *state;
+	const char *top = executor(w);
+	authz.deny = MAY(ATTACH_CONTAINER_INPUT);
+	assert_int_equal(input(w, top)->status, 403);
+	assert_int_equal(authz.asked[MAY(ATTACH_CONTAINER_INPUT)], 1);
+	assert_string_equal(authz.executor, "e");
+	assert_string_equal(authz.container, top);
+	/* He leaves while it is thought about, and so does the agent. */
+	authz.deny = 0;
+	authz.hold = true;
+	struct fake_call *c = input(w, top);
+	assert_true(c->paused);
+	fake_leave(c);
+	authz.host->op_done(authz.held, NULL, NULL);
+	world_settle(w);
+	assert_int_equal(w->ios.n, 0);
+	c = input(w, top);
+	world_crash(w);
+	assert_int_equal(c->status, 503);
 }
 
 static void test_asker_goes_while_it_waits(void **state)
@@ -533,6 +572,7 @@ int main(void)
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
 		AUTHZ(test_container_calls_ask),
+		AUTHZ(test_input_asks),
 		AUTHZ(test_asker_goes_while_it_waits),
 		AUTHZ(test_views_leave_out),
 		AUTHZ(test_endpoints_are_refused),

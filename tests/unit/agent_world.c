@@ -123,6 +123,11 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 	xset(&f->last_parent, cfg->parent);
 	f->limits = cfg->limits;
 	f->share_cgroups = cfg->share_cgroups;
+	f->container_class = (int)cfg->container_class;
+	f->tty = cfg->tty;
+	f->attachable = cfg->attachable;
+	f->rows = cfg->tty_rows;
+	f->columns = cfg->tty_columns;
 	struct buf b = {0};
 	for (size_t i = 0; cfg->argv[i]; i++)
 		buf_addf(&b, "%s|", cfg->argv[i]);
@@ -206,7 +211,46 @@ static double fake_disk_usage(struct containers *c)
 	return world_of(c)->containers.usage;
 }
 
+/* ---- their I/O servers: connections without anything behind them ---------------------- */
+
+static struct world *io_world; /* of the test that runs: opening has no argument of ours */
+
+static struct io *fake_io_open(struct loop *l, int fd, const struct io_cb *cb, void *arg)
+{
+	(void)l;
+	struct fake_io *f = fake_io_new(fd, cb, arg);
+	vec_push(&io_world->ios, f);
+	return &f->io;
+}
+
+void container_attached(struct world *w)
+{
+	struct fake_containers *f = &w->containers;
+	struct mz_err err;
+	if (f->attach_error)
+		mz_fail(&err, f->attach_error, "the test says so");
+	f->hold_attach = false;
+	f->attach_fn(f->attach_arg, f->attach_error ? &err : NULL, f->attach_error ? -1 : ++f->n_attached);
+}
+
+static void fake_attach(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err, int fd),
+			void *arg)
+{
+	struct world *w = world_of(c);
+	struct fake_containers *f = &w->containers;
+	struct mz_err err;
+	f->attach_fn = fn;
+	f->attach_arg = arg;
+	if (!map_has(&f->live, id)) {
+		mz_fail(&err, -ENOENT, "No container '%s'", id);
+		fn(arg, &err, -1);
+	} else if (!f->hold_attach) {
+		container_attached(w);
+	}
+}
+
 static const struct containers_ops containers_ops = {
+	.attach = fake_attach,
 	.recover = fake_recover,
 	.launch = fake_launch,
 	.update = fake_update,
@@ -384,6 +428,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.dialer = &w->dialer,
 		.router = &w->router,
 		.files = &w->files,
+		.io_open = fake_io_open,
 		.authorizer = w->authorizer,
 		.on_fatal = on_fatal,
 		.arg = w,
@@ -456,6 +501,7 @@ int world_setup(void **state)
 	w->boot_id = "boot-1";
 	w->port = 5051;
 	w->max_completed = 3;
+	io_world = w;
 	fake_disk_init(&w->disk, w->loop);
 	if (world_start(w, &err) < 0)
 		fail_msg("%s", err.msg);
@@ -474,6 +520,9 @@ int world_teardown(void **state)
 		fake_call_free(w->calls.v[i]);
 	for (size_t i = 0; i < w->links.n; i++)
 		fake_link_free(w->links.v[i]);
+	for (size_t i = 0; i < w->ios.n; i++)
+		fake_io_free(w->ios.v[i]);
+	vec_done(&w->ios);
 	vec_done(&w->calls);
 	vec_done(&w->links);
 	map_each(&w->containers.live, e)

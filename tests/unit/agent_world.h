@@ -38,6 +38,12 @@ struct fake_containers {
 	bool share_cgroups;
 	char *last_parent, *last_killed; /* killed: "ID:SIGNAL" */
 	size_t n_removed;		 /* calls of remove */
+	int container_class, tty, attachable, rows, columns; /* of the last launch */
+	int attach_error;				     /* of the next attach; 0: none */
+	bool hold_attach;				     /* it is answered by container_attached() */
+	void (*attach_fn)(void *arg, const struct mz_err *err, int fd);
+	void *attach_arg;
+	int n_attached; /* the number of the last one is its descriptor */
 };
 
 struct world {
@@ -62,6 +68,7 @@ struct world {
 	VEC(struct fake_call *) calls;
 	VEC(struct fake_link *) links;
 	VEC(struct world_job *) jobs;
+	VEC(struct fake_io *) ios; /* connections to I/O servers */
 };
 
 int world_setup(void **state);
@@ -102,5 +109,6 @@ void container_exit(struct world *w, const char *id, int wait_status);
 /* Because it went over a limit: too much of `mem` megabytes. */
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem);
 const char *last_container(struct world *w);
+void container_attached(struct world *w);
 
 #endif

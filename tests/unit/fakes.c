@@ -71,8 +71,7 @@ static int on_send(struct http_stream *s, const void *data, size_t size)
 
 static size_t on_queued(const struct http_stream *s)
 {
-	(void)s;
-	return 0;
+	return mz_container_of(s, struct fake_call, stream)->queued;
 }
 
 static void on_close(struct http_stream *s)
@@ -96,7 +95,76 @@ static struct http_stream *on_stream(struct http_exchange *x, int status, const 
 	return &c->stream;
 }
 
-static const struct http_exchange_ops exchange_ops = {.reply = on_reply, .stream = on_stream};
+/* Bytes in pieces of any size, as they come. */
+static void read_body(struct fake_call *c)
+{
+	while (c->body_cb && !c->paused && !c->status && c->unread.len) {
+		struct buf piece = {0};
+		buf_add(&piece, c->unread.data, MZ_MIN(c->unread.len, (size_t)16384));
+		buf_drop(&c->unread, piece.len);
+		c->body_cb->on_data(c->body_arg, piece.data, piece.len);
+		buf_done(&piece);
+	}
+	if (c->body_cb && !c->paused && !c->status && c->body_over && !c->body_told) {
+		c->body_told = true;
+		c->body_cb->on_end(c->body_arg, true);
+	}
+}
+
+static int on_read(struct http_exchange *x, const struct http_body_cb *cb, void *arg)
+{
+	struct fake_call *c = (struct fake_call *)x;
+	must(c->r.streamed && !c->body_cb);
+	c->body_cb = cb;
+	c->body_arg = arg;
+	return 0;
+}
+
+static void go_on_reading(void *arg)
+{
+	read_body(arg);
+}
+
+static void on_pause(struct http_exchange *x, bool paused)
+{
+	struct fake_call *c = (struct fake_call *)x;
+	must(!c->status);
+	if (c->paused && !paused)
+		loop_post(c->loop, go_on_reading, c);
+	c->paused = paused;
+}
+
+static const struct http_exchange_ops exchange_ops = {
+	.reply = on_reply, .stream = on_stream, .read = on_read, .pause = on_pause};
+
+void fake_body(struct fake_call *c, const void *data, size_t size)
+{
+	buf_add(&c->unread, data, size);
+	read_body(c);
+}
+
+void fake_body_end(struct fake_call *c)
+{
+	c->body_over = true;
+	read_body(c);
+}
+
+void fake_leave(struct fake_call *c)
+{
+	must(!c->status);
+	if (c->body_cb)
+		c->body_cb->on_end(c->body_arg, false);
+	c->body_cb = NULL;
+	if (c->x.on_gone)
+		c->x.on_gone(c->x.on_gone_arg);
+}
+
+void fake_room(struct fake_call *c)
+{
+	c->queued = 0;
+	if (c->stream.on_room)
+		c->stream.on_room(c->stream.arg);
+}
 
 static void parse_headers(struct fake_call *c, const char *headers)
 {
@@ -112,8 +180,7 @@ static void parse_headers(struct fake_call *c, const char *headers)
 	}
 }
 
-struct fake_call *fake_http(struct loop *l, struct http_router *router, const char *method, const char *target,
-			    const char *headers, const void *body, size_t size)
+static struct fake_call *new_call(struct loop *l, const char *method, const char *target, const char *headers)
 {
 	struct fake_call *c = xnew(struct fake_call);
 	const char *q = strchr(target, '?');
@@ -128,11 +195,27 @@ struct fake_call *fake_http(struct loop *l, struct http_router *router, const ch
 		.query = c->query,
 		.target = c->target,
 		.headers = c->h,
-		.body = body,
-		.body_size = size,
 		.peer = "127.0.0.1:1",
 	};
 	parse_headers(c, headers);
+	return c;
+}
+
+struct fake_call *fake_http(struct loop *l, struct http_router *router, const char *method, const char *target,
+			    const char *headers, const void *body, size_t size)
+{
+	struct fake_call *c = new_call(l, method, target, headers);
+	c->r.body = body;
+	c->r.body_size = size;
+	http_dispatch(router, &c->r, &c->x);
+	return c;
+}
+
+struct fake_call *fake_http_streamed(struct loop *l, struct http_router *router, const char *method, const char *target,
+				     const char *headers)
+{
+	struct fake_call *c = new_call(l, method, target, headers);
+	c->r.streamed = true;
 	http_dispatch(router, &c->r, &c->x);
 	return c;
 }
@@ -148,6 +231,7 @@ void fake_call_free(struct fake_call *c)
 	recordio_reader_done(&c->reader);
 	buf_done(&c->headers);
 	buf_done(&c->body);
+	buf_done(&c->unread);
 	free(c->path);
 	free(c->query);
 	free(c->target);
@@ -191,6 +275,8 @@ static int on_link_send(struct link *l, const void *frame, size_t size)
 		fake_link_cut(f);
 		return -ENOBUFS;
 	}
+	if (f->max_frame && size > f->max_frame)
+		return -EMSGSIZE;
 	vec_push(&f->frames, ((struct mz_bytes){xmemdup(frame, size), size}));
 	return 0;
 }
@@ -240,6 +326,47 @@ pb_msg *fake_link_next(struct fake_link *f, const pb_desc *desc, struct arena *a
 	pb_msg *m = pb_decode(desc, a, b->data, b->size, NULL);
 	must(m);
 	return m;
+}
+
+/* ---- byte streams ------------------------------------------------------------ */
+
+static void fake_io_send(struct io *io, const void *data, size_t size)
+{
+	struct fake_io *f = (struct fake_io *)io;
+	must(!f->closed);
+	buf_add(&f->sent, data, size);
+}
+
+static size_t fake_io_queued(const struct io *io)
+{
+	return ((const struct fake_io *)io)->queued;
+}
+
+static void fake_io_pause(struct io *io, bool paused)
+{
+	((struct fake_io *)io)->paused = paused;
+}
+
+static void fake_io_close(struct io *io)
+{
+	struct fake_io *f = (struct fake_io *)io;
+	must(!f->closed);
+	f->closed = true;
+}
+
+static const struct io_ops io_ops = {fake_io_send, fake_io_queued, fake_io_pause, fake_io_close};
+
+struct fake_io *fake_io_new(int fd, const struct io_cb *cb, void *arg)
+{
+	struct fake_io *f = xnew(struct fake_io);
+	*f = (struct fake_io){.io.ops = &io_ops, .cb = cb, .arg = arg, .fd = fd};
+	return f;
+}
+
+void fake_io_free(struct fake_io *f)
+{
+	buf_done(&f->sent);
+	free(f);
 }
 
 /* ---- disk ------------------------------------------------------------------------ */

@@ -13,6 +13,7 @@
 #include "loop/loop.h"
 #include "store/store.h"
 #include "wire/http.h"
+#include "wire/io.h"
 #include "wire/link.h"
 #include "wire/pb.h"
 #include "wire/recordio.h"
@@ -26,6 +27,7 @@ struct fake_call {
 	struct buf body;
 	/* An event stream: records, in order, each a string of its own. */
 	bool is_stream, closed, full; /* full: the next send is refused and the stream cut */
+	size_t queued;		      /* what the peer has not taken, as the test says */
 	struct http_stream stream;
 	struct loop *loop;
 	struct recordio_reader reader;
@@ -33,6 +35,11 @@ struct fake_call {
 	VEC(size_t) sizes;
 	size_t n_seen; /* for fake_next */
 	char *id;      /* Mesos-Stream-Id */
+	/* A streamed body: what waits until it is read. */
+	const struct http_body_cb *body_cb;
+	void *body_arg;
+	struct buf unread;
+	bool paused, body_over, body_told;
 	/* the request */
 	char *path, *query, *target, *sent;
 	struct http_header h[8];
@@ -42,6 +49,15 @@ struct fake_call {
 /* headers: "Name: value\nName: value". The call lives until fake_call_free. */
 struct fake_call *fake_http(struct loop *l, struct http_router *router, const char *method, const char *target,
 			    const char *headers, const void *body, size_t size);
+/* The same with a body that follows. */
+struct fake_call *fake_http_streamed(struct loop *l, struct http_router *router, const char *method, const char *target,
+				     const char *headers);
+void fake_body(struct fake_call *c, const void *data, size_t size);
+void fake_body_end(struct fake_call *c);
+/* The peer leaves before there is an answer. */
+void fake_leave(struct fake_call *c);
+/* The peer of a stream has taken everything. */
+void fake_room(struct fake_call *c);
 void fake_call_free(struct fake_call *c);
 /* The peer leaves: on_gone from the loop. */
 void fake_hang_up(struct fake_call *c);
@@ -54,6 +70,7 @@ struct fake_link {
 	struct link link; /* first member: what the state machine holds */
 	struct loop *loop;
 	bool closed, full;
+	size_t max_frame; /* larger ones are refused; 0: none are */
 	VEC(struct mz_bytes) frames; /* what was sent to us, owned */
 	size_t n_seen;
 };
@@ -65,6 +82,20 @@ void fake_link_send(struct fake_link *f, const pb_msg *m);
 void fake_link_cut(struct fake_link *f);
 /* The next frame that has not been taken, decoded; NULL: none. */
 pb_msg *fake_link_next(struct fake_link *f, const pb_desc *desc, struct arena *a);
+
+/* ---- byte streams -------------------------------------------------------------- */
+
+struct fake_io {
+	struct io io; /* first member */
+	const struct io_cb *cb;
+	void *arg;
+	int fd;
+	struct buf sent;
+	size_t queued; /* as the test says */
+	bool paused, closed;
+};
+struct fake_io *fake_io_new(int fd, const struct io_cb *cb, void *arg);
+void fake_io_free(struct fake_io *f);
 
 /* ---- disk ------------------------------------------------------------------------ */
 

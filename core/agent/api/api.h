@@ -5,7 +5,7 @@
 
 #include "agent/internal.h"
 #include "mesos/v1/agent.pb-c.h"
-#include "wire/http.h"
+#include "wire/api.h"
 
 void agent_api_executor(void *arg, const struct http_request *r, struct http_exchange *x);
 void agent_api_operator(void *arg, const struct http_request *r, struct http_exchange *x);
@@ -22,7 +22,7 @@ void agent_api_files_debug(void *arg, const struct http_request *r, struct http_
 void agent_api_metrics(void *arg, const struct http_request *r, struct http_exchange *x);
 
 /* Calls about containers; false: it is none of them, and not answered. */
-bool agent_api_nested(struct agent *a, const Mesos__V1__Agent__Call *c, const char *who, enum codec out,
+bool agent_api_nested(struct agent *a, const Mesos__V1__Agent__Call *c, const char *who, struct api_media out,
 		      struct http_exchange *x);
 
 /* Every metric, in no order. */

@@ -1,13 +1,13 @@
 /* nested.c - the calls of POST /api/v1 about containers: LAUNCH_CONTAINER, WAIT_,
  * KILL_ and REMOVE_CONTAINER, and the same under their old names, which know nested
- * containers only. Pods' executors and operators call them.
+ * containers only. Pods' executors and operators call them. The checks of calls about
+ * their input and output, and whether one may, are here, too; what they do is in
+ * attach.c and session.c.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "agent/nested.h"
-
 #include <signal.h>
 
 #include "agent/api/api.h"
-#include "wire/api.h"
+#include "agent/api/attach.h"
 
 typedef Mesos__V1__Agent__Call call_msg;
 typedef Mesos__V1__ContainerID id_msg;
@@ -19,7 +19,7 @@ enum { MAX_ID = 242, MAX_DEPTH = 32 };
 /* ---- checks -------------------------------------------------------------------------- */
 
 /* Ids become names of directories, and are joined by dots. */
-static int check_id(const id_msg *id, struct mz_err *err)
+int agent_api_check_id(const id_msg *id, struct mz_err *err)
 {
 	int depth = 0;
 	for (; id; id = id->parent) {
@@ -245,6 +245,8 @@ static bool find_id(const call_msg *c, const char **ret_member, const id_msg **r
 	MEMBER(WAIT_NESTED_CONTAINER, wait_nested_container);
 	MEMBER(KILL_NESTED_CONTAINER, kill_nested_container);
 	MEMBER(REMOVE_NESTED_CONTAINER, remove_nested_container);
+	MEMBER(LAUNCH_NESTED_CONTAINER_SESSION, launch_nested_container_session);
+	MEMBER(ATTACH_CONTAINER_OUTPUT, attach_container_output);
 	default:
 		return false;
 	}
@@ -260,7 +262,14 @@ static void launch_old(struct agent *a, const Mesos__V1__Agent__Call__LaunchNest
 	launch(a, &l, x);
 }
 
-static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, enum codec out, struct http_exchange *x)
+static void attach_output(struct agent *a, const id_msg *id, struct api_media out, struct http_exchange *x)
+{
+	mz_autofree char *path = nested_path(id);
+	agent_api_output(a, path, false, out, x);
+}
+
+static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, struct api_media out,
+		     struct http_exchange *x)
 {
 	switch (c->type) {
 	case CALL(LAUNCH_CONTAINER):
@@ -271,13 +280,19 @@ static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, enum 
 		break;
 	case CALL(WAIT_CONTAINER):
 	case CALL(WAIT_NESTED_CONTAINER):
-		wait_for(a, id, c->type == CALL(WAIT_NESTED_CONTAINER), out, x);
+		wait_for(a, id, c->type == CALL(WAIT_NESTED_CONTAINER), out.codec, x);
 		break;
 	case CALL(KILL_CONTAINER):
 		kill_it(a, id, SIGNAL(c->kill_container), x);
 		break;
 	case CALL(KILL_NESTED_CONTAINER):
 		kill_it(a, id, SIGNAL(c->kill_nested_container), x);
+		break;
+	case CALL(LAUNCH_NESTED_CONTAINER_SESSION):
+		agent_api_session(a, c->launch_nested_container_session, out, x);
+		break;
+	case CALL(ATTACH_CONTAINER_OUTPUT):
+		attach_output(a, id, out, x);
 		break;
 	default:
 		remove_it(a, id, x);
@@ -299,6 +314,10 @@ static const struct {
 	{CALL(KILL_NESTED_CONTAINER), MZ_ACTION_KILL_NESTED_CONTAINER, MZ_ACTION_KILL_STANDALONE_CONTAINER},
 	{CALL(REMOVE_CONTAINER), MZ_ACTION_REMOVE_NESTED_CONTAINER, MZ_ACTION_REMOVE_STANDALONE_CONTAINER},
 	{CALL(REMOVE_NESTED_CONTAINER), MZ_ACTION_REMOVE_NESTED_CONTAINER, MZ_ACTION_REMOVE_STANDALONE_CONTAINER},
+	{CALL(LAUNCH_NESTED_CONTAINER_SESSION), MZ_ACTION_LAUNCH_NESTED_CONTAINER_SESSION,
+	 MZ_ACTION_LAUNCH_NESTED_CONTAINER_SESSION},
+	{CALL(ATTACH_CONTAINER_INPUT), MZ_ACTION_ATTACH_CONTAINER_INPUT, MZ_ACTION_ATTACH_CONTAINER_INPUT},
+	{CALL(ATTACH_CONTAINER_OUTPUT), MZ_ACTION_ATTACH_CONTAINER_OUTPUT, MZ_ACTION_ATTACH_CONTAINER_OUTPUT},
 };
 
 /* A call while the authorizer thinks. */
@@ -307,7 +326,7 @@ struct asked {
 	struct arena arena;
 	const call_msg *call;
 	const id_msg *id;
-	enum codec out;
+	struct api_media out;
 	struct http_exchange *x; /* NULL: the peer has left */
 };
 
@@ -320,6 +339,14 @@ static void on_asker_gone(void *arg)
 	http_reply(x, 503, NULL, NULL, 0); /* frees it */
 }
 
+void agent_api_refuse(struct http_exchange *x, const struct mz_err *err)
+{
+	if (err->code == -EACCES)
+		http_reply(x, 403, NULL, NULL, 0);
+	else
+		http_reply_text(x, err->code == -ECANCELED ? 503 : 500, "Not known to be authorized: %s", err->msg);
+}
+
 static void on_authorized(void *arg, const struct mz_err *err)
 {
 	struct asked *q = arg;
@@ -328,10 +355,8 @@ static void on_authorized(void *arg, const struct mz_err *err)
 		x->on_gone = NULL;
 	if (x && !err)
 		dispatch(q->agent, q->call, q->id, q->out, x);
-	else if (x && err->code == -EACCES)
-		http_reply(x, 403, NULL, NULL, 0);
 	else if (x)
-		http_reply_text(x, err->code == -ECANCELED ? 503 : 500, "Not known to be authorized: %s", err->msg);
+		agent_api_refuse(x, err);
 	arena_done(&q->arena);
 	free(q);
 }
@@ -343,19 +368,14 @@ static const char *command_user(const call_msg *c)
 		command = c->launch_container->command;
 	else if (c->type == CALL(LAUNCH_NESTED_CONTAINER))
 		command = c->launch_nested_container->command;
+	else if (c->type == CALL(LAUNCH_NESTED_CONTAINER_SESSION))
+		command = c->launch_nested_container_session->command;
 	return command ? command->user : NULL;
 }
 
-static void authorize(struct agent *a, const call_msg *c, const char *who, enum codec out, struct http_exchange *x)
+void agent_api_ask(struct agent *a, const call_msg *c, const id_msg *id, const char *who, authorize_fn fn, void *arg)
 {
-	const char *member;
-	struct asked *q = xnew(struct asked);
-	*q = (struct asked){.agent = a, .out = out, .x = x};
-	q->call = (const call_msg *)pb_copy(&c->base, &q->arena);
-	(void)find_id(q->call, &member, &q->id);
-	x->on_gone = on_asker_gone;
-	x->on_gone_arg = q;
-	const id_msg *top = q->id;
+	const id_msg *top = id;
 	while (top->parent)
 		top = top->parent;
 	const struct executor *ex = map_get(&a->containers, top->value);
@@ -367,15 +387,29 @@ static void authorize(struct agent *a, const call_msg *c, const char *who, enum 
 	const char *user = command_user(c);
 	if (user)
 		o.value = o.user = user;
-	mz_autofree char *path = nested_path(q->id);
+	mz_autofree char *path = nested_path(id);
 	o.container_id = path;
 	size_t i = 0;
 	while (actions[i].call != (int)c->type)
 		i++;
-	authorize_ask(&a->authz, &a->questions, ex ? actions[i].nested : actions[i].standalone, who, &o, on_authorized, q);
+	authorize_ask(&a->authz, &a->questions, ex ? actions[i].nested : actions[i].standalone, who, &o, fn, arg);
 }
 
-bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, enum codec out, struct http_exchange *x)
+static void authorize(struct agent *a, const call_msg *c, const char *who, struct api_media out,
+		      struct http_exchange *x)
+{
+	const char *member;
+	struct asked *q = xnew(struct asked);
+	*q = (struct asked){.agent = a, .out = out, .x = x};
+	q->call = (const call_msg *)pb_copy(&c->base, &q->arena);
+	(void)find_id(q->call, &member, &q->id);
+	x->on_gone = on_asker_gone;
+	x->on_gone_arg = q;
+	agent_api_ask(a, q->call, q->id, who, on_authorized, q);
+}
+
+bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, struct api_media out,
+		      struct http_exchange *x)
 {
 	const char *member;
 	const id_msg *id;
@@ -387,7 +421,7 @@ bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, enum 
 		http_reply_text(x, 503, "Agent has not finished recovery");
 	else if (!id)
 		http_reply_text(x, 400, "Failed to validate call: Expecting '%s' to be present", member);
-	else if (check_id(id, &err) < 0 ||
+	else if (agent_api_check_id(id, &err) < 0 ||
 		 (c->type == CALL(LAUNCH_CONTAINER) && check_resources(c->launch_container, &err) < 0))
 		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
 	else if (old && !id->parent)

@@ -3,10 +3,9 @@
  * Lists of a view are always written in JSON, as the tools are used to. A table of {call, handler}; each handler fills the response in an arena. Calls
  * that are not in the table are 501.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/api/attach.h"
 #include "agent/api/containers.h"
-#include "agent/nested.h"
 #include "mesos/v1/agent.pb-c.h"
-#include "wire/api.h"
 
 typedef Mesos__V1__Agent__Response response;
 typedef Mesos__V1__Agent__Call call_msg;
@@ -414,29 +413,54 @@ static void reply(struct http_exchange *x, enum codec out, const response *r)
 		api_reply_message(x, out, &r->base);
 }
 
+/* Of a call whose body is here: how it may be answered. False: answered. */
+static bool check_media(const struct http_request *req, const call_msg *c, struct http_exchange *x,
+			struct api_media *ret)
+{
+	const char *name = c->has_type ? pb_enum_name(&mesos__v1__agent__call__type__descriptor, (int)c->type) : NULL;
+	if (http_header(req, "Message-Content-Type"))
+		http_reply_text(x, 415, "Expecting 'Message-Content-Type' to be not set for non-streaming requests");
+	else if (!c->has_type)
+		http_reply_text(x, 400, "Failed to validate call: Expecting 'type' to be present");
+	else if (!api_accept_media(req, x, ret))
+		return false;
+	else if (c->type == CALL(ATTACH_CONTAINER_INPUT))
+		http_reply_text(x, 415, "Expecting 'Content-Type' to be application/recordio for %s call", name);
+	else if (ret->recordio && c->type != CALL(ATTACH_CONTAINER_OUTPUT) &&
+		 c->type != CALL(LAUNCH_NESTED_CONTAINER_SESSION))
+		http_reply_text(x, 406, "Streaming response is not supported for %s call", name ? name : "UNKNOWN");
+	else
+		return true;
+	return false;
+}
+
+static void get_containers(struct agent *a, const call_msg *c, const char *who, enum codec out, struct http_exchange *x)
+{
+	struct containers_request *q = xnew(struct containers_request);
+	q->x = x;
+	q->out = out;
+	const Mesos__V1__Agent__Call__GetContainers *g = c->get_containers;
+	unsigned which = g && g->has_show_nested && g->show_nested ? USAGE_NESTED : 0;
+	if (g && g->has_show_standalone && g->show_standalone)
+		which |= USAGE_STANDALONE;
+	usage_gather(a, which, who, reply_containers, q);
+}
+
 void agent_api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
 {
 	struct agent *a = arg;
 	struct arena mz_autoarena m = {0};
-	enum codec in, out;
-	call_msg *c = (call_msg *)api_decode_call(req, x, &mesos__v1__agent__call__descriptor, &m, &in);
-	if (!c)
-		return;
-	if (!c->has_type) {
-		http_reply_text(x, 400, "Failed to validate call: Expecting 'type' to be present");
+	struct api_media out;
+	enum codec in;
+	if (req->streamed) {
+		agent_api_attach_input(a, req, x);
 		return;
 	}
-	if (!api_accept(req, x, &out))
+	call_msg *c = (call_msg *)api_decode_call(req, x, &mesos__v1__agent__call__descriptor, &m, &in);
+	if (!c || !check_media(req, c, x, &out))
 		return;
 	if (c->type == CALL(GET_CONTAINERS)) {
-		struct containers_request *q = xnew(struct containers_request);
-		q->x = x;
-		q->out = out;
-		const Mesos__V1__Agent__Call__GetContainers *g = c->get_containers;
-		unsigned which = g && g->has_show_nested && g->show_nested ? USAGE_NESTED : 0;
-		if (g && g->has_show_standalone && g->show_standalone)
-			which |= USAGE_STANDALONE;
-		usage_gather(a, which, req->principal, reply_containers, q);
+		get_containers(a, c, req->principal, out.codec, x);
 		return;
 	}
 	if (agent_api_nested(a, c, req->principal, out, x))
@@ -452,7 +476,7 @@ void agent_api_operator(void *arg, const struct http_request *req, struct http_e
 		r->has_type = 1;
 		r->type = (Mesos__V1__Agent__Response__Type)reads[i].response;
 		reads[i].fn(a, r, &m, req->principal);
-		reply(x, out, r);
+		reply(x, out.codec, r);
 		return;
 	}
 	const char *name = pb_enum_name(&mesos__v1__agent__call__type__descriptor, (int)c->type);
