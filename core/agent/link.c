@@ -4,6 +4,8 @@
  * Not here: what the messages do (launch.c, updates.c, …). One link at a time;
  * its first frame is Register, its first answer Registered or Shutdown.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
 #include "agent/internal.h"
 
 enum { MAX_BACKOFF_SECS = 60, DEFAULT_PING_TIMEOUT_SECS = 75 };
@@ -19,8 +21,31 @@ void agent_tell_master(struct agent *a, Mezzo__Link__ToMaster *m)
 	struct buf mz_autobuf b = {0};
 	pb_encode(&m->base, &b);
 	int rc = link_send(a->link, b.data, b.len);
-	if (rc < 0)
+	if (rc == -EMSGSIZE)
+		log_error(AREA, "A message of %zu bytes to the master is larger than a frame, dropped", b.len);
+	else if (rc < 0)
 		log_debug(AREA, "Message to the master was dropped: %d", rc);
+}
+
+/* What the master keeps of a task: what only its executor needs would make the
+ * report of a full agent too large for a frame. */
+static Mesos__V1__TaskInfo *report_info(struct task *t, struct arena *m)
+{
+	Mesos__V1__TaskInfo *info = (Mesos__V1__TaskInfo *)agent_task_info(t, m);
+	const Mesos__V1__CommandInfo *c = info->command    ? info->command
+					  : info->executor ? info->executor->command
+							   : NULL;
+	char *user = c ? c->user : NULL;
+	info->has_data = 0;
+	info->data = (ProtobufCBinaryData){0};
+	info->check = NULL;
+	info->executor = NULL;
+	info->command = NULL;
+	if (user) {
+		info->command = PB_NEW(m, Mesos__V1__CommandInfo, mesos__v1__command_info);
+		info->command->user = user;
+	}
+	return info;
 }
 
 static Mezzo__Link__TaskReport *report_task(struct task *t, struct arena *m)
@@ -28,7 +53,7 @@ static Mezzo__Link__TaskReport *report_task(struct task *t, struct arena *m)
 	Mezzo__Link__TaskReport *r = PB_NEW(m, Mezzo__Link__TaskReport, mezzo__link__task_report);
 	r->framework_id = PB_NEW(m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
 	r->framework_id->value = t->framework->id;
-	r->task = (Mesos__V1__TaskInfo *)agent_task_info(t, m);
+	r->task = report_info(t, m);
 	if (!t->executor->command) {
 		r->executor_id = PB_NEW(m, Mesos__V1__ExecutorID, mesos__v1__executor_id);
 		r->executor_id->value = t->executor->id;

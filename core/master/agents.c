@@ -124,7 +124,11 @@ int agent_link_send(struct agent_link *al, Mezzo__Link__ToAgent *msg)
 	struct buf b = {0};
 	pb_encode(&msg->base, &b);
 	int r = link_send(al->link, b.data, b.len);
-	al->cut = r < 0; /* on_gone follows */
+	if (r == -EMSGSIZE)
+		log_error(AREA, "A message of %zu bytes to the agent at %s is larger than a frame, dropped", b.len,
+			  al->link->peer);
+	else
+		al->cut = r < 0; /* on_gone follows */
 	buf_done(&b);
 	return r;
 }

@@ -56,6 +56,8 @@ static void refuse(struct subscribe *s, const char *message)
 	subscribe_free(s);
 }
 
+enum { MAX_INFO_BYTES = 1 << 20 }; /* it is sent with every task */
+
 int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *info, char **suppressed,
 			   size_t n_suppressed, const Mesos__V1__Scheduler__OfferConstraints *c, struct mz_err *err)
 {
@@ -64,6 +66,8 @@ int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *inf
 	int r = framework_info_check(info, err);
 	if (r < 0)
 		return r;
+	if (protobuf_c_message_get_packed_size(&info->base) > MAX_INFO_BYTES)
+		return mz_fail(err, -EMSGSIZE, "The FrameworkInfo is larger than %d MB", MAX_INFO_BYTES >> 20);
 	size_t n = framework_roles(info, &arena, &roles);
 	for (size_t i = 0; m->cfg.roles && i < n; i++) {
 		size_t at = 0;

@@ -39,6 +39,8 @@ int framework_info_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err);
 /* The rules of a TaskInfo that need nothing else (catalogue "Task", "Executor",
  * "CommandInfo", "Volume", "Secret/env", kill policy, checks, limits). */
 int task_info_check(const Mesos__V1__TaskInfo *t, struct mz_err *err);
+/* The same for a task that runs in this executor though it does not name it. */
+int task_info_check_with(const Mesos__V1__TaskInfo *t, const Mesos__V1__ExecutorInfo *executor, struct mz_err *err);
 /* The same, and what only LAUNCH forbids: no DEFAULT executor, no share_cgroups=false. */
 int task_launch_check(const Mesos__V1__TaskInfo *t, struct mz_err *err);
 /* Of any type: a DEFAULT executor (LAUNCH_GROUP) is checked as such. */

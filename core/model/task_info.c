@@ -42,15 +42,20 @@ int resource_usage_check(const resources *r, struct mz_err *err)
 	const char *mixed = res_mixed_name(r, property_revocable);
 	if (mixed)
 		return mz_fail(err, -EINVAL, "Revocable and non-revocable '%s' cannot be mixed", mixed);
-	for (uint32_t i = 1; i < r->n; i++)
-		if (kind_of(slots(r)[i].kind)->alloc_role != kind_of(slots(r)[0].kind)->alloc_role)
+	const char *role = NULL; /* interned. What names none takes the offer's. */
+	for (uint32_t i = 0; i < r->n; i++) {
+		const char *own = kind_of(slots(r)[i].kind)->alloc_role;
+		if (role && own && own != role)
 			return mz_fail(err, -EINVAL, "The resources are allocated to more than one role");
+		role = own ? own : role;
+	}
 	if (res_scalar(r, "gpus") % 1000)
 		return mz_fail(err, -EINVAL, "'gpus' must be a whole number");
 	return volumes_check(r, err);
 }
 
-/* A port or an element of a set can be used by one of the two only. */
+/* A port or an element of a set can be used by one of the two only. Neither has an
+ * allocation role: the one may name it, and the other not. */
 static int overlap_check(const resources *task, const resources *executor, struct mz_err *err)
 {
 	const struct res_slot *a = slots(task), *b = slots(executor);
@@ -73,7 +78,8 @@ static int overlap_check(const resources *task, const resources *executor, struc
 	return 0;
 }
 
-static int resources_check(const Mesos__V1__TaskInfo *t, resources *r, struct mz_err *err)
+static int resources_check(const Mesos__V1__TaskInfo *t, const Mesos__V1__ExecutorInfo *executor, resources *r,
+			   struct mz_err *err)
 {
 	int rc = res_from_pb(t->resources, t->n_resources, r, err);
 	if (rc)
@@ -81,12 +87,16 @@ static int resources_check(const Mesos__V1__TaskInfo *t, resources *r, struct mz
 	if (res_empty(r))
 		return mz_fail(err, -EINVAL, "The task uses no resources");
 	rc = resource_usage_check(r, err);
-	if (rc || !t->executor)
+	if (rc || !executor)
 		return rc;
 	mz_autores resources e = {0};
-	rc = res_from_pb(t->executor->resources, t->executor->n_resources, &e, err);
-	if (!rc)
-		rc = overlap_check(r, &e, err);
+	rc = res_from_pb(executor->resources, executor->n_resources, &e, err);
+	if (rc)
+		return rc;
+	resources *own = res_unallocate(r), *others = res_unallocate(&e);
+	rc = overlap_check(own, others, err);
+	res_free(own);
+	res_free(others);
 	if (rc)
 		return rc;
 	res_add(&e, r);
@@ -138,7 +148,7 @@ static int parts_check(const Mesos__V1__TaskInfo *t, struct mz_err *err)
 	return durations_check(t, err);
 }
 
-int task_info_check(const Mesos__V1__TaskInfo *t, struct mz_err *err)
+int task_info_check_with(const Mesos__V1__TaskInfo *t, const Mesos__V1__ExecutorInfo *executor, struct mz_err *err)
 {
 	mz_autores resources r = {0};
 	int rc = id_check("Task id", t->task_id->value, err);
@@ -146,10 +156,15 @@ int task_info_check(const Mesos__V1__TaskInfo *t, struct mz_err *err)
 		return rc;
 	rc = parts_check(t, err);
 	if (!rc)
-		rc = resources_check(t, &r, err);
+		rc = resources_check(t, executor, &r, err);
 	if (!rc)
 		rc = limits_check(t, &r, err);
 	return rc ? mz_wrap(err, "Task '%s'", t->task_id->value) : 0;
+}
+
+int task_info_check(const Mesos__V1__TaskInfo *t, struct mz_err *err)
+{
+	return task_info_check_with(t, t->executor, err);
 }
 
 int task_launch_check(const Mesos__V1__TaskInfo *t, struct mz_err *err)

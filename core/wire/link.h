@@ -30,7 +30,8 @@ struct link {
 	const char *peer; /* "127.0.0.1:4711" */
 };
 
-/* -EPIPE: gone. -ENOBUFS: the bounded queue is full, the link is cut, on_gone follows. */
+/* -EPIPE: gone. -ENOBUFS: the bounded queue is full, the link is cut, on_gone follows.
+ * -EMSGSIZE: larger than a frame may be; it is not sent, and the link stands. */
 static inline int link_send(struct link *l, const void *frame, size_t size)
 {
 	return l->ops->send(l, frame, size);

@@ -14,12 +14,12 @@
 #include "wire/link.h"
 
 struct link_limits {
-	size_t max_frame_bytes; /* 16 MiB */
+	size_t max_frame_bytes; /* 64 MiB: an agent reports all that it runs in one */
 	size_t max_queue_bytes; /* 64 MiB of unsent bytes, then the peer is cut */
 	int64_t heartbeat_ns;	/* 5 s; a link silent for 3 of them is cut */
 	int max_links;		/* 100,000 */
 };
-#define LINK_LIMITS_DEFAULT ((struct link_limits){16u << 20, 64u << 20, 5 * NS_PER_SEC, 100000})
+#define LINK_LIMITS_DEFAULT ((struct link_limits){64u << 20, 64u << 20, 5 * NS_PER_SEC, 100000})
 
 struct link_server;
 int link_server_new(struct loop *l, const char *ip, int port, const struct link_limits *limits,

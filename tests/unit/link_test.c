@@ -202,7 +202,7 @@ static void test_frames(void **state)
 	/* Many, and a big one. */
 	for (int i = 0; i < 10000; i++)
 		link_send(t.a.link, &i, sizeof(i));
-	size_t size = 16u << 20;
+	size_t size = 64u << 20;
 	char *big = xmalloc(size);
 	for (size_t i = 0; i < size; i++)
 		big[i] = (char)(i * 13 + (i >> 10));
@@ -301,9 +301,9 @@ static void test_framing_errors(void **state)
 	run_until(t.l, t.m.n_frames == 1);
 	assert_string_equal(buf_str(&t.m.last), "hi");
 	assert_memory_equal(buf_str(&r->in), "\0\0\0\5MZLK\1", 9);
-	raw_send_bytes(r, "\1\0\0\1", 4);
+	raw_send_bytes(r, "\4\0\0\1", 4);
 	run_until(t.l, t.m.n_gone);
-	assert_string_equal(t.m.why, "A frame of 16777217 bytes is over the limit of 16777216");
+	assert_string_equal(t.m.why, "A frame of 67108865 bytes is over the limit of 67108864");
 	run_until(t.l, r->eof);
 	raw_close(r);
 }

@@ -54,6 +54,8 @@ static const struct row tasks[] = {
 	 "more than one role", NULL, NULL},
 	{COMMAND WITH("{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"x\"}}"),
 	 "allocated to role 'x', the offer is for '*'", NULL, NULL},
+	{COMMAND WITH("{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"*\"}},"
+		      SCALAR("mem", "1")), NULL, NULL, NULL}, /* the others take the offer's role */
 	{COMMAND WITH(SCALAR("gpus", "0.5")), "whole number", NULL, NULL},
 	{COMMAND WITH(SCALAR("gpus", "1")), NULL, NULL, NULL},
 	/* command or executor */
@@ -218,6 +220,7 @@ static void launch_against_the_rest(void **state)
 
 #define POD_RES SCALAR("cpus", "0.1") "," SCALAR("mem", "32") "," SCALAR("disk", "10")
 #define POD(more) "{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"pod-%zu\"}" WITH(POD_RES) more "}"
+#define POD_WITH(more) "{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"pod-%zu\"}" WITH(POD_RES "," more) "}"
 #define ALONE LINUX("\"share_cgroups\":false")
 #define NETWORK ",\"container\":{\"type\":\"MESOS\",\"network_infos\":[{\"name\":\"n\"}]}"
 
@@ -251,6 +254,11 @@ static const struct {
 	{"{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"pod-0\"}" WITH(POD_RES) "}", OK_TASK, NULL, NULL},
 	{POD(""), OK_TASK, COMMAND WITH(SCALAR("cpus", "500")), "uses more than is offered"},
 	{POD(""), COMMAND, NULL, "uses no resources"},
+	{POD_WITH(PORTS("{\"begin\":31001,\"end\":31001}")), OK_TASK, OK_TASK, NULL},
+	{POD_WITH(PORTS("{\"begin\":31002,\"end\":31003}")), COMMAND WITH(CPU "," PORTS("{\"begin\":31003,\"end\":31003}")),
+	 NULL, "use the same 'ports'"},
+	{POD(""), COMMAND WITH(CPU "," PORTS("{\"begin\":31004,\"end\":31004}")),
+	 COMMAND WITH(CPU "," PORTS("{\"begin\":31004,\"end\":31004}")), "uses more than is offered"},
 };
 
 static void group_rules(void **state)
@@ -291,6 +299,79 @@ static void group_rules(void **state)
 	assert_int_equal(n_sent(&o), n_good);
 }
 
+/* ---- sizes -------------------------------------------------------------------------- */
+
+/* ,"data":"AAAA…", of so many bytes once decoded */
+static char *data_json(size_t bytes)
+{
+	size_t n = bytes / 3 * 4;
+	char *text = xmalloc(n + 16);
+	memcpy(text, ",\"data\":\"", 9);
+	memset(text + 9, 'A', n);
+	memcpy(text + 9 + n, "\"", 2);
+	return text;
+}
+
+/* What would not fit into a frame to the agent is refused, instead of the link. */
+static void sizes(void **state)
+{
+	struct world *w = *state;
+	mz_autofree char *huge = data_json(17 << 20), *large = data_json(5 << 20), *third = data_json(12 << 20);
+	mz_autobuf struct buf b = {0};
+	struct offered o = with_offer(w);
+	buf_adds(&b, "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[");
+	for (int i = 0; i < 3; i++) {
+		mz_autofree char *id = xasprintf("t-%d", i);
+		mz_autofree char *fields = xasprintf(OK_TASK "%s", i == 1 ? huge : large);
+		if (i)
+			buf_addc(&b, ',');
+		add_task(&b, id, o.a->id, fields);
+	}
+	buf_adds(&b, "]}},{\"type\":\"LAUNCH_GROUP\",\"launch_group\":{\"executor\":{\"type\":\"DEFAULT\",\"executor_id\":"
+		     "{\"value\":\"p\"}" WITH(POD_RES));
+	buf_adds(&b, third);
+	buf_adds(&b, "},\"task_group\":{\"tasks\":[");
+	for (int i = 0; i < 3; i++) {
+		mz_autofree char *id = xasprintf("g-%d", i);
+		if (i)
+			buf_addc(&b, ',');
+		add_task(&b, id, o.a->id, OK_TASK);
+	}
+	buf_adds(&b, "]}}}");
+	(void)buf_str(&b);
+	accept_all(&o, &b);
+	assert_refused(0, &o, RS(TASK_INVALID), "larger than 16 MB");
+	for (size_t i = 0; i < 3; i++)
+		assert_refused(1 + i, &o, RS(TASK_GROUP_INVALID), "larger than 32 MB");
+	assert_int_equal(agent_next(o.a, TO_AGENT(RUN_TASKS))->run_tasks->n_tasks, 1); /* a frame each */
+	assert_int_equal(agent_next(o.a, TO_AGENT(RUN_TASKS))->run_tasks->n_tasks, 1);
+	assert_int_equal(n_sent(&o), 0);
+
+	mz_autofree char *name = xcalloc((2 << 20) + 1, 1);
+	memset(name, 'n', 2 << 20);
+	mz_autofree char *info = xasprintf("\"user\":\"u\",\"name\":\"%s\"", name);
+	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, info, NULL));
+	assert_int_equal(e->type, EV(ERROR));
+	assert_non_null(strstr(e->error->message, "larger than 1 MB"));
+}
+
+/* Something else that is too large for a frame costs itself, not the agent. */
+static void link_stands(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w);
+	mz_autofree char *data = data_json(3 << 20);
+	o.a->link->max_frame = 1 << 20;
+	assert_int_equal(sched_call(o.s,
+				    "\"type\":\"MESSAGE\",\"message\":{\"agent_id\":{\"value\":\"%s\"},\"executor_id\":"
+				    "{\"value\":\"e\"}%s}", o.a->id, data),
+			 202);
+	assert_null(agent_next(o.a, TO_AGENT(FRAMEWORK_MESSAGE)));
+	sched_call(o.s, "\"type\":\"SHUTDOWN\",\"shutdown\":{\"agent_id\":{\"value\":\"%s\"},\"executor_id\":{\"value\":"
+			"\"e\"}}", o.a->id);
+	assert_non_null(agent_next(o.a, TO_AGENT(SHUTDOWN_EXECUTOR)));
+}
+
 /* ---- container ids --------------------------------------------------------------------- */
 
 static void container_ids(void **state)
@@ -316,6 +397,6 @@ static void container_ids(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest all[] = {T(launch_rules), T(launch_against_the_rest), T(group_rules), cmocka_unit_test(container_ids)};
+	const struct CMUnitTest all[] = {T(launch_rules), T(launch_against_the_rest), T(group_rules), T(sizes), T(link_stands), cmocka_unit_test(container_ids)};
 	return cmocka_run_group_tests(all, NULL, NULL);
 }

@@ -231,7 +231,9 @@ static const struct {
 	{COMMAND ",\"resources\":[" R("cpus", "1", "") "," R("cpus", "1", ",\"revocable\":{}") "]",
 	 "Revocable and non-revocable 'cpus' cannot be mixed"},
 	{COMMAND ",\"resources\":[" R("mem", "1", "") "," R("cpus", "1", ",\"revocable\":{}") "]", NULL},
-	{COMMAND ",\"resources\":[" R("cpus", "1", ",\"allocation_info\":{\"role\":\"a\"}") "," R("mem", "1", "") "]",
+	{COMMAND ",\"resources\":[" R("cpus", "1", ",\"allocation_info\":{\"role\":\"a\"}") "," R("mem", "1", "") "]", NULL},
+	{COMMAND ",\"resources\":[" R("cpus", "1", ",\"allocation_info\":{\"role\":\"a\"}") ","
+		 R("mem", "1", ",\"allocation_info\":{\"role\":\"b\"}") "]",
 	 "The resources are allocated to more than one role"},
 	{COMMAND ",\"resources\":[" VOLUME("/a") "]", NULL},
 	{COMMAND ",\"resources\":[" VOLUME("/a") "," VOLUME("/a") "]", "Persistent volume 'v' is used twice"},

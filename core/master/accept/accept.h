@@ -52,7 +52,10 @@ struct placement {
 	resources *task, *executor; /* without allocation; executor NULL: none, or it runs already */
 	bool launch_executor;
 };
+	size_t bytes; /* of the TaskInfo as it is sent */
 void placement_done(struct placement *p);
+/* A frame to an agent takes 64 MB; a FrameworkInfo (subscribe.c) is in each. */
+enum { MAX_TASK_BYTES = 16 << 20, MAX_GROUP_BYTES = 32 << 20 };
 /* Everything that LAUNCH and LAUNCH_GROUP have in common; the TaskInfo is put in
  * the form that agents get. `available` is what is still there. */
 int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
@@ -61,6 +64,7 @@ int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_ta
 void task_launch(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
 		 pb_executor_info *executor, struct placement *p);
 void send_run(struct framework *f, struct agent *agent, pb_task_info **tasks, size_t n,
+/* One frame, which the caller keeps to a bounded size. */
 	      pb_executor_info *group_executor, bool launch_executor);
 
 #endif

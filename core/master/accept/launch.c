@@ -3,10 +3,12 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master/accept/accept.h"
 
-/* Tasks that wait to be sent: in one frame as long as they agree. */
+enum { MAX_TASKS_IN_FRAME = 256, MAX_BATCH_BYTES = 8 << 20 };
+
+/* Tasks that wait to be sent: in one frame as long as they agree and it is small. */
 struct batch {
 	pb_task_info **tasks;
-	size_t n;
+	size_t n, bytes;
 	bool launch_executor;
 };
 
@@ -15,7 +17,7 @@ static void batch_send(struct batch *b, struct framework *f, struct agent *agent
 	if (b->n)
 		send_run(f, agent, b->tasks, b->n, NULL, b->launch_executor);
 	b->tasks += b->n;
-	b->n = 0;
+	b->n = b->bytes = 0;
 }
 
 /* 1: it was killed meanwhile, and its end is told already. */
@@ -53,8 +55,10 @@ void apply_launch(struct accept *a, struct framework *f, struct agent *agent, pb
 		struct placement p = {0};
 		if (launch_one(a, f, agent, l->task_infos[i], &p) < 0)
 			continue;
-		if (b.n && b.launch_executor != p.launch_executor)
+		if (b.n && (b.launch_executor != p.launch_executor || b.n == MAX_TASKS_IN_FRAME ||
+			    b.bytes + p.bytes > MAX_BATCH_BYTES))
 			batch_send(&b, f, agent);
+		b.bytes += p.bytes;
 		b.launch_executor = p.launch_executor;
 		b.tasks[b.n++] = l->task_infos[i];
 		placement_done(&p);

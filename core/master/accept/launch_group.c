@@ -68,35 +68,38 @@ static int place_all(struct accept *a, struct framework *f, struct agent *agent,
 		     pb_task_info **tasks, size_t n, struct placement *places, struct mz_err *err)
 {
 	resources *left = res_copy(a->remaining);
+	struct map ids = {0};
+	size_t bytes = 0;
 	int r = check_executor(e, err);
 	if (r == 0)
 		r = check_sharing(f, agent, e, tasks, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
-		for (size_t j = 0; r == 0 && j < i; j++)
-			if (str_eq(tasks[i]->task_id->value, tasks[j]->task_id->value))
-				r = mz_fail(err, -EINVAL, "Two tasks of the group have the same id");
-		/* The rules of a single task want a command or an executor. */
+		if (map_has(&ids, tasks[i]->task_id->value))
+			r = mz_fail(err, -EINVAL, "Two tasks of the group have the same id");
+		map_put(&ids, tasks[i]->task_id->value, e);
 		if (r == 0)
 			r = check_task(tasks[i], e, err);
-		if (r == 0) {
+		if (r == 0) { /* the rules of a single task want a command or an executor */
 			tasks[i]->executor = tasks[i]->command ? NULL : e;
-			r = task_info_check(tasks[i], err);
+			r = task_info_check_with(tasks[i], e, err);
+			tasks[i]->executor = e;
 		}
+		/* The first task brings the executor. */
 		if (r == 0)
-			r = task_place(a, f, agent, tasks[i], e, left, &places[i], err);
+			r = task_place(a, f, agent, tasks[i], i ? NULL : e, left, &places[i], err);
 		if (r < 0) {
 			mz_wrap(err, "Task '%s'", tasks[i]->task_id->value);
 			break;
 		}
-		if (i > 0 && places[i].executor) { /* the first task brings it */
-			res_free(places[i].executor);
-			places[i].executor = NULL;
-		}
 		res_subtract(left, places[i].task);
 		if (places[i].executor)
 			res_subtract(left, places[i].executor);
-		tasks[i]->executor = e;
+		bytes += places[i].bytes;
 	}
+	if (r == 0 && bytes > MAX_GROUP_BYTES)
+		r = mz_fail(err, -EMSGSIZE, "The group, with its executor in each task, is larger than %d MB",
+			    MAX_GROUP_BYTES >> 20);
+	map_done(&ids);
 	res_free(left);
 	return r;
 }

@@ -6,7 +6,6 @@
 #include "master/accept/accept.h"
 
 #define CAP_TASK_RESOURCE_LIMITS 8 /* AgentInfo.Capability.Type */
-enum { MAX_TASKS_IN_FRAME = 256 };
 
 void placement_done(struct placement *p)
 {
@@ -86,6 +85,17 @@ static int place_executor(struct accept *a, struct framework *f, struct agent *a
 	return 0;
 }
 
+/* As the agent gets it. What does not fit into a frame could not be sent, and the
+ * agent would be given up for it. */
+static int check_size(const pb_task_info *t, size_t *ret, struct mz_err *err)
+{
+	size_t size = protobuf_c_message_get_packed_size(&t->base);
+	if (size > MAX_TASK_BYTES)
+		return mz_fail(err, -EMSGSIZE, "Task is larger than %d MB", MAX_TASK_BYTES >> 20);
+	*ret = size;
+	return 0;
+}
+
 static void infer_health_check(pb_task_info *t)
 {
 	Mesos__V1__HealthCheck *h = t->health_check;
@@ -107,6 +117,8 @@ int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_ta
 		t->n_resources = write_resources(a, p.task, &t->resources);
 	if (r == 0 && executor)
 		r = place_executor(a, f, agent, executor, &p, err);
+	if (r == 0)
+		r = check_size(t, &p.bytes, err);
 	if (r == 0) {
 		resources *total = res_copy(p.task);
 		if (p.executor)
@@ -153,20 +165,16 @@ void task_launch(struct accept *a, struct framework *f, struct agent *agent, pb_
 void send_run(struct framework *f, struct agent *agent, pb_task_info **tasks, size_t n,
 	      pb_executor_info *group_executor, bool launch_executor)
 {
-	/* A group is one frame: all or nothing. Others are cut to a bounded size. */
-	size_t step = group_executor ? n : MAX_TASKS_IN_FRAME;
-	for (size_t i = 0; i < n; i += step) {
-		Mezzo__Link__RunTasks run = MEZZO__LINK__RUN_TASKS__INIT;
-		Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
-		run.framework = f->info;
-		run.tasks = tasks + i;
-		run.n_tasks = MZ_MIN(step, n - i);
-		run.group_executor = group_executor;
-		run.has_launch_executor = 1;
-		run.launch_executor = launch_executor;
-		msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_RUN_TASKS;
-		msg.run_tasks = &run;
-		/* If it does not arrive, the agent's next report lacks the tasks. */
-		(void)agent_send(agent, &msg);
-	}
+	Mezzo__Link__RunTasks run = MEZZO__LINK__RUN_TASKS__INIT;
+	Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
+	run.framework = f->info;
+	run.tasks = tasks;
+	run.n_tasks = n;
+	run.group_executor = group_executor;
+	run.has_launch_executor = 1;
+	run.launch_executor = launch_executor;
+	msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_RUN_TASKS;
+	msg.run_tasks = &run;
+	/* If it does not arrive, the agent's next report lacks the tasks. */
+	(void)agent_send(agent, &msg);
 }
