@@ -24,6 +24,7 @@ struct disk_du {
 	int enforce;
 	int64_t max_files; /* 0: any number */
 	struct box *boxes;
+	struct box *leaving; /* cleaned up while a worker has them */
 	struct mz_metric *walks, *exceeded;
 };
 
@@ -35,7 +36,7 @@ struct box {
 	int64_t used_bytes;  /* -1: not measured yet */
 	struct mz_timer *timer;
 	int walking; /* a worker has it */
-	int gone;    /* free it when the worker is done */
+	int gone;    /* among the leaving: free it when the worker is done */
 	int told;    /* of the limitation */
 	struct du walked;
 	int walk_code;
@@ -104,12 +105,21 @@ static void walk_work(void *arg)
 	b->walk_code = du(b->sandbox, b->d->enforce ? b->d->max_files : 0, &b->walked);
 }
 
+static void forget(struct box *b)
+{
+	struct box **at = &b->d->leaving;
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	box_free(b);
+}
+
 static void on_walked(void *arg)
 {
 	struct box *b = arg;
 	b->walking = 0;
 	if (b->gone) {
-		box_free(b);
+		forget(b);
 		return;
 	}
 	b->d->h->metric_add(b->d->walks, 1);
@@ -200,10 +210,13 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 	struct box **at = find(d, id), *b = *at;
 	if (b) {
 		*at = b->next;
-		if (b->walking)
+		if (b->walking) {
 			b->gone = 1;
-		else
+			b->next = d->leaving;
+			d->leaving = b;
+		} else {
 			box_free(b);
+		}
 	}
 	d->h->op_done(op, NULL, NULL);
 }
@@ -224,17 +237,23 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
+static void free_all(struct box *b)
+{
+	while (b) {
+		struct box *next = b->next;
+		box_free(b);
+		b = next;
+	}
+}
+
 static void destroy(void *inst)
 {
 	struct disk_du *d = inst;
 	if (!d)
 		return;
 	/* The host has waited for running work; its done() will not be called. */
-	while (d->boxes) {
-		struct box *b = d->boxes;
-		d->boxes = b->next;
-		box_free(b);
-	}
+	free_all(d->boxes);
+	free_all(d->leaving);
 	free(d);
 }
 

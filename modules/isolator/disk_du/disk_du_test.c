@@ -210,6 +210,10 @@ static void only_measures_by_default(void **state)
 	fake_ops()->cleanup(inst, "c1", NULL);
 	fake_run();
 	assert_int_equal(fake.n_limitations, 0);
+	/* And nobody comes back for it: the host drops what is under way. */
+	fake_ops()->recover(inst, v, 1, NULL);
+	fake.timer_fn(fake.timer_arg);
+	fake_ops()->cleanup(inst, "c1", NULL);
 	fake_ops()->destroy(inst);
 	fake_ops()->destroy(NULL);
 }
