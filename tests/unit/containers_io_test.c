@@ -476,8 +476,7 @@ static void terminals(void **state)
 {
 	struct life *l = *state;
 	static const char script[] = "tty; stty size; ps -o tty= -p $$ | tr -d ' '; echo x > /dev/tty; "
-				     "trap 'stty size; echo changed' WINCH; echo ready; "
-				     "while read line; do echo \"got $line\"; done; echo over; exit 5";
+				     "echo ready; while read line; do echo \"got $line\"; stty size; done; echo over; exit 5";
 	struct run *r = start(l, "tty", script, (struct how){.tty = true, .rows = 30, .columns = 100});
 	struct client out = attach(l, "tty", 'o'), in = attach(l, "tty", 'i');
 	/* Who comes late has missed something: it may not have the beginning. */
@@ -486,8 +485,7 @@ static void terminals(void **state)
 	const unsigned char size[] = {50, 0, 132, 0};
 	put_frame(in.fd, MZ_IO_WINDOW, size, 4);
 	say(&in, "again\n");
-	until_output(l, &out, "50 132\r\n");
-	until_output(l, &out, "got again\r\n");
+	until_output(l, &out, "got again\r\n50 132\r\n");
 	say(&in, ""); /* what ^D does */
 	until_closed(l, &out);
 	until(l, &r->exited);
@@ -765,24 +763,157 @@ static void as_another_user(void **state)
 	client_done(&in);
 }
 
-#define TESTS(name_)                                                                     \
-	cmocka_unit_test_setup_teardown(input_comes_back, set_up, tear_down),            \
-	cmocka_unit_test_setup_teardown(without_anybody, set_up, tear_down),             \
-	cmocka_unit_test_setup_teardown(terminals, set_up, tear_down),                   \
-	cmocka_unit_test_setup_teardown(control_c, set_up, tear_down),                   \
-	cmocka_unit_test_setup_teardown(all_of_it, set_up, tear_down),                   \
-	cmocka_unit_test_setup_teardown(who_stalls_is_cut, set_up, tear_down),           \
-	cmocka_unit_test_setup_teardown(nonsense_cuts_who_says_it, set_up, tear_down),   \
-	cmocka_unit_test_setup_teardown(killed_while_attached, set_up, tear_down),       \
-	cmocka_unit_test_setup_teardown(outlives_the_agent, set_up, tear_down),          \
-	cmocka_unit_test_setup_teardown(container_falls_with_its_server, set_up, tear_down), \
-	cmocka_unit_test_setup_teardown(server_is_outside, set_up, tear_down),           \
-	cmocka_unit_test_setup_teardown(as_another_user, set_up, tear_down)
+/* ---- launcher linux: debug containers, terminals in a root file system of their own ---- */
+
+#define PID "ns 0x20000000\n"
+#define MNT "ns 0x20000\n"
+#define UTS "ns 0x4000000\n"
+#define PROC "mount /proc - proc 14\n"
+
+static const char list_ns[] = "for n in mnt pid uts ipc net cgroup user; do readlink /proc/self/ns/$n; done";
+
+static void debugs_from_inside(void **state)
+{
+	struct life *l = *state;
+	mz_autofree char *script = xasprintf("%s; echo known > /proc/self/comm; exec sleep 1000", list_ns);
+	struct run *parent = start(l, "p", script, (struct how){.ordinary = true, .steps = PID MNT UTS PROC});
+	while (!strstr(read_text(at("runs/%s/stdout", "p")), "user:"))
+		loop_event_turn(l->loop, NS_PER_MS);
+	/* What it asks for itself does not count: namespaces it has none of its own. Its
+	 * output waits until somebody is there. */
+	mz_autofree char *looks = xasprintf("%s; cat /proc/1/comm; ps -A -o comm=; cat /proc/self/cgroup >&2", list_ns);
+	struct run *d = start(l, "p.d", looks, (struct how){.debug = true, .steps = PID UTS});
+	struct client out = attach(l, "p.d", 'o');
+	until_closed(l, &out);
+	until(l, &d->exited);
+	assert_int_equal(d->wait_status, 0);
+	assert_int_equal(out.n_ends, 1);
+	const char *theirs = read_text(at("runs/%s/stdout", "p"));
+	assert_int_equal(strncmp(out.out, theirs, strlen(theirs)), 0);
+	assert_non_null(strstr(out.out, "mezzo-init\n"));
+	assert_non_null(strstr(out.out, "sleep\n"));
+	char self[64] = "";
+	assert_true(readlink("/proc/self/ns/pid", self, sizeof(self) - 1) > 0);
+	assert_null(strstr(out.out, self));
+	/* In its parent's cgroup or below it. */
+	mz_autofree char *below = xasprintf("/%s/p", group);
+	assert_non_null(strstr(out.err, below));
+	client_done(&out);
+
+	/* It ends alone, and with its parent. */
+	mz_autofree char *again = xasprintf("echo here; (setsid sleep 1000 &) ; sleep 1000");
+	d = start(l, "p.again", again, (struct how){.debug = true});
+	out = attach(l, "p.again", 'o');
+	until_output(l, &out, "here\n");
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "p.again", &err), 0);
+	until(l, &d->exited);
+	until_closed(l, &out);
+	assert_int_equal(out.n_ends, 1);
+	assert_false(parent->exited);
+	client_done(&out);
+	d = start(l, "p.last", again, (struct how){.debug = true, .tty = true});
+	out = attach(l, "p.last", 'o');
+	until_output(l, &out, "here\r\n");
+	assert_int_equal(l->c->ops->terminate(l->c, "p", &err), 0);
+	until(l, &d->exited);
+	until(l, &parent->exited);
+	until_closed(l, &out);
+	assert_int_equal(out.n_ends, 1);
+	client_done(&out);
+	d = launch(l, "p.none", "true", (struct how){.debug = true});
+	assert_int_equal(d->code, -ENOENT);
+}
+
+static void debug_has_no_files_of_its_own(void **state)
+{
+	struct life *l = *state;
+	struct run *parent = start(l, "f", "exec sleep 1000", (struct how){.ordinary = true});
+	struct run *d = launch(l, "f.d", "true", (struct how){.debug = true, .steps = PROC});
+	assert_int_equal(d->code, -EINVAL);
+	assert_non_null(strstr(d->message, "no file system of its own"));
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "f", &err), 0);
+	until(l, &parent->exited);
+}
+
+/* A small root file system with nothing but busybox in it. */
+static bool make_rootfs(void)
+{
+	const char *busybox = access("/bin/busybox", X_OK) == 0 ? "/bin/busybox" : "/usr/bin/busybox";
+	if (access(busybox, X_OK) < 0)
+		return false;
+	mz_autofree char *script = xasprintf("set -e; mkdir -p %s/rootfs/bin %s/rootfs/dev; cp %s %s/rootfs/bin/busybox; "
+					     "for i in sh cat ls tty stty sleep test; do ln -s busybox %s/rootfs/bin/$i; done",
+					     root, root, busybox, root, root);
+	return system(script) == 0;
+}
+
+static void terminal_in_a_rootfs(void **state)
+{
+	struct life *l = *state;
+	if (!make_rootfs())
+		return;
+	mz_autofree char *steps = xasprintf(PID MNT "rootfs %s/rootfs\n" PROC "dev /dev/tty 020666 5 0\n", root);
+	struct run *r = start(l, "root", "tty; stty size; echo x > /dev/tty; echo y > /dev/console; read z; echo $z",
+			      (struct how){.tty = true, .steps = steps, .user = "nobody"});
+	struct client out = attach(l, "root", 'o'), in = attach(l, "root", 'i');
+	say(&in, "hello\n");
+	until_closed(l, &out);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, 0);
+	const char *log = read_text(at("runs/%s/stdout", "root"));
+	assert_non_null(strstr(log, "/dev/console\r\n"));
+	assert_non_null(strstr(log, "24 80\r\nx\r\ny\r\n"));
+	/* Echoed, and then said. */
+	assert_non_null(strstr(out.out, "hello\r\n"));
+	assert_int_equal(out.n_ends, 1);
+	client_done(&out);
+	client_done(&in);
+	/* Nothing of it is left in the image but where it was mounted. */
+	struct stat st;
+	assert_int_equal(stat(at("rootfs/dev/%s", "console"), &st), 0);
+	assert_true(S_ISREG(st.st_mode));
+}
+
+/* ---- both launchers ------------------------------------------------------------------- */
+
+static int set_up_on_posix(void **state)
+{
+	launcher = "posix";
+	return set_up(state);
+}
+
+static int set_up_on_linux(void **state)
+{
+	launcher = "linux";
+	return set_up(state);
+}
+
+static void launcher_linux(void **state)
+{
+	(void)state;
+	print_message("skipped: the launcher linux needs root and cgroups\n");
+	skip();
+}
+
+#define TEST(fn_, launcher_) cmocka_unit_test_setup_teardown(fn_, set_up_##launcher_, tear_down)
+#define TESTS(launcher_)                                                                                    \
+	TEST(input_comes_back, launcher_), TEST(without_anybody, launcher_), TEST(terminals, launcher_),    \
+		TEST(control_c, launcher_), TEST(all_of_it, launcher_), TEST(who_stalls_is_cut, launcher_), \
+		TEST(nonsense_cuts_who_says_it, launcher_), TEST(killed_while_attached, launcher_),         \
+		TEST(outlives_the_agent, launcher_), TEST(container_falls_with_its_server, launcher_),      \
+		TEST(server_is_outside, launcher_), TEST(as_another_user, launcher_)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {
-		TESTS(),
+	const struct CMUnitTest posix_only[] = {TESTS(on_posix), cmocka_unit_test(launcher_linux)};
+	const struct CMUnitTest both[] = {
+		TESTS(on_posix),
+		TESTS(on_linux),
+		TEST(debugs_from_inside, on_linux),
+		TEST(debug_has_no_files_of_its_own, on_linux),
+		TEST(terminal_in_a_rootfs, on_linux),
 	};
 	(void)argc;
 	/* The build tree, from where the program is. */
@@ -791,7 +922,10 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 3; i++)
 		*strrchr(build, '/') = '\0';
 	log_set_level(MZ_LOG_ERROR);
-	if (getenv("IO_LAUNCHER"))
-		launcher = getenv("IO_LAUNCHER");
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	bool has_groups = access("/sys/fs/cgroup/freezer/cgroup.procs", F_OK) == 0 ||
+			  access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ||
+			  access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0;
+	if (geteuid() == 0 && has_groups)
+		return cmocka_run_group_tests(both, NULL, NULL);
+	return cmocka_run_group_tests(posix_only, NULL, NULL);
 }
