@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "../../lib/cgroup_isolator.h"
-#include "rules.h"
+#include "../../lib/device_rules.h"
 
 struct devices {
 	const struct mz_host *h;
@@ -41,7 +41,11 @@ static int limit(const struct devices *p, const char *id, struct mz_err *err)
 	if (p->g.version == 1)
 		return limit_v1(p, id, err);
 	int rc = cg_path(&p->g, id, path);
-	return rc < 0 ? cg_fail(err, rc, "Container '%s' has no cgroup", id) : rules_attach(p->rules, p->n, path, err);
+	if (rc < 0)
+		return cg_fail(err, rc, "Container '%s' has no cgroup", id);
+	/* For those that add to them. */
+	rc = rules_save(p->rules, p->n, path, err);
+	return rc < 0 ? rc : rules_attach(p->rules, p->n, path, err);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)

@@ -4,7 +4,7 @@
 
 #include <sys/sysmacros.h>
 
-#include "rules.h"
+#include "../../lib/device_rules.h"
 
 extern const struct mz_module mz_module;
 

@@ -1,7 +1,7 @@
-/* rules.c - see rules.h.
+/* device_rules.c - see device_rules.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
-#include "rules.h"
+#include "device_rules.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,10 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
-#include "../../lib/cgroup.h"
+#include "cgroup.h"
 
 /* ---- text ------------------------------------------------------------------------ */
 
@@ -152,35 +153,103 @@ static size_t build(struct bpf_insn *p, const struct rule *rules, size_t n_rules
 	return n;
 }
 
-int rules_attach(const struct rule *rules, size_t n, const char *path, struct mz_err *err)
+static int load(const struct rule *rules, size_t n)
 {
 	struct bpf_insn program[RULES_MAX * PER_RULE + AROUND];
-	char log[256] = "";
-	int rc = 0;
+	union bpf_attr a = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
+			    .insns = (uint64_t)(uintptr_t)program,
+			    .insn_cnt = (uint32_t)build(program, rules, n),
+			    .license = (uint64_t)(uintptr_t) "Apache-2.0"};
+	int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof(a));
+	return fd < 0 ? -errno : fd;
+}
+
+/* Groups above and below may have programs of their own: all must allow. */
+static int attach(int dir, int prog)
+{
+	union bpf_attr a = {.target_fd = (uint32_t)dir,
+			    .attach_bpf_fd = (uint32_t)prog,
+			    .attach_type = BPF_CGROUP_DEVICE,
+			    .attach_flags = BPF_F_ALLOW_MULTI};
+	return syscall(SYS_bpf, BPF_PROG_ATTACH, &a, sizeof(a)) < 0 ? -errno : 0;
+}
+
+/* Ids of what is attached to the group itself; returns how many. */
+static size_t attached(int dir, uint32_t *ids, size_t n_max)
+{
+	union bpf_attr a = {.query = {.target_fd = (uint32_t)dir,
+				      .attach_type = BPF_CGROUP_DEVICE,
+				      .prog_ids = (uint64_t)(uintptr_t)ids,
+				      .prog_cnt = (uint32_t)n_max}};
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &a, sizeof(a)) < 0 ? 0 : a.query.prog_cnt;
+}
+
+static void detach(int dir, uint32_t id)
+{
+	union bpf_attr get = {.prog_id = id};
+	int prog = (int)syscall(SYS_bpf, BPF_PROG_GET_FD_BY_ID, &get, sizeof(get));
+	if (prog < 0)
+		return;
+	union bpf_attr a = {
+		.target_fd = (uint32_t)dir, .attach_bpf_fd = (uint32_t)prog, .attach_type = BPF_CGROUP_DEVICE};
+	(void)syscall(SYS_bpf, BPF_PROG_DETACH, &a, sizeof(a));
+	(void)close(prog);
+}
+
+int rules_attach(const struct rule *rules, size_t n, const char *path, struct mz_err *err)
+{
+	uint32_t before[64];
 	if (n > RULES_MAX)
 		return cg_fail(err, -E2BIG, "There are more than %d rules for devices", RULES_MAX);
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE,
-			       .insns = (uint64_t)(uintptr_t)program,
-			       .insn_cnt = (uint32_t)build(program, rules, n),
-			       .license = (uint64_t)(uintptr_t) "Apache-2.0"};
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int prog = dir < 0 ? -1 : (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
-	if (prog >= 0) {
-		/* Groups above and below may have programs of their own: all must allow. */
-		union bpf_attr attach = {.target_fd = (uint32_t)dir,
-					 .attach_bpf_fd = (uint32_t)prog,
-					 .attach_type = BPF_CGROUP_DEVICE,
-					 .attach_flags = BPF_F_ALLOW_MULTI};
-		if (syscall(SYS_bpf, BPF_PROG_ATTACH, &attach, sizeof(attach)) < 0)
-			rc = -errno;
-	} else {
-		rc = -errno;
+	int rc = dir < 0 ? -errno : load(rules, n), prog = rc;
+	if (rc >= 0) {
+		/* First the new one, then without the old ones: never without any. */
+		size_t n_before = attached(dir, before, sizeof(before) / sizeof(before[0]));
+		rc = attach(dir, prog);
+		for (size_t i = 0; rc == 0 && i < n_before; i++)
+			detach(dir, before[i]);
 	}
-	if (rc < 0)
-		(void)snprintf(log, sizeof(log), "%s", strerror(-rc));
 	if (prog >= 0)
 		(void)close(prog);
 	if (dir >= 0)
 		(void)close(dir);
-	return rc < 0 ? cg_fail(err, rc, "Cannot limit the devices of the cgroup %s: %s", path, log) : 0;
+	return rc < 0 ? cg_fail(err, rc, "Cannot limit the devices of the cgroup %s: %s", path, strerror(-rc)) : 0;
+}
+
+/* ---- with the group ------------------------------------------------------------------- */
+
+static const char attribute[] = "trusted.mezzo.devices";
+enum { TEXT_SIZE = RULES_MAX * 40 };
+
+int rules_save(const struct rule *rules, size_t n, const char *path, struct mz_err *err)
+{
+	char text[TEXT_SIZE], one[64];
+	size_t len = 0;
+	if (n > RULES_MAX)
+		return cg_fail(err, -E2BIG, "There are more than %d rules for devices", RULES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		rule_format(&rules[i], one);
+		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s\n", one);
+	}
+	if (setxattr(path, attribute, text, len, 0) < 0)
+		return cg_fail(err, -errno, "Cannot keep the rules for devices with the cgroup %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int rules_load(struct rule rules[RULES_MAX], size_t *ret_n, const char *path, struct mz_err *err)
+{
+	char text[TEXT_SIZE + 1], *save = NULL;
+	size_t n = 0;
+	ssize_t len = getxattr(path, attribute, text, TEXT_SIZE);
+	if (len < 0 && errno != ENODATA)
+		return cg_fail(err, -errno, "Cannot read the rules for devices of the cgroup %s: %s", path, strerror(errno));
+	text[len < 0 ? 0 : len] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line && n < RULES_MAX; line = strtok_r(NULL, "\n", &save), n++) {
+		int rc = rule_parse(line, &rules[n], err);
+		if (rc < 0)
+			return rc;
+	}
+	*ret_n = n;
+	return 0;
 }
