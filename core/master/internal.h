@@ -179,7 +179,6 @@ struct call_ctx {
 	struct arena *arena; /* owns call; a handler may move it away */
 };
 void call_accept(struct call_ctx *c);
-int accept_check(const Mesos__V1__Scheduler__Call__Accept *accept, struct mz_err *err);
 void accepts_drop(struct master *m);
 void call_decline(struct call_ctx *c);
 void call_revive(struct call_ctx *c);
@@ -212,6 +211,13 @@ void on_executor_message(struct agent *a, const Mezzo__Link__ToMaster *msg, stru
 void on_update_agent(struct agent *a, const Mezzo__Link__ToMaster *msg, struct arena *arena);
 
 /* A status of the master's own: no uuid, source master. */
+void reconcile_operation(struct framework *f, const char *id, const char *agent_id, const char *provider_id);
+
+/* ---- backlog.c: what waits for room in the framework's stream ------------------------------ */
+/* Above this, what can wait waits. Far below what cuts the stream. */
+enum { STREAM_PORTION_BYTES = 32 << 10 };
+bool stream_is_full(const struct framework *f);
+void backlog_drop(struct framework *f);
 pb_status *status_new(struct master *m, struct arena *arena, const char *task_id, const char *agent_id,
 		      task_state state, int reason, const char *message);
 /* Sends it and counts it. */

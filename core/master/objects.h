@@ -139,6 +139,7 @@ struct framework {
 	struct list in_history; /* master->completed */
 	struct framework_metrics metrics;
 	struct refused_calls *refused; /* NULL: none yet */
+	struct backlog *backlog; /* of reconciliation; NULL: nothing waits */
 	struct rate rate; /* of its calls, unless its principal has one */
 };
 

@@ -1,11 +1,12 @@
 /* offers.c - offers from the allocator's call to their end. Offers of one turn
- * travel in one event. What is in an offer counts as offered until it is
+ * travel in one event, if they are not very many. What is in an offer counts as offered until it is
  * returned, or until an ACCEPT turns it into tasks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
 #include "master/internal.h"
 
+enum { MAX_OFFERS_IN_EVENT = 1000, PAUSE_MS = 20 };
 #define DEFAULT_REFUSE_SECS 5.0
 #define MAX_REFUSE_SECS (365 * 86400.0)
 
@@ -77,25 +78,34 @@ Mesos__V1__Offer *offer_show(const struct offer *o, struct arena *a)
 
 /* ---- sending -------------------------------------------------------------------- */
 
-static void send_fresh(struct framework *f)
+static void send_some(struct framework *f)
 {
 	mz_autoarena struct arena arena = {0};
 	Mesos__V1__Scheduler__Event__Offers offers = MESOS__V1__SCHEDULER__EVENT__OFFERS__INIT;
 	pb_event e = MESOS__V1__SCHEDULER__EVENT__INIT;
-	size_t n = 0;
-	list_each(&f->fresh, struct offer, in_fresh, counted)
-		n += counted != NULL;
-	offers.offers = (Mesos__V1__Offer **)pb_array(&arena, n + 1);
+	offers.offers = (Mesos__V1__Offer **)pb_array(&arena, MAX_OFFERS_IN_EVENT);
 	list_each(&f->fresh, struct offer, in_fresh, o) {
+		if (offers.n_offers == MAX_OFFERS_IN_EVENT)
+			break;
 		list_remove(&o->in_fresh);
 		offers.offers[offers.n_offers++] = offer_show(o, &arena);
 	}
-	if (!offers.n_offers)
-		return;
 	f->metrics.offers_sent += offers.n_offers;
 	e.type = MESOS__V1__SCHEDULER__EVENT__TYPE__OFFERS;
 	e.offers = &offers;
 	event_send(f, &e);
+}
+
+/* False: some wait until the stream has taken the others. They are fresh as long. */
+static bool send_fresh(struct framework *f, bool *ret_any)
+{
+	while (!list_empty(&f->fresh)) {
+		if (stream_is_full(f))
+			return false;
+		send_some(f);
+		*ret_any = true;
+	}
+	return true;
 }
 
 static void on_flush(void *arg)
@@ -108,10 +118,15 @@ static void on_flush(void *arg)
 		res_free(r->res);
 		free(r);
 	}
+	bool any = false, left = false;
 	list_each(&m->flush, struct framework, in_flush, f) {
-		list_remove(&f->in_flush);
-		send_fresh(f);
+		if (send_fresh(f, &any))
+			list_remove(&f->in_flush);
+		else
+			left = true;
 	}
+	if (left)
+		m->flush_timer = loop_timer(m->loop, any ? 0 : PAUSE_MS * NS_PER_MS, on_flush, m);
 }
 
 static void flush_soon(struct master *m)

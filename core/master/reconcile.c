@@ -1,5 +1,5 @@
-/* reconcile.c - RECONCILE: implicit (all that is known), explicit (by the table
- * of what is known of task and agent), and the same for operations.
+/* reconcile.c - the answer to one question of RECONCILE or RECONCILE_OPERATIONS, by
+ * the table of what is known of task and agent. The calls are in backlog.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master/internal.h"
 
@@ -61,42 +61,28 @@ void reconcile_task(struct framework *f, const char *task_id, const char *agent_
 		send_state(f, task_id, agent_id, TS(UNKNOWN), "Reconciliation: Task is unknown", NULL);
 }
 
-void call_reconcile(struct call_ctx *c)
-{
-	struct framework *f = c->f;
-	Mesos__V1__Scheduler__Call__Reconcile *r = c->call->reconcile;
-	c->m->metrics.messages_reconcile_tasks++;
-	for (size_t i = 0; i < r->n_tasks; i++)
-		reconcile_task(f, r->tasks[i]->task_id->value,
-			       r->tasks[i]->agent_id ? r->tasks[i]->agent_id->value : NULL);
-	if (r->n_tasks)
-		return;
-	map_each(&f->pending, p)
-		send_state(f, p->key, p->value, TS(STAGING), latest, NULL);
-	map_each(&f->tasks, e)
-		send_latest(e->value);
-}
-
 /* No operation is ever pending here: what is asked for is unknown, unless its
  * agent may still come and tell. */
-void call_reconcile_operations(struct call_ctx *c)
+void reconcile_operation(struct framework *f, const char *id, const char *agent_id, const char *provider_id)
 {
-	struct master *m = c->m;
-	Mesos__V1__Scheduler__Call__ReconcileOperations *r = c->call->reconcile_operations;
-	m->metrics.messages_reconcile_operations++;
-	for (size_t i = 0; i < r->n_operations; i++) {
-		const Mesos__V1__Scheduler__Call__ReconcileOperations__Operation *o = r->operations[i];
-		const char *agent_id = o->agent_id ? o->agent_id->value : NULL;
-		Mesos__V1__OperationState state = MESOS__V1__OPERATION_STATE__OPERATION_UNKNOWN;
-		if (agent_id && map_has(&m->recovered, agent_id))
-			state = MESOS__V1__OPERATION_STATE__OPERATION_RECOVERING;
-		else if (agent_id && map_has(&m->unreachable, agent_id))
-			state = MESOS__V1__OPERATION_STATE__OPERATION_UNREACHABLE;
-		else if (agent_id && map_has(&m->gone, agent_id))
-			state = MESOS__V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR;
-		operation_status_send(c->f, o->operation_id, o->agent_id, o->resource_provider_id, state,
-				      "Reconciliation: Latest operation status");
+	struct master *m = f->m;
+	mz_autoarena struct arena arena = {0};
+	Mesos__V1__OperationState state = MESOS__V1__OPERATION_STATE__OPERATION_UNKNOWN;
+	Mesos__V1__OperationID *operation = PB_NEW(&arena, Mesos__V1__OperationID, mesos__v1__operation_id);
+	Mesos__V1__ResourceProviderID *provider = NULL;
+	operation->value = (char *)id;
+	if (provider_id) {
+		provider = PB_NEW(&arena, Mesos__V1__ResourceProviderID, mesos__v1__resource_provider_id);
+		provider->value = (char *)provider_id;
 	}
+	if (agent_id && map_has(&m->recovered, agent_id))
+		state = MESOS__V1__OPERATION_STATE__OPERATION_RECOVERING;
+	else if (agent_id && map_has(&m->unreachable, agent_id))
+		state = MESOS__V1__OPERATION_STATE__OPERATION_UNREACHABLE;
+	else if (agent_id && map_has(&m->gone, agent_id))
+		state = MESOS__V1__OPERATION_STATE__OPERATION_GONE_BY_OPERATOR;
+	operation_status_send(f, operation, agent_id ? id_agent(&arena, agent_id) : NULL, provider, state,
+			      "Reconciliation: Latest operation status");
 }
 
 void operation_status_send(struct framework *f, Mesos__V1__OperationID *id, Mesos__V1__AgentID *agent_id,

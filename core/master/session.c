@@ -88,6 +88,7 @@ static void on_stream_gone(void *arg)
 	f->session.cut = false;
 	loop_timer_cancel(f->m->loop, f->session.heartbeat);
 	f->session.heartbeat = NULL;
+	backlog_drop(f);
 	log_info(AREA, "Framework %s (%s) disconnected", f->id, f->info->name);
 	framework_disconnected(f);
 }
@@ -115,6 +116,7 @@ void session_open(struct framework *f, struct http_stream *s, enum codec c, cons
 
 void session_close(struct framework *f, const char *error)
 {
+	backlog_drop(f);
 	if (!f->session.stream)
 		return;
 	if (error)

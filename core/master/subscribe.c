@@ -126,6 +126,30 @@ static bool tried_again(struct subscribe *s)
 	return false;
 }
 
+/* What may not change keeps its old value. */
+static void keep_fixed(struct subscribe *s, const struct framework *f)
+{
+	s->info->user = arena_strdup(&s->arena, f->info->user);
+	s->info->has_checkpoint = f->info->has_checkpoint;
+	s->info->checkpoint = f->info->checkpoint;
+}
+
+/* Two first subscriptions with one id may have been written at the same time: the
+ * second one is held against the first, and the record put right. */
+static bool may_follow(struct subscribe *s, struct framework *f)
+{
+	if (!str_eq(f->info->principal, s->info->principal)) {
+		framework_save(f, NULL, NULL);
+		refuse(s, "The principal of a framework cannot change");
+		return false;
+	}
+	if (!str_eq(f->info->user, s->info->user) || !f->info->checkpoint != !s->info->checkpoint) {
+		keep_fixed(s, f);
+		framework_put(s->m, s->info, f->registered_time, 0, NULL, NULL);
+	}
+	return true;
+}
+
 static void on_durable(void *arg)
 {
 	struct subscribe *s = arg;
@@ -142,6 +166,8 @@ static void on_durable(void *arg)
 	}
 	struct framework *f = framework_get(s->m, s->info->id->value);
 	bool was_known = f != NULL;
+	if (f && !may_follow(s, f))
+		return;
 	if (!f)
 		f = framework_new(s->m, s->info);
 	framework_set_info(f, s->info, sub->suppressed_roles, sub->n_suppressed_roles, sub->offer_constraints);
@@ -150,14 +176,6 @@ static void on_durable(void *arg)
 	s->stream = NULL;
 	framework_subscribed(f, stream, s->codec, s->stream_id, was_known);
 	subscribe_free(s);
-}
-
-/* What may not change keeps its old value. */
-static void keep_fixed(struct subscribe *s, const struct framework *f)
-{
-	s->info->user = arena_strdup(&s->arena, f->info->user);
-	s->info->has_checkpoint = f->info->has_checkpoint;
-	s->info->checkpoint = f->info->checkpoint;
 }
 
 static void write_record(struct subscribe *s)

@@ -316,10 +316,18 @@ static void operations_are_reconciled(void **state)
 	assert_int_equal(c->status, 400); /* an agent id is needed */
 	static const char *const ops[] = {"RESERVE",	   "UNRESERVE",	    "CREATE",	   "DESTROY",
 					  "GROW_VOLUME",   "SHRINK_VOLUME", "CREATE_DISK", "DESTROY_DISK"};
-	for (size_t i = 0; i < MZ_N(ops); i++) {
-		c = sched_post(s, "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[],\"operations\":[{\"type\":\"%s\"}]}",
-			       ops[i]);
-		assert_int_equal(c->status, 400); /* lacks its payload */
+	world_pass(w, 2 * SECS);
+	join(w, RES);
+	for (size_t i = 0; i < MZ_N(ops); i++) { /* without its payload: costs itself alone */
+		world_pass(w, 2 * SECS);
+		Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+		c = sched_post(s, "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":[{\"type\":"
+				  "\"%s\",\"id\":{\"value\":\"o\"}}],\"filters\":{\"refuse_seconds\":0}}",
+			       e->offers->offers[0]->id->value, ops[i]);
+		assert_int_equal(c->status, 202);
+		e = sched_event(s, EV(UPDATE_OPERATION_STATUS));
+		assert_int_equal(e->update_operation_status->status->state, MESOS__V1__OPERATION_STATE__OPERATION_ERROR);
+		assert_non_null(strstr(e->update_operation_status->status->message, "lacks what its type needs"));
 	}
 }
 
@@ -501,6 +509,116 @@ static void flood_does_not_delay_heartbeats(void **state)
 	}
 }
 
+/* What was accepted of an agent that has come anew meanwhile is offered again. */
+static void agent_returns_while_asked(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	world_hold_authorizer(w, true);
+	launch(s, next_offer(s)->id->value, a->id, "t");
+	fake_link_cut(a->link);
+	world_pass(w, SECS);
+	struct fagent *b = agent_join(w, RES, a->id, NULL);
+	world_pass(w, SECS);
+	world_hold_authorizer(w, false);
+	world_settle(w);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(UPDATE));
+	assert_int_equal(e->update->status->state, MESOS__V1__TASK_STATE__TASK_LOST);
+	assert_int_equal(e->update->status->reason, MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED);
+	assert_null(agent_next(b, TO_AGENT(RUN_TASKS)));
+	world_check(w);
+	world_pass(w, 10 * SECS);
+	Mesos__V1__Offer *o = next_offer(s);
+	assert_string_equal(o->agent_id->value, a->id);
+	assert_float_equal(o->resources[0]->scalar->value, 4, 0);
+}
+
+/* ---- more than a stream takes at once ---------------------------------------------- */
+
+static int count_updates(struct sched *s)
+{
+	int n = 0;
+	while (sched_event(s, EV(UPDATE)))
+		n++;
+	return n;
+}
+
+#define TASKS_ASKED "{\"task_id\":{\"value\":\"x\"}},{\"task_id\":{\"value\":\"y\"}}"
+
+/* Answers wait while the scheduler reads what it has. */
+static void answers_wait_for_room(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN ",\"failover_timeout\":60", NULL);
+	world_pass(w, 2 * SECS);
+	launch(s, next_offer(s)->id->value, a->id, "t");
+	s->stream->queued = 1 << 20;
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[" TASKS_ASKED "]}");
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{}"); /* these two are one more */
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+	sched_call(s, "\"type\":\"RECONCILE_OPERATIONS\",\"reconcile_operations\":{\"operations\":["
+		      "{\"operation_id\":{\"value\":\"o\"},\"agent_id\":{\"value\":\"z\"},\"resource_provider_id\":{\"value\":\"p\"}}]}");
+	world_pass(w, SECS);
+	assert_null(sched_event(s, EV(UPDATE)));
+	s->stream->queued = 0;
+	world_pass(w, SECS);
+	assert_int_equal(count_updates(s), 1 + 2 + 1);
+	/* a task that ended meanwhile is not spoken of again */
+	s->stream->queued = 1 << 20;
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+	agent_update(a, s->id, "t", MESOS__V1__TASK_STATE__TASK_FINISHED, 0, -1);
+	assert_int_equal(count_updates(s), 1);
+	s->stream->queued = 0;
+	world_pass(w, SECS);
+	assert_int_equal(count_updates(s), 0);
+	/* and the questions of a stream end with it */
+	s->stream->queued = 1 << 20;
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[" TASKS_ASKED "]}");
+	fake_hang_up(s->stream);
+	world_settle(w);
+	struct sched *again = sched_subscribe(w, PLAIN ",\"failover_timeout\":60", s->id);
+	world_pass(w, SECS);
+	assert_int_equal(count_updates(again), 0);
+}
+
+/* So do offers, which nobody has seen as long: they are rescinded silently. */
+static void offers_wait_for_room(void **state)
+{
+	struct world *w = *state;
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	s->stream->queued = 1 << 20;
+	struct fagent *a = join(w, RES), *b = join(w, RES);
+	world_pass(w, 2 * SECS);
+	assert_null(next_offer(s));
+	fake_link_cut(b->link);
+	world_pass(w, SECS);
+	s->stream->queued = 0;
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_int_equal(e->offers->n_offers, 1);
+	assert_string_equal(e->offers->offers[0]->agent_id->value, a->id);
+	world_check(w);
+}
+
+/* A thousand in one event, the others in the next. */
+static void offers_in_portions(void **state)
+{
+	struct world *w = *state;
+	size_t n = 0, n_events = 0;
+	for (int i = 0; i < 1001; i++)
+		agent_join(w, RES, NULL, NULL);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	for (Mesos__V1__Scheduler__Event *e; (e = sched_event(s, EV(OFFERS))); n_events++)
+		n += e->offers->n_offers;
+	assert_int_equal(n, 1001);
+	assert_int_equal(n_events, 2);
+}
+
 #define T(fn) \
 	{#fn, fn, world_setup, world_teardown, NULL}, {#fn "/protobuf", fn, world_setup_protobuf, world_teardown, NULL}
 
@@ -512,7 +630,9 @@ int main(void)
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
+		T(answers_wait_for_room), T(offers_wait_for_room), T(offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
+		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"update_forbidden", update_forbidden, world_setup_authorized, world_teardown, NULL},
 	};

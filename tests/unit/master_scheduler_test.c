@@ -495,6 +495,32 @@ static void test_slow_reader_is_cut(void **state)
 	assert_int_equal(n.frameworks_connected, 0);
 }
 
+/* The records of two first subscriptions are under way at once. */
+static void test_two_first_subscriptions(void **state)
+{
+	struct world *w = *state;
+	struct master_counts n;
+	w->disk.stuck = true;
+	struct sched *first = sched_subscribe(w, PLAIN ",\"principal\":\"p\"", "x");
+	struct sched *other = sched_subscribe(w, PLAIN ",\"principal\":\"q\"", "x");
+	struct sched *user = sched_subscribe(w, "\"user\":\"v\",\"name\":\"n\",\"principal\":\"p\"", "x");
+	w->disk.stuck = false;
+	fake_disk_flush(&w->disk);
+	world_settle(w);
+	assert_int_equal(sched_any(first)->type, EV(SUBSCRIBED));
+	Mesos__V1__Scheduler__Event *e = sched_any(other);
+	assert_int_equal(e->type, EV(ERROR));
+	assert_string_equal(e->error->message, "The principal of a framework cannot change");
+	assert_int_equal(sched_any(user)->type, EV(SUBSCRIBED)); /* the newest, with the first one's user */
+	world_settle(w);
+	world_restart(w);
+	master_counts(w->m, &n);
+	assert_int_equal(n.frameworks, 1);
+	struct fake_call *c = world_get(w, "/frameworks");
+	assert_non_null(strstr(buf_str(&c->body), "\"principal\":\"p\""));
+	assert_non_null(strstr(buf_str(&c->body), "\"user\":\"u\""));
+}
+
 static void test_subscribed_after_durable(void **state)
 {
 	struct world *w = *state;
@@ -537,7 +563,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_authorizer, world_setup_authorized, world_teardown),
 		cmocka_unit_test_setup_teardown(test_life_of_a_task, world_setup_authorized, world_teardown),
 		T(test_kill), T(test_reconcile_table), T(test_failover), T(test_no_failover_timeout),
-		T(test_slow_reader_is_cut), T(test_subscribed_after_durable), T(test_update_framework),
+		T(test_slow_reader_is_cut), T(test_subscribed_after_durable), T(test_two_first_subscriptions), T(test_update_framework),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

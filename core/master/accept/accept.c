@@ -29,6 +29,7 @@ PAYLOAD(create_disk)
 PAYLOAD(destroy_disk)
 
 static const struct operation_type types[] = {
+	{TYPE(UNKNOWN), NULL, apply_unknown},
 	{TYPE(LAUNCH), launch_of, apply_launch},
 	{TYPE(LAUNCH_GROUP), launch_group_of, apply_launch_group},
 	{TYPE(RESERVE), reserve_of, apply_unsupported},
@@ -49,18 +50,17 @@ const struct operation_type *operation_type_of(const pb_operation *op)
 	return NULL;
 }
 
-/* What a call must have before anything of it is looked at. */
-int accept_check(const Mesos__V1__Scheduler__Call__Accept *accept, struct mz_err *err)
+/* One of a type that this master does not know, or without what its type needs,
+ * costs itself and not the call: clients may be newer than masters. */
+static void mark_unknown(Mesos__V1__Scheduler__Call__Accept *accept)
 {
 	for (size_t i = 0; i < accept->n_operations; i++) {
-		const pb_operation *op = accept->operations[i];
+		pb_operation *op = accept->operations[i];
 		const struct operation_type *t = operation_type_of(op);
-		if (!t)
-			return mz_fail(err, -EINVAL, "Operation %zu has no known 'type'", i);
-		if (!t->payload(op))
-			return mz_fail(err, -EINVAL, "Operation %zu lacks what its type needs", i);
+		if (!t || (t->payload && !t->payload(op)))
+			op->type = TYPE(UNKNOWN);
+		op->has_type = 1;
 	}
-	return 0;
 }
 
 size_t operation_tasks(const pb_operation *op, pb_task_info ***ret)
@@ -158,7 +158,7 @@ static void run(struct accept *a)
 		give_back(a, a->offered, -1);
 		return;
 	}
-	if (!agent || !agent_connected(agent)) {
+	if (!agent || !agent_connected(agent) || agent->reregistered_time != a->agent_since) {
 		for (size_t i = 0; i < accept->n_operations; i++)
 			drop_operation(f, accept->operations[i], state_for(f, TS(DROPPED)),
 				       agent ? REASON(AGENT_DISCONNECTED) : REASON(AGENT_REMOVED), a->agent_id,
@@ -264,6 +264,7 @@ void call_accept(struct call_ctx *c)
 	const char *role = NULL;
 	struct mz_err err;
 	c->m->metrics.messages_launch_tasks++;
+	mark_unknown(c->call->accept);
 	if (check_offers(c, &agent, &role, &err) < 0) {
 		refuse_offers(c, err.msg);
 		return;
@@ -276,6 +277,7 @@ void call_accept(struct call_ctx *c)
 	a->framework = c->f->key;
 	a->agent = agent->key;
 	a->agent_id = agent->id;
+	a->agent_since = agent->reregistered_time;
 	a->role = role;
 	a->refuse = refuse_ns(c->call->accept->filters);
 	a->offered = res_new();

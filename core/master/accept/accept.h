@@ -12,6 +12,7 @@ struct accept {
 	pb_call *call;
 	mz_key framework, agent;
 	const char *agent_id; /* interned */
+	double agent_since;   /* its last registration: offers of before do not outlive one */
 	const char *role;     /* of all the offers; interned */
 	resources *offered;   /* all of them, without allocation */
 	resources *remaining; /* what the operations so far have left */
@@ -24,7 +25,7 @@ struct accept {
 /* A row for each type of operation. */
 struct operation_type {
 	Mesos__V1__Offer__Operation__Type type;
-	/* The message that belongs to the type; NULL: not set. */
+	/* The message that belongs to the type, NULL if not set. Itself NULL: needs none. */
 	const void *(*payload)(const pb_operation *op);
 	void (*apply)(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 };
@@ -33,6 +34,7 @@ const struct operation_type *operation_type_of(const pb_operation *op); /* NULL:
 /* launch.c, launch_group.c, refuse.c */
 void apply_launch(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 void apply_launch_group(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+void apply_unknown(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 void apply_unsupported(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 
 /* All tasks of a LAUNCH or LAUNCH_GROUP; 0 for others. */
@@ -51,11 +53,11 @@ void refuse_task(struct framework *f, const pb_task_info *t, const char *agent_i
 struct placement {
 	resources *task, *executor; /* without allocation; executor NULL: none, or it runs already */
 	bool launch_executor;
-};
 	size_t bytes; /* of the TaskInfo as it is sent */
-void placement_done(struct placement *p);
+};
 /* A frame to an agent takes 64 MB; a FrameworkInfo (subscribe.c) is in each. */
 enum { MAX_TASK_BYTES = 16 << 20, MAX_GROUP_BYTES = 32 << 20 };
+void placement_done(struct placement *p);
 /* Everything that LAUNCH and LAUNCH_GROUP have in common; the TaskInfo is put in
  * the form that agents get. `available` is what is still there. */
 int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
@@ -63,8 +65,8 @@ int task_place(struct accept *a, struct framework *f, struct agent *agent, pb_ta
 /* Makes the master's task and executor of it and takes the resources. */
 void task_launch(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
 		 pb_executor_info *executor, struct placement *p);
-void send_run(struct framework *f, struct agent *agent, pb_task_info **tasks, size_t n,
 /* One frame, which the caller keeps to a bounded size. */
+void send_run(struct framework *f, struct agent *agent, pb_task_info **tasks, size_t n,
 	      pb_executor_info *group_executor, bool launch_executor);
 
 #endif

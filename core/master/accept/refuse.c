@@ -35,6 +35,13 @@ void drop_operation(struct framework *f, const pb_operation *op, task_state stat
 		refuse_operation(f, op, agent_id, MESOS__V1__OPERATION_STATE__OPERATION_ERROR, message);
 }
 
+void apply_unknown(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op)
+{
+	static const char why[] = "The operation has no known type, or lacks what its type needs";
+	call_refuse(f, (int)a->call->type, "%s", why);
+	refuse_operation(f, op, agent->id, MESOS__V1__OPERATION_STATE__OPERATION_ERROR, why);
+}
+
 /* Operations that change the form of resources are not carried out by this
  * master: what they would have consumed goes back with the leftovers. */
 void apply_unsupported(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op)

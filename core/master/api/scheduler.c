@@ -94,8 +94,6 @@ static int check(const pb_call *c, const struct call_type *t, const char *princi
 		if (!c->acknowledge_operation_status->agent_id)
 			return mz_fail(err, -EINVAL, "Expecting 'acknowledge_operation_status.agent_id' to be present");
 	}
-	if (c->type == TYPE(ACCEPT))
-		return accept_check(c->accept, err);
 	return 0;
 }
 
@@ -109,7 +107,7 @@ static struct framework *session_of(struct master *m, const pb_call *c, const st
 	const char *stream = http_header(r, "Mesos-Stream-Id");
 	if (!f)
 		http_reply_text(x, 400, "Framework cannot be found");
-	else if (r->principal && f->info->principal && !str_eq(r->principal, f->info->principal))
+	else if (r->principal && !str_eq(r->principal, f->info->principal))
 		http_reply_text(x, 400, "Authenticated principal '%s' is not the framework's", r->principal);
 	else if (!f->session.stream)
 		http_reply_text(x, 403, "Framework is not subscribed");
