@@ -5,6 +5,8 @@
 
 #include "master/internal.h"
 
+enum { MAX_EARLY_BYTES = 1 << 20 };
+
 struct agent *agent_get(struct master *m, const char *id)
 {
 	return map_get(&m->agents, id);
@@ -138,6 +140,34 @@ int agent_send(struct agent *a, Mezzo__Link__ToAgent *msg)
 	return agent_connected(a) && a->link ? agent_link_send(a->link, msg) : -ENOTCONN;
 }
 
+/* Of a task that is asked for anyway: one answer is enough, and a second one might
+ * be taken for a later task's of that id. */
+void agent_drop_kill(struct agent *a, const char *framework_id, const char *task_id)
+{
+	for (size_t i = 0; i < a->kills.n; i++) {
+		struct pending_kill *k = &a->kills.v[i];
+		if (!str_eq(k->task_id, task_id) || !str_eq(k->framework_id, framework_id))
+			continue;
+		pending_kill_done(k);
+		vec_remove(&a->kills, i);
+		break;
+	}
+}
+
+/* The latest one of a task counts, so that they are never more than tasks. */
+void agent_keep_kill(struct agent *a, const char *framework_id, const char *task_id,
+		     const Mesos__V1__KillPolicy *policy)
+{
+	agent_drop_kill(a, framework_id, task_id);
+	struct pending_kill p = {.framework_id = xstrdup(framework_id), .task_id = xstrdup(task_id)};
+	if (policy) {
+		struct buf b = {0};
+		pb_encode(&policy->base, &b);
+		p.policy = (struct mz_bytes){b.data, b.len};
+	}
+	vec_push(&a->kills, p);
+}
+
 void agent_send_kill(struct agent *a, const char *framework_id, const char *task_id,
 		     Mesos__V1__KillPolicy *policy)
 {
@@ -149,24 +179,19 @@ void agent_send_kill(struct agent *a, const char *framework_id, const char *task
 	k.kill_policy = policy;
 	msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_KILL_TASK;
 	msg.kill_task = &k;
-	if (agent_send(a, &msg) == 0)
-		return;
-	/* The latest one of a task counts, so that they are never more than tasks. */
-	for (size_t i = 0; i < a->kills.n; i++) {
-		struct pending_kill *old = &a->kills.v[i];
-		if (!str_eq(old->task_id, task_id) || !str_eq(old->framework_id, framework_id))
-			continue;
-		pending_kill_done(old);
-		vec_remove(&a->kills, i);
-		break;
-	}
-	struct pending_kill p = {.framework_id = xstrdup(framework_id), .task_id = xstrdup(task_id)};
-	if (policy) {
-		struct buf b = {0};
-		pb_encode(&policy->base, &b);
-		p.policy = (struct mz_bytes){b.data, b.len};
-	}
-	vec_push(&a->kills, p);
+	if (agent_send(a, &msg) < 0)
+		agent_keep_kill(a, framework_id, task_id, policy);
+}
+
+void agent_send_shutdown(struct agent *a, const char *framework_id)
+{
+	mz_autoarena struct arena arena = {0};
+	Mezzo__Link__ShutdownFramework s = MEZZO__LINK__SHUTDOWN_FRAMEWORK__INIT;
+	Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
+	s.framework_id = id_framework(&arena, framework_id);
+	msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_SHUTDOWN_FRAMEWORK;
+	msg.shutdown_framework = &s;
+	(void)agent_send(a, &msg);
 }
 
 /* Kills that came while the agent was away. */
@@ -296,6 +321,32 @@ static const struct {
 	{MESSAGE(UNREGISTER), on_unregister},
 };
 
+/* Of an agent that is being admitted. Its report was written before it said this: an
+ * executor that has ended since would stay in our books for ever. */
+static void keep_early(struct agent_link *al, int message, const void *frame, size_t size)
+{
+	if (!al->busy || (message != MESSAGE(EXITED_EXECUTOR) && message != MESSAGE(UPDATE_AGENT))) {
+		al->m->metrics.dropped_messages++;
+		return;
+	}
+	al->early_bytes += size;
+	if (al->early_bytes > MAX_EARLY_BYTES) {
+		log_warning(AREA, "Agent at %s says too much before it is registered, cut", al->link->peer);
+		agent_link_drop(al, NULL); /* its next report tells it all */
+		return;
+	}
+	struct mz_bytes b = {xmemdup(frame, size), size};
+	vec_push(&al->early, b);
+}
+
+static void drop_early(struct agent_link *al)
+{
+	for (size_t i = 0; i < al->early.n; i++)
+		free((void *)al->early.v[i].data);
+	vec_done(&al->early);
+	al->early_bytes = 0;
+}
+
 static void on_frame(void *arg, const void *frame, size_t size)
 {
 	struct agent_link *al = arg;
@@ -309,7 +360,7 @@ static void on_frame(void *arg, const void *frame, size_t size)
 	} else if (msg->message_case == MESSAGE(REGISTER)) {
 		on_register(al, msg, &arena);
 	} else if (!al->agent || !agent_connected(al->agent)) {
-		al->m->metrics.dropped_messages++;
+		keep_early(al, (int)msg->message_case, frame, size);
 	} else {
 		size_t i = 0;
 		while (i < MZ_N(handlers) && handlers[i].message != (int)msg->message_case)
@@ -322,8 +373,17 @@ static void on_frame(void *arg, const void *frame, size_t size)
 	arena_done(&arena);
 }
 
+/* It is admitted: what it said meanwhile counts now. */
+void agent_link_take_early(struct agent_link *al)
+{
+	for (size_t i = 0; i < al->early.n; i++)
+		on_frame(al, al->early.v[i].data, al->early.v[i].size);
+	drop_early(al);
+}
+
 static void link_free(struct agent_link *al)
 {
+	drop_early(al);
 	list_remove(&al->in_master);
 	arena_done(&al->arena);
 	free(al);

@@ -251,13 +251,7 @@ resources *framework_offered(const struct framework *f)
 
 static void send_shutdown(struct agent *a, struct framework *f)
 {
-	mz_autoarena struct arena arena = {0};
-	Mezzo__Link__ShutdownFramework s = MEZZO__LINK__SHUTDOWN_FRAMEWORK__INIT;
-	Mezzo__Link__ToAgent msg = MEZZO__LINK__TO_AGENT__INIT;
-	s.framework_id = id_framework(&arena, f->id);
-	msg.message_case = MEZZO__LINK__TO_AGENT__MESSAGE_SHUTDOWN_FRAMEWORK;
-	msg.shutdown_framework = &s;
-	(void)agent_send(a, &msg); /* a disconnected agent is told when it returns */
+	agent_send_shutdown(a, f->id); /* a disconnected agent is told when it returns */
 }
 
 void framework_forget(struct master *m, const char *id)

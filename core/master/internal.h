@@ -113,6 +113,11 @@ void agent_send_kill(struct agent *a, const char *framework_id, const char *task
 void agent_save(struct agent *a, double unreachable_time, store_done_fn fn, void *arg);
 int agent_link_send(struct agent_link *al, Mezzo__Link__ToAgent *msg);
 bool agent_link_unbusy(struct agent_link *al);
+void agent_link_take_early(struct agent_link *al);
+void agent_keep_kill(struct agent *a, const char *framework_id, const char *task_id,
+		     const Mesos__V1__KillPolicy *policy);
+void agent_send_shutdown(struct agent *a, const char *framework_id);
+void agent_drop_kill(struct agent *a, const char *framework_id, const char *task_id);
 void agent_send_pending_kills(struct agent *a);
 /* What a returning agent reports, merged with what the master knows. The
  * reconcile list of *ret is filled in. */
@@ -128,6 +133,9 @@ void agent_drop_tasks_of(struct agent *a, struct framework *f, task_state state,
 			 const char *message);
 void agents_start_gc(struct master *m);
 void marks_drop(struct master *m);
+struct lost_agent *lost_new(double when, bool deactivated);
+void lost_free(void *lost);
+void lost_returned(struct lost_agent *lost); /* frees it; NULL: no-op */
 void agents_recovery_timeout(void *arg);
 int64_t agent_reregister_ns(const struct master *m);
 
@@ -145,7 +153,7 @@ pb_task *task_show(const struct task *t, struct arena *a);
 pb_status *task_last_status(const struct task *t, struct arena *a); /* NULL: none */
 /* Out of the live ones, into the history. */
 void task_complete(struct task *t);
-void task_make_unreachable(struct task *t, double when);
+void task_make_unreachable(struct task *t, struct lost_agent *lost);
 void framework_add_completed(struct framework *f, struct task *t);
 /* TASK_UNREACHABLE, DROPPED, GONE … for frameworks that know them, else LOST. */
 task_state state_for(const struct framework *f, task_state s);
@@ -203,6 +211,13 @@ void operation_status_send(struct framework *f, Mesos__V1__OperationID *id, Meso
 			   Mesos__V1__ResourceProviderID *provider_id, Mesos__V1__OperationState state,
 			   const char *message);
 void reconcile_task(struct framework *f, const char *task_id, const char *agent_id);
+void reconcile_operation(struct framework *f, const char *id, const char *agent_id, const char *provider_id);
+
+/* ---- backlog.c: what waits for room in the framework's stream ------------------------------ */
+/* Above this, what can wait waits. Far below what cuts the stream. */
+enum { STREAM_PORTION_BYTES = 32 << 10 };
+bool stream_is_full(const struct framework *f);
+void backlog_drop(struct framework *f);
 
 /* ---- messages of agents -------------------------------------------------------------------------- */
 void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct arena *arena);
@@ -211,13 +226,6 @@ void on_executor_message(struct agent *a, const Mezzo__Link__ToMaster *msg, stru
 void on_update_agent(struct agent *a, const Mezzo__Link__ToMaster *msg, struct arena *arena);
 
 /* A status of the master's own: no uuid, source master. */
-void reconcile_operation(struct framework *f, const char *id, const char *agent_id, const char *provider_id);
-
-/* ---- backlog.c: what waits for room in the framework's stream ------------------------------ */
-/* Above this, what can wait waits. Far below what cuts the stream. */
-enum { STREAM_PORTION_BYTES = 32 << 10 };
-bool stream_is_full(const struct framework *f);
-void backlog_drop(struct framework *f);
 pb_status *status_new(struct master *m, struct arena *arena, const char *task_id, const char *agent_id,
 		      task_state state, int reason, const char *message);
 /* Sends it and counts it. */

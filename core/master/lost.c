@@ -21,8 +21,51 @@ static void tell_lost(struct master *m, const char *agent_id)
 		event_send(f->value, &e);
 }
 
-static void task_unreachable(struct task *t, double when)
+struct lost_agent *lost_new(double when, bool deactivated)
 {
+	struct lost_agent *l = xnew(struct lost_agent);
+	l->time = when;
+	l->deactivated = deactivated;
+	list_init(&l->tasks);
+	return l;
+}
+
+void lost_free(void *arg)
+{
+	struct lost_agent *l = arg;
+	if (!l)
+		return;
+	list_each(&l->tasks, struct task, in_agent, t)
+		list_remove(&t->in_agent);
+	free(l);
+}
+
+/* The agent is there again, and what it has reported is live. The rest has ended
+ * unseen: nobody is told, as nobody asked, but the ids are free. */
+void lost_returned(struct lost_agent *l)
+{
+	if (!l)
+		return;
+	list_each(&l->tasks, struct task, in_agent, t) {
+		struct framework *f = t->framework;
+		mz_autoarena struct arena arena = {0};
+		list_remove(&t->in_agent);
+		if (f->state == MASTER_FRAMEWORK_REMOVED)
+			continue;
+		must(map_del(&f->unreachable, t->id) == t);
+		task_state state = state_for(f, TS(GONE));
+		task_add_status(t, status_new(f->m, &arena, t->id, t->agent_id, state, REASON(AGENT_REREGISTERED),
+					      "Agent returned without the task"));
+		f->m->n_tasks_in[t->state]--;
+		t->state = (uint8_t)state;
+		framework_add_completed(f, t);
+	}
+	lost_free(l);
+}
+
+static void task_unreachable(struct task *t, struct lost_agent *lost)
+{
+	double when = lost->time;
 	struct framework *f = t->framework;
 	mz_autoarena struct arena arena = {0};
 	task_state state = state_for(f, TS(UNREACHABLE));
@@ -38,7 +81,7 @@ static void task_unreachable(struct task *t, double when)
 	}
 	task_add_status(t, s);
 	task_set_state(t, state);
-	task_make_unreachable(t, when);
+	task_make_unreachable(t, lost);
 	status_send(f, s);
 }
 
@@ -67,11 +110,10 @@ static void on_marked(void *arg)
 		m->metrics.agent_removals_unhealthy++;
 		offers_return_of_agent(a);
 		alloc_remove_agent(a);
-		struct lost_agent *lost = xnew(struct lost_agent);
-		*lost = (struct lost_agent){.time = k->when, .deactivated = a->deactivated};
+		struct lost_agent *lost = lost_new(k->when, a->deactivated);
 		map_put(&m->unreachable, a->id, lost);
 		list_each(&a->tasks, struct task, in_agent, t)
-			task_unreachable(t, k->when);
+			task_unreachable(t, lost);
 		list_each(&a->executors, struct executor, in_agent, e)
 			executor_remove(e, false);
 		tell_lost(m, a->id);
@@ -137,7 +179,7 @@ static void forget_lost(struct master *m, struct map *lost, const char *id)
 {
 	mz_autofree char *key = xasprintf("agent/%s", id);
 	store_delete(m->store, key, NULL, NULL);
-	free(map_del(lost, id));
+	lost_free(map_del(lost, id));
 }
 
 static void trim(struct master *m, struct map *lost)

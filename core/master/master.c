@@ -226,8 +226,7 @@ static int load_agent(void *arg, const char *key, const void *data, size_t size)
 	if (!r || !r->info->id) {
 		log_error(AREA, "The record '%s' cannot be read, ignoring: %s", key, r ? "no agent id" : err.msg);
 	} else if (r->has_gone_time || r->has_unreachable_time) {
-		struct lost_agent *l = xnew(struct lost_agent);
-		l->time = r->has_gone_time ? r->gone_time : r->unreachable_time;
+		struct lost_agent *l = lost_new(r->has_gone_time ? r->gone_time : r->unreachable_time, false);
 		l->deactivated = r->deactivated;
 		map_put(r->has_gone_time ? &m->gone : &m->unreachable, r->info->id->value, l);
 	} else {
@@ -378,8 +377,8 @@ void master_free(struct master *m)
 	map_each(&m->recovered, e)
 		agent_forget(e->value);
 	map_done(&m->recovered);
-	free_map(&m->unreachable, free);
-	free_map(&m->gone, free);
+	free_map(&m->unreachable, lost_free);
+	free_map(&m->gone, lost_free);
 	marks_drop(m);
 	map_done(&m->offers);
 	map_done(&m->strings);

@@ -66,7 +66,7 @@ struct task {
 	char *id;
 	struct framework *framework;
 	struct agent *agent;	   /* NULL once unreachable or completed */
-	struct list in_agent;	   /* agent->tasks */
+	struct list in_agent;	   /* agent->tasks, or lost_agent->tasks */
 	struct list in_history;	   /* framework->completed */
 	char *agent_id;		   /* interned in the master: not owned */
 	char *executor_id;	   /* NULL: command task */
@@ -185,6 +185,8 @@ struct agent_link {
 	/* A registration that waits for its record: */
 	struct arena arena;
 	Mezzo__Link__Register *reg;
+	VEC(struct mz_bytes) early; /* frames that came meanwhile, and are newer than `reg` */
+	size_t early_bytes;
 	bool cut;    /* a send failed: on_gone follows */
 	bool is_new; /* the id is ours, the agent has not heard it */
 	bool busy;   /* a callback is outstanding: the link may be gone meanwhile */
@@ -194,6 +196,7 @@ struct agent_link {
 struct lost_agent {
 	double time;
 	bool deactivated;
+	struct list tasks; /* that became unreachable with it: struct task, in_agent */
 };
 
 struct master {

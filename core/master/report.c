@@ -102,15 +102,30 @@ static void take_statuses(struct task *t, const Mezzo__Link__TaskReport *x)
 		memcpy(t->uuid, x->status_update_uuid.data, sizeof(t->uuid));
 }
 
+/* Two tasks have one id: the framework has used it again while nobody knew of this one,
+ * which has to end. */
+static void end_second(struct agent *a, struct framework *f, const Mezzo__Link__TaskReport *x)
+{
+	const char *id = x->task->task_id->value;
+	log_error(AREA, "Task '%s' of framework %s on agent %s is known on another agent, and is killed here", id,
+		  f->id, a->id);
+	if (!task_state_is_terminal(x->state))
+		agent_keep_kill(a, f->id, id, NULL);
+}
+
 static struct task *add_task(struct agent *a, struct framework *f, const Mezzo__Link__TaskReport *x)
 {
 	struct mz_err err;
 	resources *r;
 	const char *role;
 	const char *id = x->task->task_id->value;
-	if (map_has(&f->tasks, id) || (unsigned)x->state >= N_TASK_STATES) {
-		log_error(AREA, "Task '%s' of framework %s on agent %s is %s, ignoring the report", id, f->id, a->id,
-			  map_has(&f->tasks, id) ? "known on another agent" : "in an unknown state");
+	if ((unsigned)x->state >= N_TASK_STATES) {
+		log_error(AREA, "Task '%s' of framework %s on agent %s is in an unknown state, ignoring the report", id,
+			  f->id, a->id);
+		return NULL;
+	}
+	if (map_has(&f->tasks, id)) {
+		end_second(a, f, x);
 		return NULL;
 	}
 	if (read_resources(f, x->task->resources, x->task->n_resources, &r, &role, &err) < 0) {
@@ -160,6 +175,7 @@ static void ask_for_missing(struct agent *a, const struct map *reported, Mezzo__
 		Mezzo__Link__KillTask *k = PB_NEW(arena, Mezzo__Link__KillTask, mezzo__link__kill_task);
 		k->framework_id = id_framework(arena, t->framework->id);
 		k->task_id = id_task(arena, t->id);
+		agent_drop_kill(a, t->framework->id, t->id);
 		ret->reconcile[ret->n_reconcile++] = k;
 	}
 }
@@ -185,7 +201,9 @@ static void reconcile_known(struct agent *a, const Mezzo__Link__Register *reg, M
 		map_put(&tasks, key, a);
 		struct framework *f = framework_get(a->m, x->framework_id->value);
 		struct task *t = f ? map_get(&f->tasks, x->task->task_id->value) : NULL;
-		news |= !t || t->agent != a;
+		news |= !t;
+		if (t && t->agent != a)
+			end_second(a, f, x);
 	}
 	for (size_t i = 0; i < reg->n_executors; i++) {
 		const Mezzo__Link__ExecutorReport *x = reg->executors[i];

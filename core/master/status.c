@@ -112,6 +112,13 @@ static void take(struct task *t, pb_status *s, task_state latest)
 	task_uncharge(t, true);
 }
 
+/* An agent that has nothing of the framework does not know what that can take. */
+static void complete_unkept(const struct framework *f, pb_status *s)
+{
+	if (!s->has_uuid && s->state == TS(LOST))
+		s->state = state_for(f, TS(DROPPED));
+}
+
 void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct arena *arena)
 {
 	const Mezzo__Link__StatusUpdate *u = msg->status_update;
@@ -119,6 +126,8 @@ void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct 
 	(void)arena;
 	m->metrics.messages_status_update++;
 	struct framework *f = framework_get(m, u->framework_id->value);
+	if (f)
+		complete_unkept(f, u->status);
 	task_state latest = u->has_latest_state ? u->latest_state : u->status->state;
 	const Mesos__V1__ContainerStatus *cs = u->status->container_status;
 	struct mz_err err;
@@ -130,6 +139,8 @@ void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct 
 	}
 	if (!f || (unsigned)latest >= N_TASK_STATES || (unsigned)u->status->state >= N_TASK_STATES) {
 		m->metrics.invalid_updates++;
+		if (!f && map_has(&m->completed_index, u->framework_id->value))
+			agent_send_shutdown(a, u->framework_id->value); /* or it would be told for ever */
 		return;
 	}
 	event_update(f, u->status);
@@ -141,8 +152,10 @@ void on_status_update(struct agent *a, const Mezzo__Link__ToMaster *msg, struct 
 	}
 	m->metrics.valid_updates++;
 	take(t, u->status, latest);
-	if (!u->status->has_uuid && task_state_is_terminal(u->status->state))
+	if (!u->status->has_uuid && task_state_is_terminal(u->status->state)) {
+		task_uncharge(t, true);
 		task_complete(t); /* nobody will acknowledge it */
+	}
 }
 
 /* ---- ACKNOWLEDGE ----------------------------------------------------------------- */
@@ -157,8 +170,7 @@ void call_acknowledge(struct call_ctx *c)
 	struct task *t = map_get(&f->tasks, ack->task_id->value);
 	const char *why = !a ? "its agent is unknown"
 			  : !agent_connected(a) ? "its agent is disconnected"
-			  : t && t->agent != a ? "it is on another agent"
-			  : t && !t->has_status ? "it has no status yet"
+			  : t && t->agent == a && !t->has_status ? "it has no status yet"
 						: NULL;
 	if (why) {
 		m->metrics.invalid_acks++; /* the agent sends the update again */
@@ -174,7 +186,9 @@ void call_acknowledge(struct call_ctx *c)
 	msg.acknowledge = &out;
 	m->metrics.valid_acks++;
 	(void)agent_send(a, &msg);
-	if (t && t->has_uuid && !memcmp(t->uuid, ack->uuid.data, sizeof(t->uuid)) &&
-	    task_state_is_terminal((task_state)t->status_state))
+	if (t && t->agent == a && t->has_uuid && !memcmp(t->uuid, ack->uuid.data, sizeof(t->uuid)) &&
+	    task_state_is_terminal((task_state)t->status_state)) {
+		task_uncharge(t, true); /* if its latest state was told to be another one */
 		task_complete(t);
+	}
 }

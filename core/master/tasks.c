@@ -215,12 +215,13 @@ void task_complete(struct task *t)
 	framework_add_completed(t->framework, t);
 }
 
-void task_make_unreachable(struct task *t, double when)
+void task_make_unreachable(struct task *t, struct lost_agent *lost)
 {
 	struct framework *f = t->framework;
 	must(t->freed);
 	leave_live(t);
-	t->unreachable_ns = (int64_t)(when * 1e6) * 1000;
+	list_append(&lost->tasks, &t->in_agent);
+	t->unreachable_ns = (int64_t)(lost->time * 1e6) * 1000;
 	map_put(&f->unreachable, t->id, t);
 	if (f->unreachable.n <= f->m->cfg.max_unreachable_tasks)
 		return;

@@ -97,7 +97,8 @@ static void kit_random(struct loop *l, void *out, size_t size)
 static struct loop_timer *kit_timer(struct loop *l, int64_t delay_ns, loop_fn fn, void *arg)
 {
 	struct loop_timer *t = xnew(struct loop_timer);
-	t->at_ns = of(l)->now_ns + MZ_MAX(delay_ns, 0);
+	if (__builtin_add_overflow(of(l)->now_ns, MZ_MAX(delay_ns, 0), &t->at_ns))
+		t->at_ns = INT64_MAX;
 	t->fn = fn;
 	t->arg = arg;
 	struct list *at = of(l)->timers.prev;

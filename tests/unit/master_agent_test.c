@@ -269,6 +269,191 @@ static void test_unregister(void **state)
 	assert_int_equal(n.agents, 0);
 }
 
+/* ---- what a report lacks, and what it does not know yet ------------------------------ */
+
+static Mezzo__Link__ExecutorReport *executor_report(struct world *w, const struct running *r, const char *id)
+{
+	Mezzo__Link__ExecutorReport *x = PB_NEW(&w->arena, Mezzo__Link__ExecutorReport, mezzo__link__executor_report);
+	x->framework_id = PB_NEW(&w->arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
+	x->framework_id->value = r->s->id;
+	x->executor = PB_NEW(&w->arena, Mesos__V1__ExecutorInfo, mesos__v1__executor_info);
+	x->executor->executor_id = PB_NEW(&w->arena, Mesos__V1__ExecutorID, mesos__v1__executor_id);
+	x->executor->executor_id->value = (char *)id;
+	x->container_id = PB_NEW(&w->arena, Mesos__V1__ContainerID, mesos__v1__container_id);
+	x->container_id->value = (char *)"c";
+	return x;
+}
+
+static void agent_says_exited(struct fagent *a, char *framework_id, char *executor_id)
+{
+	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__ExitedExecutor x = MEZZO__LINK__EXITED_EXECUTOR__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	Mesos__V1__ExecutorID eid = MESOS__V1__EXECUTOR_ID__INIT;
+	fid.value = framework_id;
+	eid.value = executor_id;
+	x.framework_id = &fid;
+	x.executor_id = &eid;
+	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXITED_EXECUTOR;
+	msg.exited_executor = &x;
+	fake_link_send(a->link, &msg.base);
+}
+
+static void test_executor_ends_during_admission(void **state)
+{
+	struct world *w = *state;
+	const char *info = PLAIN ",\"checkpoint\":true";
+	struct running r = with_task(w, info);
+	struct master_counts n;
+	fake_link_cut(r.a->link);
+	world_settle(w);
+	Mezzo__Link__Register *reg = report(w, &r, info);
+	reg->n_executors = 2;
+	reg->executors = (Mezzo__Link__ExecutorReport **)pb_array(&w->arena, 2);
+	reg->executors[0] = executor_report(w, &r, "stays");
+	reg->executors[1] = executor_report(w, &r, "ends");
+	w->disk.stuck = true;
+	/* It has grown, so that there is something to write. */
+	struct fagent *back = agent_join(w, RES ";gpus:1", r.a->id, reg);
+	assert_null(agent_next(back, TO_AGENT(REGISTERED)));
+	agent_says_exited(back, r.s->id, (char *)"ends");
+	world_settle(w);
+	w->disk.stuck = false;
+	fake_disk_flush(&w->disk);
+	world_settle(w);
+	assert_non_null(agent_next(back, TO_AGENT(REGISTERED)));
+	master_counts(w->m, &n);
+	assert_int_equal(n.executors, 1);
+	assert_string_equal(sched_event(r.s, EV(FAILURE))->failure->executor_id->value, "ends");
+	world_check(w);
+	/* Who says more than anybody would is cut, and forgotten. */
+	fake_link_cut(back->link);
+	world_settle(w);
+	w->disk.stuck = true;
+	back = agent_join(w, RES, r.a->id, NULL);
+	for (int i = 0; i < 40000 && !back->link->closed; i++)
+		agent_says_exited(back, r.s->id, (char *)"an executor with quite some name");
+	assert_true(back->link->closed);
+	w->disk.stuck = false;
+	fake_disk_flush(&w->disk);
+	world_settle(w);
+}
+
+static void test_killed_and_missing_is_asked_for_once(void **state)
+{
+	struct world *w = *state;
+	const char *info = PLAIN ",\"checkpoint\":true";
+	struct running r = with_task(w, info);
+	fake_link_cut(r.a->link);
+	world_settle(w);
+	sched_call(r.s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
+	struct fagent *back = agent_join(w, RES, r.a->id, NULL);
+	Mezzo__Link__ToAgent *m = agent_next(back, TO_AGENT(REGISTERED));
+	assert_int_equal(m->registered->n_reconcile, 1);
+	assert_null(agent_next(back, TO_AGENT(KILL_TASK)));
+	/* nor later */
+	agent_update(back, r.s->id, "t", ST(DROPPED), 0, -1);
+	assert_non_null(next_status(r.s));
+	fake_link_cut(back->link);
+	world_settle(w);
+	back = agent_join(w, RES, r.a->id, report(w, &r, info));
+	assert_non_null(agent_next(back, TO_AGENT(REGISTERED)));
+	assert_null(agent_next(back, TO_AGENT(KILL_TASK)));
+}
+
+static void test_dropped_as_the_framework_takes_it(void **state)
+{
+	struct world *w = *state;
+	struct running r =
+		with_task(w, PLAIN ",\"checkpoint\":true,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
+	struct master_counts n;
+	/* The agent has nothing of the framework left, and does not know its capabilities. */
+	agent_update(r.a, r.s->id, "t", ST(LOST), 0, -1);
+	assert_int_equal(next_status(r.s)->state, ST(DROPPED));
+	master_counts(w->m, &n);
+	assert_int_equal(n.tasks, 0);
+	world_check(w);
+}
+
+static void launch(struct sched *s, const char *offer_id, const char *task)
+{
+	sched_call(s,
+		   "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
+		   "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}]}",
+		   offer_id, task);
+}
+
+static void test_ids_of_missing_unreachable_tasks_are_free(void **state)
+{
+	struct world *w = *state;
+	struct running r =
+		with_task(w, PLAIN ",\"checkpoint\":true,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
+	struct master_counts n;
+	fake_link_cut(r.a->link);
+	world_pass(w, 601 * SECS);
+	assert_int_equal(next_status(r.s)->state, ST(UNREACHABLE));
+	struct fagent *back = agent_join(w, RES, r.a->id, NULL);
+	assert_non_null(agent_next(back, TO_AGENT(REGISTERED)));
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Scheduler__Event *e = sched_event(r.s, EV(OFFERS));
+	assert_non_null(e);
+	assert_null(next_status(r.s)); /* nothing has become of it that anybody knows */
+	sched_call(r.s,
+		   "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"},"
+		   "\"agent_id\":{\"value\":\"%s\"}}]}",
+		   r.a->id);
+	assert_int_equal(next_status(r.s)->state, ST(GONE));
+	struct fake_call *x = world_get(w, "/tasks?task_id=t");
+	assert_non_null(strstr(buf_str(&x->body), "\"state\":\"TASK_GONE\""));
+	launch(r.s, e->offers->offers[0]->id->value, task_json(w, "t", r.a->id, 1, 100));
+	assert_non_null(agent_next(back, TO_AGENT(RUN_TASKS)));
+	master_counts(w->m, &n);
+	assert_int_equal(n.tasks, 1);
+	world_check(w);
+}
+
+static void test_second_task_of_an_id_ends(void **state)
+{
+	struct world *w = *state;
+	const char *info = PLAIN ",\"checkpoint\":true";
+	struct running r = with_task(w, info);
+	struct master_counts n;
+	world_restart(w);
+	/* Before its agent returns, the framework uses the id again. */
+	struct sched *s = sched_subscribe(w, info, r.s->id);
+	struct fagent *other = agent_join(w, RES, NULL, NULL);
+	assert_non_null(agent_next(other, TO_AGENT(REGISTERED)));
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Offer *o = sched_event(s, EV(OFFERS))->offers->offers[0];
+	launch(s, o->id->value, task_json(w, "t", o->agent_id->value, 1, 100));
+	assert_non_null(agent_next(other, TO_AGENT(RUN_TASKS)));
+	for (int i = 0; i < 2; i++) { /* also when it is known already */
+		struct fagent *back = agent_join(w, RES, r.a->id, report(w, &r, info));
+		assert_non_null(agent_next(back, TO_AGENT(REGISTERED)));
+		assert_string_equal(agent_next(back, TO_AGENT(KILL_TASK))->kill_task->task_id->value, "t");
+		agent_update(back, r.s->id, "t", ST(KILLED), 7, -1);
+		assert_int_equal(next_status(s)->state, ST(KILLED));
+		sched_call(s,
+			   "\"type\":\"ACKNOWLEDGE\",\"acknowledge\":{\"agent_id\":{\"value\":\"%s\"},"
+			   "\"task_id\":{\"value\":\"t\"},\"uuid\":\"BwcHBwcHBwcHBwcHBwcHBw==\"}",
+			   r.a->id);
+		assert_non_null(agent_next(back, TO_AGENT(ACKNOWLEDGE)));
+		master_counts(w->m, &n);
+		assert_int_equal(n.tasks, 1);
+		world_check(w);
+		if (i == 0) {
+			fake_link_cut(back->link);
+			world_settle(w);
+			continue;
+		}
+		/* What is told of a framework that is gone is not told for ever. */
+		sched_call(s, "\"type\":\"TEARDOWN\"");
+		assert_null(agent_next(back, TO_AGENT(SHUTDOWN_FRAMEWORK)));
+		agent_update(back, r.s->id, "t", ST(KILLED), 7, -1);
+		assert_non_null(agent_next(back, TO_AGENT(SHUTDOWN_FRAMEWORK)));
+	}
+}
+
 /* ---- read endpoints ------------------------------------------------------------------ */
 
 static json_t *golden(const char *name)
@@ -452,6 +637,9 @@ int main(void)
 		T(test_registered_after_durable), T(test_lost_link_drops_unchecked_tasks), T(test_return_in_time),
 		T(test_unreachable_and_back), T(test_pongs_keep_an_agent), T(test_master_restart),
 		T(test_recovered_agent_never_returns), T(test_another_address_is_refused), T(test_unregister),
+		T(test_executor_ends_during_admission), T(test_killed_and_missing_is_asked_for_once),
+		T(test_dropped_as_the_framework_takes_it), T(test_ids_of_missing_unreachable_tasks_are_free),
+		T(test_second_task_of_an_id_ends),
 		T(test_shapes), T(test_metrics), T(test_tasks_window), T(test_standby),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
