@@ -21,7 +21,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 
-enum { RECORD_MAGIC = 0x4d, RECORD_VERSION = 1, HEAD_BYTES = 8, KEY_MAX_BYTES = 400, VALUE_MAX_BYTES = 8 << 20 };
+enum { RECORD_MAGIC = 0x4d, RECORD_VERSION = 1, HEAD_BYTES = 8, KEY_MAX_BYTES = 400, VALUE_MAX_BYTES = 32 << 20 };
 
 struct waiter {
 	store_done_fn fn; /* NULL: forgotten */

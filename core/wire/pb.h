@@ -14,9 +14,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-/* PB_MAX_RECORD: the largest message of a peer's that is put on record, 4 MiB. The store
+/* PB_MAX_RECORD: the largest message of a peer's that is put on record, 16 MiB. The store
  * takes twice that, so that a record has room for what it says beside it. */
-enum { PB_MAX_DEPTH = 64, PB_MAX_RECORD = 4 << 20 };
+enum { PB_MAX_DEPTH = 64, PB_MAX_RECORD = 16 << 20 };
 
 typedef ProtobufCMessageDescriptor pb_desc;
 typedef ProtobufCMessage pb_msg;

@@ -1,7 +1,7 @@
 /* <mezzo/store.h> - stores: durable key-value with atomic batches.
  *
  * DATA        keys are byte strings of 1 to 400 bytes without NUL, ordered by
- *             memcmp; values up to 8 MiB. The core puts a checksum into every
+ *             memcmp; values up to 32 MiB. The core puts a checksum into every
  *             value; the store need not.
  * LIFE CYCLE  1. create opens (and locks) the store; it may block, because it
  *             runs before the loop does. 2. each (reading all at start), apply.

@@ -8,7 +8,7 @@
 #include "check.h"
 
 #define TEXT(s) {s, sizeof(s) - 1}
-enum { BIG_BYTES = (8 << 20) };
+enum { BIG_BYTES = (32 << 20) };
 
 static int on_read(void *arg, const char *key, struct mz_bytes v)
 {

@@ -72,7 +72,7 @@ static void test_refusals(void **state)
 	mz_autofree char *body = xasprintf(STATUS(",\"state\":\"TASK_RUNNING\"" UUID BY_EXECUTOR ",\"message\":\"%s\""), text);
 	struct fake_call *large = executor_post(w, body);
 	assert_int_equal(large->status, 400);
-	assert_non_null(strstr(buf_str(&large->body), "at most 4194304 are allowed"));
+	assert_non_null(strstr(buf_str(&large->body), "at most 16777216 are allowed"));
 	assert_null(next_status(w));
 	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202);
 	assert_non_null(next_status(w));
@@ -417,6 +417,24 @@ static void test_retry(void **state)
 	ack_uuid(w, "t", 1);
 	world_pass(w, 60 * SECS);
 	assert_null(next_status(w));
+}
+
+/* A task that reports without end, while nobody acknowledges. */
+static void test_floods_of_updates(void **state)
+{
+	struct world *w = *state;
+	struct fake_call *x = start_task(w);
+	int n = 0;
+	while (n < 5000 && executor_update(w, "e", "t", "TASK_RUNNING", n + 1) == 202)
+		assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.len, 16), n++;
+	assert_int_equal(n, 1000);
+	assert_int_equal(world_n_records(w, "update/"), 1000);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202); /* one that is known */
+	/* There is room again, and its end is taken in any case. */
+	ack_uuid(w, "t", 1);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 2001), 202);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 2002), 503);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_FINISHED", 2003), 202);
 }
 
 static void test_duplicates(void **state)

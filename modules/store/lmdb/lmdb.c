@@ -26,7 +26,7 @@
 
 enum {
 	MAX_KEY = 400,
-	MAX_VALUE = 8 << 20,
+	MAX_VALUE = 32 << 20,
 	RETRY_NS = 10 * 1000 * 1000, /* until the workers' queue has room again */
 };
 

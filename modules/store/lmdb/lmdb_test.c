@@ -282,7 +282,7 @@ static void limits_are_checked_and_atomic(void **state)
 	void *inst = open_store(&conf);
 	const struct mz_store_change long_key[] = {{"good", text("1")}, {key, text("1")}};
 	const struct mz_store_change no_key[] = {{"good", text("1")}, {"", text("1")}};
-	const struct mz_store_change big[] = {{"good", text("1")}, {"big", {key, (8u << 20) + 1}}};
+	const struct mz_store_change big[] = {{"good", text("1")}, {"big", {key, (32u << 20) + 1}}};
 	assert_int_equal(apply(inst, long_key, 2), -EINVAL);
 	assert_int_equal(apply(inst, no_key, 2), -EINVAL);
 	assert_int_equal(apply(inst, big, 2), -E2BIG);
@@ -303,7 +303,7 @@ static void limits_are_checked_and_atomic(void **state)
 static int compare_big(void *arg, const char *key, struct mz_bytes v)
 {
 	assert_string_equal(key, "big");
-	assert_int_equal(v.size, 8 << 20);
+	assert_int_equal(v.size, 32 << 20);
 	assert_memory_equal(v.data, arg, v.size);
 	return 0;
 }
@@ -313,7 +313,7 @@ static void map_grows(void **state)
 {
 	(void)state;
 	const struct mz_conf small = {.path = "", .map_size = 1 << 20};
-	size_t size = 8 << 20;
+	size_t size = 32 << 20;
 	unsigned char *data = malloc(size);
 	assert_non_null(data);
 	for (size_t i = 0; i < size; i++)
