@@ -130,7 +130,7 @@ static inline void loop_fd_close(struct loop *l, struct loop_fd *f)
 		l->ops->fd_close(l, f);
 }
 
-/* Starts a child with posix_spawn or clone3(CLONE_VFORK); fn is called once,
+/* Starts a child with clone(CLONE_VFORK | CLONE_VM); fn is called once,
  * when it has exited (pidfd). The handle dies with that call. */
 static inline int loop_spawn(struct loop *l, const struct loop_spawn *s, loop_exit_fn fn, void *arg,
 			     struct loop_child **ret, pid_t *ret_pid, struct mz_err *err)

@@ -1,11 +1,9 @@
-/* loop_child.c - child processes: posix_spawn (vfork underneath, so the cost
- * does not grow with the daemon) and a pidfd for the end of each.
+/* loop_child.c - child processes, with a pidfd for the end of each. How they are
+ * started is loop_spawn.c's.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -75,83 +73,6 @@ static int watch(struct loop_event *l, pid_t pid, bool adopted, loop_exit_fn fn,
 	return 0;
 }
 
-/* The three descriptors, moved above 2 where one stands in another's place. */
-struct stdio {
-	int fd[3];
-	int dup[3]; /* ours to close, or -1 */
-};
-
-static void stdio_done(struct stdio *s)
-{
-	for (int i = 0; i < 3; i++)
-		if (s->dup[i] >= 0)
-			close(s->dup[i]);
-}
-
-static int stdio_init(struct stdio *s, const int fds[3])
-{
-	*s = (struct stdio){.dup = {-1, -1, -1}};
-	for (int i = 0; i < 3; i++) {
-		s->fd[i] = fds[i];
-		if (fds[i] < 0 || fds[i] > 2 || fds[i] == i)
-			continue;
-		s->dup[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
-		if (s->dup[i] < 0)
-			return -errno;
-		s->fd[i] = s->dup[i];
-	}
-	return 0;
-}
-
-static int add_actions(posix_spawn_file_actions_t *fa, const struct stdio *io, const char *dir)
-{
-	int rc = 0;
-	for (int i = 0; i < 3 && !rc; i++) {
-		if (io->fd[i] < 0)
-			rc = posix_spawn_file_actions_addopen(fa, i, "/dev/null", O_RDWR, 0);
-		else
-			rc = posix_spawn_file_actions_adddup2(fa, io->fd[i], i);
-	}
-	if (!rc)
-		rc = posix_spawn_file_actions_addclosefrom_np(fa, 3);
-	if (!rc)
-		rc = posix_spawn_file_actions_addchdir_np(fa, dir);
-	return rc;
-}
-
-/* 0 or a positive errno. */
-static int start(const struct loop_spawn *s, const struct stdio *io, const char *dir, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t all, none;
-	int rc = posix_spawn_file_actions_init(&fa);
-	if (rc)
-		return rc;
-	rc = posix_spawnattr_init(&attr);
-	if (rc) {
-		posix_spawn_file_actions_destroy(&fa);
-		return rc;
-	}
-	sigfillset(&all);
-	sigemptyset(&none);
-	rc = add_actions(&fa, io, dir);
-	if (!rc)
-		rc = posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-							     POSIX_SPAWN_SETSIGMASK);
-	if (!rc)
-		rc = posix_spawnattr_setsigdefault(&attr, &all);
-	if (!rc)
-		rc = posix_spawnattr_setsigmask(&attr, &none);
-	static const char *const no_env[] = {NULL};
-	if (!rc)
-		rc = posix_spawn(ret_pid, s->argv[0], &fa, &attr, (char *const *)s->argv,
-				 (char *const *)(s->env ? s->env : no_env));
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
-	return rc;
-}
-
 int loop_child_spawn(struct loop *loop, const struct loop_spawn *s, loop_exit_fn fn, void *arg,
 		     struct loop_child **ret, pid_t *ret_pid, struct mz_err *err)
 {
@@ -159,14 +80,10 @@ int loop_child_spawn(struct loop *loop, const struct loop_spawn *s, loop_exit_fn
 	if (!s->argv || !s->argv[0])
 		return mz_fail(err, -EINVAL, "A child process needs a program");
 	const char *dir = s->dir ? s->dir : "/";
-	MZ_CLEANUP(stdio_done) struct stdio io;
-	int rc = stdio_init(&io, s->fds);
-	if (rc < 0)
-		return mz_fail(err, rc, "Cannot pass descriptors to '%s': %s", s->argv[0], strerror(-rc));
 	pid_t pid = -1;
-	rc = start(s, &io, dir, &pid);
-	if (rc)
-		return mz_fail(err, -rc, "Cannot start '%s' in '%s': %s", s->argv[0], dir, strerror(rc));
+	int rc = loop_spawn_start(l, s, dir, &pid);
+	if (rc < 0)
+		return mz_fail(err, rc, "Cannot start '%s' in '%s': %s", s->argv[0], dir, strerror(-rc));
 	struct loop_child *c = NULL;
 	rc = watch(l, pid, false, fn, arg, &c);
 	if (rc < 0) {

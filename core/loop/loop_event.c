@@ -378,6 +378,7 @@ void loop_event_free(struct loop *loop)
 		free(s);
 	}
 	loop_child_free_all(l);
+	loop_spawn_done(l);
 	loop_mirror_free(l);
 	event_del(&l->wake_event);
 	event_base_free(l->base);

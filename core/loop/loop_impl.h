@@ -1,5 +1,5 @@
 /* loop_impl.h - the insides of the libevent loop, shared by its own files
- * (loop_event.c, loop_child.c, loop_fd.c, loop_offload.c). Nobody else includes it.
+ * (loop_event.c, loop_child.c, loop_spawn.c, loop_fd.c, loop_offload.c). Nobody else includes it.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_LOOP_LOOP_IMPL_H
 #define MZ_LOOP_LOOP_IMPL_H
@@ -33,6 +33,12 @@ struct offload {
 	size_t n_jobs;
 };
 
+/* What programs are started with; made for the first. */
+struct loop_nest {
+	void *stack; /* NULL: not there yet */
+	int null, slots[3]; /* what becomes 0, 1 and 2 */
+};
+
 struct loop_event {
 	struct loop loop;
 	struct event_base *base;
@@ -54,6 +60,7 @@ struct loop_event {
 	struct event wait_event; /* ends the wait of loop_event_turn() */
 
 	struct list timers, fds, children, signals;
+	struct loop_nest nest;
 	struct offload offload;
 
 	unsigned char random[RANDOM_BUFFER];
@@ -73,6 +80,10 @@ int loop_child_adopt(struct loop *l, pid_t pid, loop_exit_fn fn, void *arg, stru
 int loop_child_kill(struct loop *l, struct loop_child *c, int sig);
 void loop_child_leave(struct loop *l, struct loop_child *c);
 void loop_child_free_all(struct loop_event *l);
+
+/* 0 or a negative errno, also of the program's execution. */
+int loop_spawn_start(struct loop_event *l, const struct loop_spawn *s, const char *dir, pid_t *ret_pid);
+void loop_spawn_done(struct loop_event *l);
 
 void loop_mirror_free(struct loop_event *l);
 
