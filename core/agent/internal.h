@@ -59,6 +59,7 @@ struct task {
 	int64_t retry_ns;
 	struct loop_timer *retry;
 	bool terminal_acked, kill_pending;
+	bool counted; /* in the sums of its executor */
 	int64_t kill_grace_ns; /* of the pending one; -1: by the task's own policy */
 	/* The last ones acknowledged, a ring; and the record of the newest, which
 	 * stays, because it is the task's state. */
@@ -70,6 +71,18 @@ struct task {
 	/* Statuses shown to clients: the last of each run of equal states. */
 	VEC(struct mz_bytes) statuses;
 	VEC(Mesos__V1__TaskState) status_states;
+};
+
+/* Of one kind of limit over the live tasks of an executor (sums.c). */
+struct limit_sum {
+	int64_t sum; /* of the request where a task has no limit, and of the executor's own */
+	int n_limited, n_unlimited;
+};
+
+struct executor_sums {
+	resources *total;
+	struct limit_sum cpus, mem;
+	bool overlap; /* total cannot be subtracted from */
 };
 
 struct executor {
@@ -91,7 +104,8 @@ struct executor {
 	enum codec codec;
 	struct loop_timer *timer; /* registration, shutdown */
 	struct loop_timer *heartbeat;
-	struct loop_timer *shrink; /* its container is told that it needs less */
+	struct loop_timer *grow, *shrink; /* its container is told that it needs more, or less */
+	struct executor_sums sums;
 	VEC(struct task *) tasks;	    /* live: queued, launched, or unacknowledged */
 	VEC(struct task *) completed_tasks; /* bounded */
 	/* Why it is being terminated, for its tasks; reason -1: no particular one. */
@@ -211,13 +225,10 @@ void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
 void agent_executor_subscribed(struct executor *ex);
 /* It has got tasks: its container is told that it needs more, then they are delivered. */
 void agent_executor_grow(struct executor *ex);
+void agent_executor_grow_soon(struct executor *ex);
 void agent_executor_shrink_soon(struct executor *ex);
 void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
-/* Its container's resources: its own and those of its live tasks. The caller frees. */
-resources *agent_executor_resources(const struct executor *ex);
-/* Its container's limits: sums likewise, of the request where a task has no limit. */
-struct container_limits agent_executor_limits(const struct executor *ex);
 /* ContainerInfo of its container, or NULL. */
 const Mesos__V1__ContainerInfo *agent_executor_container(const struct executor *ex);
 /* Fills in what cfg->container says of a terminal. */
@@ -227,6 +238,17 @@ void agent_executor_forget_tasks(struct executor *ex);
 void agent_executor_free(struct executor *ex);
 void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
+
+/* sums.c */
+void agent_executor_sums_init(struct executor *ex);
+void agent_executor_add_task(struct executor *ex, struct task *t);
+/* The task's state may have changed: it counts while it is live. */
+void agent_task_count(struct task *t);
+void agent_task_uncount(struct task *t); /* it leaves its executor */
+/* The container's resources: its own and those of its live tasks. The caller frees. */
+resources *agent_executor_resources(const struct executor *ex);
+/* Its limits: sums likewise, of the request where a task has no limit. */
+struct container_limits agent_executor_limits(const struct executor *ex);
 
 /* environment.c: what an executor finds in its environment, and what any other
  * container does */
@@ -267,6 +289,8 @@ void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskSt
 void update_acknowledge(struct executor *ex, const char *task_id, const unsigned char *uuid);
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
 bool update_is_acked(const struct task *t, const unsigned char *uuid);
+/* So many wait that no more are taken of it but its end. */
+bool update_is_full(const struct task *t);
 void updates_resume(struct agent *a); /* a link is there again */
 void updates_pause(struct agent *a);
 void update_restore(struct task *t, const char *key, const Mezzo__Records__AgentUpdate *r);

@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/nested.h"
 
+enum { MAX_WAITING = 1000, MAX_WAITING_BYTES = 8 << 20 };
+
 static void on_retry(void *arg);
 
 static void send_head(struct task *t)
@@ -93,6 +95,17 @@ bool update_is_acked(const struct task *t, const unsigned char *uuid)
 		if (memcmp(t->acked[i], uuid, UUID_BYTES) == 0)
 			return true;
 	return false;
+}
+
+/* A task may be hostile, and its framework away for a week. */
+bool update_is_full(const struct task *t)
+{
+	size_t n = 0, bytes = 0;
+	for (const struct update *u = t->updates; u; u = u->next) {
+		n++;
+		bytes += u->size;
+	}
+	return n >= MAX_WAITING || bytes >= MAX_WAITING_BYTES;
 }
 
 static void remember_acked(struct task *t, const unsigned char *uuid)

@@ -419,22 +419,32 @@ static void test_retry(void **state)
 	assert_null(next_status(w));
 }
 
+static int long_update(struct world *w, const char *state, int uuid)
+{
+	enum { SIZE = 1 << 20 };
+	mz_autofree char *message = xcalloc(1, SIZE + 1);
+	memset(message, 'x', SIZE);
+	mz_autofree char *json = xasprintf(STATUS(",\"state\":\"%s\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\",\"message\":\"%s\""),
+					   state, uuid_json(w, uuid), message);
+	return executor_post(w, json)->status;
+}
+
 /* A task that reports without end, while nobody acknowledges. */
 static void test_floods_of_updates(void **state)
 {
 	struct world *w = *state;
-	struct fake_call *x = start_task(w);
+	start_task(w);
 	int n = 0;
-	while (n < 5000 && executor_update(w, "e", "t", "TASK_RUNNING", n + 1) == 202)
-		assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.len, 16), n++;
-	assert_int_equal(n, 1000);
-	assert_int_equal(world_n_records(w, "update/"), 1000);
+	while (n < 100 && long_update(w, "TASK_RUNNING", n + 1) == 202)
+		n++;
+	assert_int_equal(n, 8);
+	assert_int_equal(world_n_records(w, "update/"), 8);
 	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202); /* one that is known */
 	/* There is room again, and its end is taken in any case. */
 	ack_uuid(w, "t", 1);
-	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 2001), 202);
-	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 2002), 503);
-	assert_int_equal(executor_update(w, "e", "t", "TASK_FINISHED", 2003), 202);
+	assert_int_equal(long_update(w, "TASK_RUNNING", 21), 202);
+	assert_int_equal(long_update(w, "TASK_RUNNING", 22), 503);
+	assert_int_equal(long_update(w, "TASK_FINISHED", 23), 202);
 }
 
 static void test_duplicates(void **state)
@@ -689,6 +699,7 @@ int main(void)
 		T(test_one_outstanding),
 		T(test_durable_before_acknowledged),
 		T(test_retry),
+		T(test_floods_of_updates),
 		T(test_duplicates),
 		T(test_executor_exit),
 		T(test_limits),

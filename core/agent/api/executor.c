@@ -49,7 +49,8 @@ static struct update *known_update(const struct task *t, const Mesos__V1__TaskSt
 	return NULL;
 }
 
-static void take_update(struct executor *ex, Mesos__V1__TaskStatus *s)
+/* 0, or -ENOBUFS: it has sent so much that the framework has not acknowledged. */
+static int take_update(struct executor *ex, Mesos__V1__TaskStatus *s, struct mz_err *err)
 {
 	struct agent *a = ex->agent;
 	struct task *t = map_get(&ex->framework->tasks, s->task_id->value);
@@ -58,21 +59,27 @@ static void take_update(struct executor *ex, Mesos__V1__TaskStatus *s)
 		if (!t)
 			a->metrics.invalid_status_updates++;
 		update_acknowledge(ex, s->task_id->value, s->uuid.data);
-		return;
+		return 0;
 	}
 	struct update *u = known_update(t, s);
 	if (u) {
 		if (u->durable)
 			update_acknowledge(ex, t->id, u->uuid);
-		return;
+		return 0;
 	}
 	if (task_state_is_terminal(t->state)) {
 		log_warning(AREA, "Update %s for task '%s' came after its end, ignoring", task_state_name(s->state), t->id);
 		a->metrics.invalid_status_updates++;
 		update_acknowledge(ex, t->id, s->uuid.data);
-		return;
+		return 0;
+	}
+	/* Its end is taken in any case: there is only one. */
+	if (!task_state_is_terminal(s->state) && update_is_full(t)) {
+		a->metrics.invalid_status_updates++;
+		return mz_fail(err, -ENOBUFS, "Too many updates of task '%s' wait for an acknowledgement", t->id);
 	}
 	update_from_executor(ex, t, s);
+	return 0;
 }
 
 static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct http_exchange *x)
@@ -100,8 +107,8 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 		Mesos__V1__TaskStatus *status = s->unacknowledged_updates[i]->status;
 		if (check_status(ex, status, &err) < 0)
 			log_warning(AREA, "Executor '%s' holds a bad update, ignoring: %s", ex->id, err.msg);
-		else
-			take_update(ex, status);
+		else if (take_update(ex, status, &err) < 0)
+			log_warning(AREA, "Executor '%s' keeps an update: %s", ex->id, err.msg);
 	}
 	if (ex->subscribed_once) {
 		/* What was on its way when the stream broke has not arrived. */
@@ -132,8 +139,10 @@ static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 		http_reply_text(x, 400, "%s", err.msg);
 		return;
 	}
-	http_reply(x, 202, NULL, NULL, 0);
-	take_update(ex, s);
+	if (take_update(ex, s, &err) < 0)
+		http_reply_text(x, 503, "%s", err.msg);
+	else
+		http_reply(x, 202, NULL, NULL, 0);
 }
 
 static void message(struct executor *ex, call_msg *m, struct http_exchange *x)
