@@ -276,6 +276,16 @@ static bool shares_cgroups(const struct nested *n)
 	return n->parent && (!l || !l->has_share_cgroups || l->share_cgroups);
 }
 
+/* Beside a container one starts where that one has. */
+static const char *parent_directory(const struct nested *n)
+{
+	const struct nested *p = nested_find(n->agent, n->parent);
+	const struct executor *ex = p ? NULL : map_get(&n->agent->containers, n->parent);
+	if (p)
+		return p->debug ? parent_directory(p) : p->directory;
+	return ex ? ex->directory : NULL;
+}
+
 static const char **make_argv(const Mesos__V1__CommandInfo *c, struct arena *m)
 {
 	size_t n = 0;
@@ -330,6 +340,7 @@ static void on_recorded(void *arg)
 		.role = res_allocation_role(n->resources),
 		.container_class = n->debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT,
 		.attachable = n->debug,
+		.start_directory = n->debug ? parent_directory(n) : NULL,
 		.checkpoint = !ex || (ex->framework->info->has_checkpoint && ex->framework->info->checkpoint),
 	};
 	agent_container_terminal(&cfg);

@@ -437,8 +437,8 @@ static int prepare(const struct init_launch *l, struct init_failure *f)
 	if (own_keys(l) < 0)
 		return init_broken(f, "make a session keyring", NULL);
 	/* Before the switch: the way to the sandbox may be the agent's alone. */
-	if (!l->is_linux && chdir(l->dir) < 0)
-		return init_broken(f, "change to the sandbox", l->dir);
+	if (!l->is_linux && chdir(l->work_dir ? l->work_dir : l->dir) < 0)
+		return init_broken(f, "change to the directory", l->work_dir ? l->work_dir : l->dir);
 	if (take_identity(l, f) < 0)
 		return -1;
 	umask(l->has_umask ? l->umask : 022);

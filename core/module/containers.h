@@ -27,6 +27,7 @@ struct container_config {
 	const char *task_id; /* command tasks, else NULL */
 	const char *user;    /* NULL: the agent's own */
 	const char *directory; /* sandbox: made by launch, owned by user */
+	const char *start_directory; /* where it starts; NULL: in the sandbox */
 	const char *const *argv, *const *env;
 	const struct mz_resources *resources;
 	struct container_limits limits;

@@ -92,6 +92,7 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 		.role = copy_text(a, cfg->role),
 		.user = copy_text(a, cfg->user),
 		.sandbox = copy_text(a, cfg->directory),
+		.directory = copy_text(a, cfg->start_directory),
 		.work_dir = r->work_dir,
 		.argv = copy_list(a, cfg->argv),
 		.env = copy_list(a, cfg->env),

@@ -81,6 +81,8 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 	text_add(t, 'F', record, NULL);
 	free(record);
 	text_add(t, 'S', c->sandbox, NULL);
+	if (c->directory)
+		text_add(t, 'Y', c->directory, NULL);
 	text_add(t, 'O', b->file_out ? b->file_out : "stdout", NULL);
 	text_add(t, 'R', b->file_err ? b->file_err : "stderr", NULL);
 	if (b->fd_out >= 0 || b->fd_err >= 0) {
