@@ -31,6 +31,8 @@ const struct conf_key master_keys[] = {
 	{"link_port", MZ_SETTING_INT, "-1", -1, 65535, "port for agents' links; -1: that of listen + 10", NULL},
 	{"cluster", MZ_SETTING_STRING, "", 0, 0, "name of the cluster", NULL},
 	{"roles", MZ_SETTING_LIST, "", 0, 0, "roles that frameworks may use; empty: any", NULL},
+	{"filter_gpu_resources", MZ_SETTING_BOOL, "true", 0, 0,
+	 "agents with GPUs are offered to frameworks with the capability GPU_RESOURCES only", NULL},
 	{"root_submissions", MZ_SETTING_BOOL, "true", 0, 0, "may frameworks run as root", NULL},
 	{"framework_calls_per_second", MZ_SETTING_NUMBER, "0", 0, 1000000000,
 	 "calls that a framework may send; over it: 429; 0: any number", NULL},

@@ -124,14 +124,33 @@ static const char *where(const struct daemon *d, const char *key)
 	return n ? conf_where(n, text) : key;
 }
 
+/* What isolators have found is an upper limit. */
+static int check_found(struct agent_daemon *a, const char *found, struct mz_err *err)
+{
+	resources *most = res_new();
+	int rc = res_parse(found, "*", most, err);
+	if (rc < 0)
+		mz_wrap(err, "Resources that isolators have found");
+	for (size_t i = 0; rc == 0 && i < res_count(most); i++) {
+		const char *name = res_kind(res_item(most, i).kind)->name;
+		int64_t given = res_scalar(a->total, name), is = res_scalar(most, name);
+		if (given > is)
+			rc = mz_fail(err, -EINVAL, "%s: Setting 'resources': %lld %s are offered, and this machine has %lld",
+				     where(a->d, "resources"), (long long)given / 1000, name, (long long)is / 1000);
+	}
+	res_free(most);
+	return rc;
+}
+
 static int parse_resources(struct agent_daemon *a, struct mz_err *err)
 {
 	struct daemon *d = a->d;
-	mz_autofree char *text = host_resources_text(daemon_str(d, "resources"), d->work_dir);
+	mz_autofree char *found = containers_real_resources(a->containers);
+	mz_autofree char *text = host_resources_text(daemon_str(d, "resources"), found, d->work_dir);
 	a->total = res_new();
 	if (res_parse(text, daemon_str(d, "default_role"), a->total, err) < 0)
 		return mz_wrap(err, "%s: Setting 'resources'", where(d, "resources"));
-	return 0;
+	return check_found(a, found, err);
 }
 
 static int parse_attributes(struct agent_daemon *a, struct mz_err *err)
@@ -247,13 +266,13 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 	a.files = files_new(d->loop);
 	int rc = daemon_load(d, MZ_KIND_AUTHORIZER, "authorizer", &a.authorizer, err);
 	if (rc == 0)
-		rc = parse_resources(&a, err);
-	if (rc == 0)
 		rc = parse_attributes(&a, err);
 	if (rc == 0)
 		rc = read_environment(&a, err);
 	if (rc == 0)
 		rc = open_containers(&a, err);
+	if (rc == 0)
+		rc = parse_resources(&a, err);
 	if (rc == 0)
 		rc = module_registry_check_requires(d->registry, err);
 	if (rc == 0 && !check_only)

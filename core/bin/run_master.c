@@ -129,6 +129,7 @@ static void configure(struct daemon *d, struct master_config *c, const char ***r
 	c->build_time = d->build_time;
 	c->flags = (const struct master_flag *)d->flags.v;
 	c->n_flags = d->flags.n;
+	c->show_all_gpus = !daemon_int(d, "filter_gpu_resources");
 	c->refuse_root = !daemon_int(d, "root_submissions");
 	c->agent_ping_timeout_ns = daemon_int(d, "agent_ping_timeout");
 	c->max_agent_ping_timeouts = (int)daemon_int(d, "max_agent_ping_timeouts");

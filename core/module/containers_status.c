@@ -1,6 +1,8 @@
-/* containers_status.c - what isolators add to a container's status: asked once, when it
- * runs, so that each status update of its tasks can carry it at once.
+/* containers_status.c - what isolators tell: what they add to a container's status, asked once,
+ * when it runs, so that each status update of its tasks can carry it at once; and the
+ * resources that they have found on this machine.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "base/buf.h"
 #include "module/containers_impl.h"
 
 static const int64_t deadline_ns = 30 * 1000000000LL;
@@ -51,4 +53,19 @@ struct mz_bytes real_status(struct containers *c, const char *id)
 {
 	const struct box *b = box_find(real_of(c), id);
 	return b ? b->packed_status : (struct mz_bytes){NULL, 0};
+}
+
+char *containers_real_resources(struct containers *c)
+{
+	struct containers_real *r = real_of(c);
+	struct buf b = {0};
+	for (size_t i = 0; i < r->isolators.n; i++) {
+		struct module_isolator *m = &r->isolators.v[i];
+		const char *text = NULL;
+		if (MODULE_HAS(m, resources))
+			text = MODULE_CALL(m, resources);
+		if (text && *text)
+			buf_addf(&b, "%s%s", b.len ? ";" : "", text);
+	}
+	return b.len ? buf_take(&b) : xstrdup("");
 }

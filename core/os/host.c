@@ -65,7 +65,20 @@ static void add_item(struct buf *b, const char *given, const char *name, const c
 	buf_addf(b, "%s%s:%s", b->len ? ";" : "", name, value);
 }
 
-char *host_resources_text(const char *given, const char *work_dir)
+static void add_found(struct buf *b, const char *given, const char *found)
+{
+	for (const char *p = found; p && *p; p += strspn(p, ";")) {
+		size_t n = strcspn(p, ";"), name = strcspn(p, ":;");
+		if (name < n) {
+			mz_autofree char *item = xstrndup(p, n);
+			item[name] = '\0';
+			add_item(b, given, item, item + name + 1);
+		}
+		p += n;
+	}
+}
+
+char *host_resources_text(const char *given, const char *found, const char *work_dir)
 {
 	const char *start = given ? given + strspn(given, " \t\n") : "";
 	if (*start == '[' || *start == '{')
@@ -86,6 +99,7 @@ char *host_resources_text(const char *given, const char *work_dir)
 	snprintf(number, sizeof(number), "%lld", (long long)r.disk_mb);
 	add_item(&b, given, "disk", number);
 	add_item(&b, given, "ports", "[31000-32000]");
+	add_found(&b, given, found);
 	return buf_take(&b);
 }
 

@@ -20,9 +20,10 @@ struct host_resources {
  * memory, 10 GB of disk). Keeps back 1 GB of memory and 5 GB of disk where there is
  * more than twice that, else half. */
 void host_resources(const char *work_dir, struct host_resources *ret);
-/* "cpus:2;mem:2048;disk:10240;ports:[31000-32000]" for whatever `given` (same
- * syntax, or NULL) does not name. The caller frees. JSON text is returned as it is. */
-char *host_resources_text(const char *given, const char *work_dir);
+/* "cpus:2;mem:2048;disk:10240;ports:[31000-32000]" and the scalars of `found` (same
+ * syntax, or NULL) for whatever `given` (likewise) does not name. The caller frees. JSON text
+ * is returned as it is. */
+char *host_resources_text(const char *given, const char *found, const char *work_dir);
 
 /* Changes with every boot; -errno with *err. The caller frees. */
 int host_boot_id(char **ret, struct mz_err *err);

@@ -145,6 +145,10 @@ struct mz_isolator_ops {
 	void (*status)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
 	/* NULL: nothing to clean up. */
 	void (*cleanup)(void *inst, const char *container_id, struct mz_op *op);
+	/* Scalar resources that it has found on this machine, "gpus:4"; valid as long as
+	 * the instance. The agent offers them, or as much as the operator names, and
+	 * refuses to start if that is more. NULL, or a result that is NULL: none. */
+	const char *(*resources)(void *inst);
 };
 
 #ifdef __cplusplus

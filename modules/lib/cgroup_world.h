@@ -31,7 +31,7 @@
 #include "cgroup.h"
 
 struct mz_resources {
-	int64_t cpus, mem, hugetlb; /* thousandths */
+	int64_t cpus, mem, other; /* thousandths */
 	int revocable;
 };
 struct mz_timer {

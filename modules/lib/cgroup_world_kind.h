@@ -6,7 +6,7 @@
 
 static int64_t world_scalar(const struct mz_resources *r, const char *name)
 {
-	return !strcmp(name, "cpus") ? r->cpus : !strcmp(name, "mem") ? r->mem : r->hugetlb;
+	return !strcmp(name, "cpus") ? r->cpus : !strcmp(name, "mem") ? r->mem : r->other;
 }
 
 static size_t world_count(const struct mz_resources *r)
@@ -108,6 +108,22 @@ static int world_launch_oom(struct mz_launch *l, int value)
 	return 0;
 }
 
+static int world_launch_env(struct mz_launch *l, const char *name, const char *value)
+{
+	(void)l;
+	size_t n = strlen(world.launch);
+	(void)snprintf(world.launch + n, sizeof(world.launch) - n, "env %s=%s\n", name, value);
+	return 0;
+}
+
+static int world_launch_device(struct mz_launch *l, const char *path, uint32_t mode, uint32_t major, uint32_t minor)
+{
+	(void)l;
+	size_t n = strlen(world.launch);
+	(void)snprintf(world.launch + n, sizeof(world.launch) - n, "device %s %o %u:%u\n", path, mode, major, minor);
+	return 0;
+}
+
 static const char *world_hierarchy(const struct mz_host *h)
 {
 	(void)h;
@@ -136,6 +152,8 @@ static const struct mz_isolator_host world_isolator = {.size = sizeof(world_isol
 						       .resources = &world_resources,
 						       .usage = &world_usage,
 						       .limitation = world_limitation,
+						       .launch_env = world_launch_env,
+						       .launch_device = world_launch_device,
 						       .launch_cgroup = world_launch_cgroup,
 						       .launch_oom_score_adj = world_launch_oom,
 						       .cgroups_hierarchy = world_hierarchy,

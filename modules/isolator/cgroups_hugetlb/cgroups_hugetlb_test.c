@@ -57,10 +57,10 @@ static void v2(void **state)
 	world.settings[1].name = "by_resources";
 	world.settings[1].value = "true";
 	inst = world_create();
-	res.hugetlb = 64 * 1000;
+	res.other = 64 * 1000;
 	world_update(inst, &c1);
 	world_expect("mezzo/c1/hugetlb.2MB.max", "67108864");
-	res.hugetlb = 0;
+	res.other = 0;
 	world_update(inst, &c1);
 	world_expect("mezzo/c1/hugetlb.2MB.max", "4194304");
 	world_ops()->destroy(inst);
