@@ -163,13 +163,17 @@ void init_become(const struct init_launch *l, struct init_failure *f, int *execu
 /* Kills and reaps whatever descends from us. The payload's status goes to
  * *status when it is met, if it is not yet there (-1). */
 void init_kill_all(pid_t payload, int *status);
+/* Waits for the payload, which was just killed, and reaps what ended before it; its status
+ * as above. In a pid namespace of its own everything there has ended then. */
+void init_reap(pid_t payload, int *status);
 
 /* ---- the launcher linux ------------------------------------------------------ */
 
 /* The cgroup for killing: made; emptied, with a look at our own children between the
  * passes; removed with what is below it. */
 int group_make(const char *path, struct init_failure *f);
-void group_kill(const char *path);
+int group_kill_once(const char *path); /* without the freezer; how many there were */
+void group_kill(const char *path, int at_once); /* at once: with the freezer */
 void group_remove(const char *path);
 
 /* Descriptors that the first process needs, opened before anything is left: what it

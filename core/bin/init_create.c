@@ -16,7 +16,7 @@
 
 #include "bin/init.h"
 
-enum { MAX_PATH = 4096, MAX_ENTERED = 16 };
+enum { MAX_PATH = 4096, MAX_ENTERED = 16, MAX_JOINED = 64 };
 
 /* ---- paths and small files --------------------------------------------------- */
 
@@ -88,15 +88,39 @@ static int open_v2(const struct init_launch *l, struct init_failure *f)
 	return own;
 }
 
-static int join(const char *dir, pid_t pid)
+/* The v1 groups that the first process enters, by itself, before anything else: who
+ * moves another process, or more than a thread, waits until nobody on the machine
+ * is within a fork, which takes the kernel several ms. Opened by us: that is whose
+ * rights count. */
+static struct {
+	int fd;
+	const char *name;
+} joined[MAX_JOINED];
+static size_t n_joined;
+
+static int join(const char *dir, const char *name, struct init_failure *f)
 {
 	char path[MAX_PATH];
 	size_t len = 0;
-	struct text t = {.len = 0};
-	text_int(&t, pid);
-	if (path_add(path, &len, dir, strlen(dir)) < 0 || path_add(path, &len, "/cgroup.procs", 13) < 0)
-		return -1;
-	return put(path, t.data, t.len);
+	errno = E2BIG;
+	if (n_joined == MAX_JOINED || path_add(path, &len, dir, strlen(dir)) < 0 || path_add(path, &len, "/tasks", 6) < 0)
+		return init_broken(f, "enter the cgroup", name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return init_broken(f, "enter the cgroup", name);
+	joined[n_joined].fd = fd;
+	joined[n_joined++].name = name;
+	return 0;
+}
+
+static int enter_joined(struct init_failure *f)
+{
+	for (size_t i = 0; i < n_joined; i++) {
+		if (write(joined[i].fd, "0", 1) != 1)
+			return init_broken(f, "enter the cgroup", joined[i].name);
+		close(joined[i].fd);
+	}
+	return 0;
 }
 
 /* Is `dir` in the hierarchy of one that an isolator has named, or of the freezer? */
@@ -112,7 +136,7 @@ static int is_named(const struct init_launch *l, const char *dir, size_t mount_l
 
 /* One line of the parent's /proc/PID/cgroup, "N:controllers:/path". */
 static int join_line(const struct init_launch *l, const char *line, const char *root, size_t n_root, const char *mount,
-		     pid_t pid, struct init_failure *f)
+		     struct init_failure *f)
 {
 	const char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
 	char dir[MAX_PATH];
@@ -133,14 +157,14 @@ static int join_line(const struct init_launch *l, const char *line, const char *
 			continue;
 		if (is_named(l, dir, mounted))
 			return 0;
-		if (path_add(dir, &len, path, strlen(path)) < 0 || join(dir, pid) < 0)
+		if (path_add(dir, &len, path, strlen(path)) < 0)
 			return init_broken(f, "enter the parent's cgroup", NULL);
-		return 0;
+		return join(dir, "of the parent", f);
 	}
 	return 0;
 }
 
-static int join_parents(const struct init_launch *l, pid_t pid, struct init_failure *f)
+static int join_parents(const struct init_launch *l, struct init_failure *f)
 {
 	static char list[16384];
 	char root[256];
@@ -164,13 +188,13 @@ static int join_parents(const struct init_launch *l, pid_t pid, struct init_fail
 	list[n] = '\0';
 	for (char *line = list, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
-		if (join_line(l, line, root, n_root, s + n_root + 1, pid, f) < 0)
+		if (join_line(l, line, root, n_root, s + n_root + 1, f) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-static int join_all(const struct init_launch *l, pid_t pid, struct init_failure *f)
+static int join_all(const struct init_launch *l, struct init_failure *f)
 {
 	size_t at = 0;
 	const char *s;
@@ -178,10 +202,10 @@ static int join_all(const struct init_launch *l, pid_t pid, struct init_failure 
 		int dir = open(s, O_PATH | O_DIRECTORY | O_CLOEXEC), v2 = dir >= 0 && is_v2(dir);
 		if (dir >= 0)
 			close(dir);
-		if (!v2 && join(s, pid) < 0)
-			return init_broken(f, "enter the cgroup", s);
+		if (!v2 && join(s, s, f) < 0)
+			return -1;
 	}
-	return l->parent_groups ? join_parents(l, pid, f) : 0;
+	return l->parent_groups ? join_parents(l, f) : 0;
 }
 
 /* ---- ids -------------------------------------------------------------------------- */
@@ -206,8 +230,6 @@ static int write_map(const struct init_launch *l, uint64_t gid, pid_t pid, struc
 static int finish_from_outside(const struct init_launch *l, pid_t pid, struct init_failure *f)
 {
 	struct text t;
-	if (join_all(l, pid, f) < 0)
-		return -1;
 	if (l->oom_score_adj) {
 		proc_path(&t, pid, "oom_score_adj");
 		if (put(t.data, l->oom_score_adj, strlen(l->oom_score_adj)) < 0)
@@ -364,6 +386,8 @@ static void be_first(struct init_launch *l, struct init_shared *sh)
 	close(GO_WRITE);
 	close(END_READ);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (enter_joined(&sh->failure) < 0 || write(END_WRITE, "j", 1) != 1)
+		_exit(127);
 	/* Its end: the shim is gone, or wants us no more. */
 	if (read(GO_READ, &byte, 1) != 1)
 		_exit(0);
@@ -461,6 +485,7 @@ static pid_t create_inside(struct init_launch *l, uint64_t flags, int cgroup, st
 pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f)
 {
 	size_t at = 0;
+	char byte;
 	uint64_t flags = l->namespaces & ~(uint64_t)CLONE_NEWCGROUP;
 	*f = (struct init_failure){0, NULL, NULL};
 	l->fd_dir = open(l->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -469,7 +494,7 @@ pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_fa
 	if (fs_open(l, f) < 0)
 		return -1;
 	int cgroup = open_v2(l, f);
-	if (f->what)
+	if (f->what || join_all(l, f) < 0)
 		return -1;
 	pid_t pid;
 	if (init_next(l, &at, "T", NULL)) {
@@ -484,7 +509,12 @@ pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_fa
 	close(GO_READ);
 	close(END_WRITE);
 	syscall(SYS_close_range, l->io ? FIRST_FREE_FD : LIFE_FD, ~0U, 0);
-	if (pid > 0 && finish_from_outside(l, pid, f) < 0)
+	if (pid < 0)
 		return -1;
-	return pid;
+	if (read(END_READ, &byte, 1) != 1) {
+		*f = sh->failure;
+		errno = ECHILD;
+		return f->what ? -1 : init_broken(f, "enter the cgroups: the first process was killed", NULL);
+	}
+	return finish_from_outside(l, pid, f) < 0 ? -1 : pid;
 }

@@ -135,18 +135,30 @@ static int pass(const char *path)
 	return found;
 }
 
-void group_kill(const char *path)
+int group_kill_once(const char *path)
 {
-	/* First without the freezer: most containers are empty by now. */
 	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
-		return;
+		return 0;
 	int found = kill_tree(dir, 0);
 	close(dir);
-	for (int ms = 1; found; ms = ms < 50 ? ms * 2 : ms) {
-		found = pass(path);
-		if (found)
-			nap(ms);
+	return found;
+}
+
+/* Who was killed is soon gone, and most containers are empty by now. The freezer is for
+ * those that fork as fast as they die: they do not become fewer. */
+void group_kill(const char *path, int at_once)
+{
+	int before = 0, shrinks = 0;
+	for (int round = 0, ms = 1;; round++) {
+		int freeze = round > (at_once ? 0 : shrinks ? 8 : 2);
+		int found = freeze ? pass(path) : group_kill_once(path);
+		if (!found)
+			return;
+		shrinks = found < before;
+		before = found;
+		nap(ms);
+		ms = ms < 50 ? ms * 2 : ms;
 	}
 }
 
@@ -197,7 +209,7 @@ void group_remove(const char *path)
 		}
 		if (rmdir(path) == 0 || errno == ENOENT)
 			return;
-		group_kill(path);
+		group_kill(path, 0);
 		nap(i < 20 ? 1 : 25);
 	}
 }

@@ -271,8 +271,10 @@ static void shrink(void)
  * containers end when they are told to: the freezer is for those that do not. */
 static void destroy(const struct init_launch *l, pid_t payload, int *status)
 {
+	if (l->group && group_kill_once(l->group))
+		init_reap(payload, status);
 	if (l->group)
-		group_kill(l->group);
+		group_kill(l->group, 0);
 	init_kill_all(payload, status);
 	if (l->group)
 		group_remove(l->group);
@@ -410,7 +412,7 @@ static void run_groups(const struct init_launch *l)
 	size_t at = 0;
 	const char *path;
 	while ((path = init_next(l, &at, "K", NULL))) {
-		group_kill(path);
+		group_kill(path, 1);
 		group_remove(path);
 	}
 }
