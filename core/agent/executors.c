@@ -36,6 +36,7 @@ struct executor *agent_executor_new(struct framework *f, const Mesos__V1__Execut
 	ex->framework = f;
 	ex->agent = a;
 	ex->info = (Mesos__V1__ExecutorInfo *)pb_copy(&info->base, &ex->arena);
+	agent_executor_sums_init(ex);
 	ex->id = xstrdup(info->executor_id->value);
 	ex->command = command;
 	ex->fsm = AGENT_EXECUTOR_REGISTERING;
@@ -80,42 +81,6 @@ void agent_executor_save(struct executor *ex, store_done_fn fn, void *arg)
 	struct buf mz_autobuf b = {0};
 	pb_encode(&r.base, &b);
 	store_put(ex->agent->deps.store, ex->key, b.data, b.len, fn, arg);
-}
-
-resources *agent_executor_resources(const struct executor *ex)
-{
-	resources *r = res_new();
-	(void)res_from_pb(ex->info->resources, ex->info->n_resources, r, NULL); /* checked by the master */
-	for (size_t i = 0; i < ex->tasks.n; i++)
-		if (!task_state_is_terminal(ex->tasks.v[i]->state))
-			res_add(r, ex->tasks.v[i]->resources);
-	return r;
-}
-
-static int64_t sum_of_limits(const struct executor *ex, const char *name, size_t offset)
-{
-	resources *own = res_new();
-	(void)res_from_pb(ex->info->resources, ex->info->n_resources, own, NULL);
-	int64_t sum = res_scalar(own, name);
-	bool any = false;
-	res_free(own);
-	for (size_t i = 0; i < ex->tasks.n; i++) {
-		const struct task *t = ex->tasks.v[i];
-		int64_t limit = *(const int64_t *)((const char *)&t->limits + offset);
-		if (task_state_is_terminal(t->state))
-			continue;
-		if (limit < 0)
-			return -1;
-		any = any || limit;
-		sum += limit ? limit : res_scalar(t->resources, name);
-	}
-	return any ? sum : 0;
-}
-
-struct container_limits agent_executor_limits(const struct executor *ex)
-{
-	return (struct container_limits){.cpus = sum_of_limits(ex, "cpus", offsetof(struct container_limits, cpus)),
-					 .mem = sum_of_limits(ex, "mem", offsetof(struct container_limits, mem))};
 }
 
 /* ---- events to it ------------------------------------------------------------ */
@@ -259,8 +224,21 @@ static void on_shrink(void *arg)
 	update_resources(ex, NULL);
 }
 
-/* Tasks have ended: once for all that end in this turn, because the sum goes over
- * all that live. What grows is told before the tasks are (launch.c). */
+static void on_grow(void *arg)
+{
+	struct executor *ex = arg;
+	ex->grow = NULL;
+	agent_executor_grow(ex);
+}
+
+/* Tasks have come: once for all whose records become durable in this turn. */
+void agent_executor_grow_soon(struct executor *ex)
+{
+	if (!ex->grow)
+		ex->grow = loop_timer(ex->agent->loop, 0, on_grow, ex);
+}
+
+/* Tasks have ended: once for all that end in this turn. */
 void agent_executor_shrink_soon(struct executor *ex)
 {
 	if (!ex->shrink && !ex->command && !ex->ended)
@@ -515,8 +493,9 @@ static void close_stream(struct executor *ex)
 	ex->stream = NULL;
 	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
 	loop_timer_cancel(ex->agent->loop, ex->timer);
+	loop_timer_cancel(ex->agent->loop, ex->grow);
 	loop_timer_cancel(ex->agent->loop, ex->shrink);
-	ex->heartbeat = ex->timer = ex->shrink = NULL;
+	ex->heartbeat = ex->timer = ex->grow = ex->shrink = NULL;
 }
 
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t)
@@ -606,6 +585,7 @@ void agent_executor_free(struct executor *ex)
 	for (size_t i = 0; i < ex->completed_tasks.n; i++)
 		agent_task_free(ex->completed_tasks.v[i]);
 	vec_done(&ex->completed_tasks);
+	res_free(ex->sums.total);
 	arena_done(&ex->arena);
 	free(ex->id);
 	free(ex->container_id);

@@ -5,6 +5,7 @@
 
 #include "agent/agent.h"
 #include "agent/authz.h"
+#include "agent/sums.h"
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -71,18 +72,6 @@ struct task {
 	/* Statuses shown to clients: the last of each run of equal states. */
 	VEC(struct mz_bytes) statuses;
 	VEC(Mesos__V1__TaskState) status_states;
-};
-
-/* Of one kind of limit over the live tasks of an executor (sums.c). */
-struct limit_sum {
-	int64_t sum; /* of the request where a task has no limit, and of the executor's own */
-	int n_limited, n_unlimited;
-};
-
-struct executor_sums {
-	resources *total;
-	struct limit_sum cpus, mem;
-	bool overlap; /* total cannot be subtracted from */
 };
 
 struct executor {
@@ -238,17 +227,6 @@ void agent_executor_forget_tasks(struct executor *ex);
 void agent_executor_free(struct executor *ex);
 void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
-
-/* sums.c */
-void agent_executor_sums_init(struct executor *ex);
-void agent_executor_add_task(struct executor *ex, struct task *t);
-/* The task's state may have changed: it counts while it is live. */
-void agent_task_count(struct task *t);
-void agent_task_uncount(struct task *t); /* it leaves its executor */
-/* The container's resources: its own and those of its live tasks. The caller frees. */
-resources *agent_executor_resources(const struct executor *ex);
-/* Its limits: sums likewise, of the request where a task has no limit. */
-struct container_limits agent_executor_limits(const struct executor *ex);
 
 /* environment.c: what an executor finds in its environment, and what any other
  * container does */

@@ -195,9 +195,8 @@ static void on_records_durable(void *arg)
 			continue;
 		t->durable = true;
 	}
-	for (size_t i = 0; ex && i < ex->tasks.n; i++)
-		if (agent_task_is_queued(ex->tasks.v[i]))
-			any = true;
+	for (size_t i = 0; ex && l->new_executor && !any && i < ex->tasks.n; i++)
+		any = agent_task_is_queued(ex->tasks.v[i]);
 	if (ex && l->new_executor && ex->fsm == AGENT_EXECUTOR_REGISTERING) {
 		if (any) {
 			agent_executor_launch(ex);
@@ -205,7 +204,7 @@ static void on_records_durable(void *arg)
 			agent_executor_destroy(ex, -1, -1, NULL); /* every task was killed meanwhile */
 		}
 	} else if (ex && ex->fsm == AGENT_EXECUTOR_RUNNING) {
-		agent_executor_grow(ex);
+		agent_executor_grow_soon(ex);
 	}
 	launch_free(l);
 }
@@ -253,8 +252,7 @@ static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *inf
 	list_insert_before(&a->launches, &l->node);
 	for (size_t i = 0; i < n; i++) {
 		struct task *t = agent_task_new(f, tasks[i], group);
-		t->executor = ex;
-		vec_push(&ex->tasks, t);
+		agent_executor_add_task(ex, t);
 		vec_push(&l->task_ids, xstrdup(t->id));
 		agent_task_save(t, tasks[i]);
 	}

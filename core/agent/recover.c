@@ -118,12 +118,11 @@ static int on_task(void *arg, const char *key, const void *data, size_t size)
 	if (!ex)
 		return bad_record(a, key, "Its executor is unknown");
 	struct task *t = agent_task_new(f, r->task, 0);
-	t->executor = ex;
 	t->durable = true;
 	agent_task_step(t, AGENT_TASK_ON_SEND); /* perhaps: the executor tells */
 	if (ex->command && !ex->command_task)
 		ex->command_task = (Mesos__V1__TaskInfo *)pb_copy(&r->task->base, &ex->arena);
-	vec_push(&ex->tasks, t);
+	agent_executor_add_task(ex, t);
 	return 0;
 }
 

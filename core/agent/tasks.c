@@ -99,6 +99,7 @@ const Mesos__V1__TaskInfo *agent_task_info(const struct task *t, struct arena *a
 void agent_task_set_status(struct task *t, const Mesos__V1__TaskStatus *status)
 {
 	t->state = status->state;
+	agent_task_count(t);
 	Mesos__V1__TaskStatus shown = *status;
 	shown.has_data = 0;
 	struct buf b = {0};
@@ -129,6 +130,7 @@ void agent_task_complete(struct task *t)
 	map_del(&f->tasks, t->id);
 	mz_autofree char *key = agent_record_key("task", f->id, t->id);
 	store_delete(a->deps.store, key, NULL, NULL);
+	agent_task_uncount(t);
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		if (ex->tasks.v[i] == t) {
 			vec_remove(&ex->tasks, i);

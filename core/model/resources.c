@@ -261,6 +261,25 @@ bool res_contains(const resources *r, const resources *part)
 	return true;
 }
 
+const char *res_overlap(const resources *x, const resources *y)
+{
+	const struct res_slot *a = slots(x), *b = slots(y);
+	for (uint32_t i = 0, j = 0; i < x->n && j < y->n;) {
+		int cmp = slot_cmp(&a[i], &b[j]);
+		const struct mz_res_kind *k = &kind_of(a[i].kind)->pub;
+		if (cmp == 0 && k->type != MZ_SCALAR) {
+			struct res_elems *all = elems_union(a[i].elems, b[j].elems);
+			bool overlap = elems_amount(all) < a[i].amount + b[j].amount;
+			elems_unref(all);
+			if (overlap)
+				return k->name;
+		}
+		i += cmp <= 0;
+		j += cmp >= 0;
+	}
+	return NULL;
+}
+
 bool res_equal(const resources *a, const resources *b)
 {
 	if (a->n != b->n)

@@ -55,6 +55,8 @@ void res_add(resources *to, const resources *r);
 /* Takes out whatever of r is in `from`. */
 void res_subtract(resources *from, const resources *r);
 bool res_contains(const resources *r, const resources *part);
+/* The name of the first ranges or set of which both have the same element; NULL: none. */
+const char *res_overlap(const resources *a, const resources *b);
 bool res_equal(const resources *a, const resources *b);
 /* Sum over all kinds of that scalar name, thousandths. */
 int64_t res_scalar(const resources *r, const char *name);

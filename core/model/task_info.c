@@ -54,30 +54,6 @@ int resource_usage_check(const resources *r, struct mz_err *err)
 	return volumes_check(r, err);
 }
 
-/* A port or an element of a set can be used by one of the two only. Neither has an
- * allocation role: the one may name it, and the other not. */
-static int overlap_check(const resources *task, const resources *executor, struct mz_err *err)
-{
-	const struct res_slot *a = slots(task), *b = slots(executor);
-	for (uint32_t i = 0, j = 0; i < task->n && j < executor->n;) {
-		if (a[i].kind != b[j].kind) {
-			*(a[i].kind < b[j].kind ? &i : &j) += 1;
-			continue;
-		}
-		const struct mz_res_kind *k = &kind_of(a[i].kind)->pub;
-		if (k->type != MZ_SCALAR) {
-			struct res_elems *all = elems_union(a[i].elems, b[j].elems);
-			bool overlap = elems_amount(all) < a[i].amount + b[j].amount;
-			elems_unref(all);
-			if (overlap)
-				return mz_fail(err, -EINVAL, "Task and executor use the same '%s'", k->name);
-		}
-		i++;
-		j++;
-	}
-	return 0;
-}
-
 static int resources_check(const Mesos__V1__TaskInfo *t, const Mesos__V1__ExecutorInfo *executor, resources *r,
 			   struct mz_err *err)
 {
@@ -93,12 +69,13 @@ static int resources_check(const Mesos__V1__TaskInfo *t, const Mesos__V1__Execut
 	rc = res_from_pb(executor->resources, executor->n_resources, &e, err);
 	if (rc)
 		return rc;
+	/* The one may name its allocation role, and the other not. */
 	resources *own = res_unallocate(r), *others = res_unallocate(&e);
-	rc = overlap_check(own, others, err);
+	const char *overlap = res_overlap(own, others);
 	res_free(own);
 	res_free(others);
-	if (rc)
-		return rc;
+	if (overlap)
+		return mz_fail(err, -EINVAL, "Task and executor use the same '%s'", overlap);
 	res_add(&e, r);
 	return resource_usage_check(&e, err);
 }
