@@ -181,14 +181,14 @@ void group_remove(const char *path);
 int fs_open(const struct init_launch *l, struct init_failure *f);
 /* All of the file system, in the first process. */
 int fs_set_up(const struct init_launch *l, struct init_failure *f);
+/* In a root file system of its own, the terminal's name is /dev/console: opened by it. */
+int fs_open_console(const struct init_launch *l, struct init_failure *f);
 
 /* The first process, waiting; -1 with *f. `go` is read by it, `end` is what it holds
  * until it has executed. */
-/* In a root file system of its own, the terminal's name is /dev/console: opened by it. */
-int fs_open_console(const struct init_launch *l, struct init_failure *f);
 pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f);
 enum { GO_READ = 5, GO_WRITE = 6, END_READ = 7, END_WRITE = 8 };
-
-#endif
 /* What io_start holds; received descriptors are behind them. */
 enum { LIFE_FD = 9, TTY_FD = 10, FIRST_FREE_FD = 11 };
+
+#endif

@@ -378,7 +378,7 @@ static int keep_time(struct server *s)
 			next = due - now;
 	}
 	if (s->over_ms) {
-		int64_t due = s->over_ms + INIT_IO_END_MS;
+		int64_t due = s->over_ms + (s->io.stall_ms < INIT_IO_END_MS ? s->io.stall_ms : INIT_IO_END_MS);
 		if (now >= due)
 			give_up(s);
 		else if (due - now < next)
@@ -386,6 +386,14 @@ static int keep_time(struct server *s)
 		return now >= due ? -2 : (int)next;
 	}
 	return next == INT32_MAX ? -1 : (int)next;
+}
+
+static void on_end_of_life(struct server *s)
+{
+	char byte;
+	s->over_ms = now_ms();
+	if (read(s->io.life, &byte, 1) == 1)
+		s->io.wait = 0; /* it never lived: nobody will come */
 }
 
 enum { AT_LISTENER, AT_LIFE, AT_IN, AT_OUT, AT_ERR, AT_CLIENTS };
@@ -412,7 +420,7 @@ static void turn(struct server *s, const struct pollfd *p)
 {
 	const short readable = POLLIN | POLLHUP | POLLERR;
 	if (p[AT_LIFE].revents)
-		s->over_ms = now_ms();
+		on_end_of_life(s);
 	if (p[AT_IN].revents & (POLLOUT | POLLERR | POLLHUP) && s->n_pending)
 		write_input(s);
 	if (s->io.is_tty && s->io.in >= 0 && p[AT_IN].revents & readable && may_read(s))

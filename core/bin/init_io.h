@@ -10,12 +10,12 @@
 enum {
 	INIT_IO_MAX_CLIENTS = 16,
 	INIT_IO_FIRST_MS = 60000, /* for the first client, if output waits for it */
-	INIT_IO_END_MS = 5000,	  /* for everybody, once the container has ended */
+	INIT_IO_END_MS = 5000,	  /* at most, for everybody, once the container has ended */
 };
 
 struct init_io {
 	int listener; /* listening stream socket */
-	int life;     /* readable once nothing of the container is left */
+	int life;     /* ends with the container; a byte ahead of that: it was never started */
 	int in;	      /* to the container's stdin; with a tty: its master, for all three */
 	int out, err; /* from the container; -1 with a tty */
 	int log_out, log_err; /* where output is written down, or -1 */

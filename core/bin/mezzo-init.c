@@ -42,8 +42,13 @@ static void tell(const struct text *t)
 	(void)send(CONTROL, t->data, t->len, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* There is an I/O server. */
+static int has_io;
+
 static void fail(const struct init_failure *f)
 {
+	if (has_io)
+		(void)!write(LIFE_FD, "x", 1);
 	struct text t = {.len = 0};
 	text_add(&t, "failed ");
 	text_int(&t, f->code);
@@ -181,6 +186,7 @@ static int start_io(struct init_launch *l, struct init_failure *f)
 		return 0;
 	if (io_start(l, &id, f) < 0)
 		return -1;
+	has_io = 1;
 	text_add(&t, " io ");
 	text_int(&t, id.pid);
 	text_add(&t, " ");
@@ -290,6 +296,9 @@ static void run_posix(struct init_launch *l, const sigset_t *signals)
 	struct init_failure f = {0, NULL, NULL};
 	pid_t payload = start_io(l, &f) < 0 ? -1 : 0;
 	adopt();
+	/* It starts elsewhere, and its output is in the sandbox all the same. */
+	if (payload == 0 && l->work_dir && (l->fd_dir = open(l->dir, O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0)
+		payload = init_broken(&f, "open the sandbox", l->dir);
 	if (payload == 0)
 		payload = init_start(l, &f);
 	if (payload < 0) {
@@ -323,6 +332,8 @@ static void give_up(const struct init_launch *l, const struct init_failure *f)
 	unlink(l->status_file);
 	if (f)
 		fail(f);
+	if (has_io)
+		(void)!write(LIFE_FD, "x", 1);
 	_exit(0);
 }
 
@@ -358,11 +369,11 @@ static pid_t start_linux(struct init_launch *l, struct init_shared *sh)
 	open_pipes();
 	if (l->has_fds)
 		receive_fds(l);
-	if (group_make(l->group, &f) < 0)
-		give_up(l, &f);
 	if (start_io(l, &f) < 0)
 		give_up(l, &f);
 	adopt();
+	if (group_make(l->group, &f) < 0)
+		give_up(l, &f);
 	pid_t first = create_first(l, sh, &f);
 	if (first < 0)
 		give_up(l, &f);

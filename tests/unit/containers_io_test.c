@@ -654,12 +654,11 @@ static void recover(struct life *l, const char *id)
 	until(l, &done);
 }
 
-/* Its shim is our child, as an agent's is not that was killed. */
-static void reap(struct life *l, struct run *r)
+static int32_t shim_of(const char *id)
 {
-	while (!r->exited && waitpid(r->pid, NULL, WNOHANG) != r->pid)
-		loop_event_turn(l->loop, NS_PER_MS);
-	until(l, &r->exited);
+	const char *text = strstr(read_text(at("run/containers/%s", id)), "shim ");
+	assert_non_null(text);
+	return atoi(text + 5);
 }
 
 static void outlives_the_agent(void **state)
@@ -667,6 +666,7 @@ static void outlives_the_agent(void **state)
 	struct life *l = *state;
 	struct run *r = start(l, "stays", "cat; echo over; exit 7", (struct how){0});
 	struct client old = attach(l, "stays", 'o'), in = attach(l, "stays", 'i');
+	int32_t shim = shim_of("stays");
 	say(&in, "before\n");
 	until_output(l, &old, "before\n");
 	life_end(l);
@@ -682,8 +682,7 @@ static void outlives_the_agent(void **state)
 	say(&in, "");
 	until_closed(l, &fresh);
 	until_closed(l, &old);
-	if (!strcmp(launcher, "posix"))
-		reap(l, r);
+	assert_int_equal(waitpid(shim, NULL, 0), shim); /* our child, as a killed agent's is not */
 	until(l, &r->exited);
 	assert_int_equal(WEXITSTATUS(r->wait_status), 7);
 	assert_string_equal(fresh.out, "after\nover\n");
@@ -692,6 +691,53 @@ static void outlives_the_agent(void **state)
 	assert_int_equal(old.n_ends + fresh.n_ends, 2);
 	client_done(&old);
 	client_done(&fresh);
+	client_done(&in);
+}
+
+static void ends_while_the_agent_is_away(void **state)
+{
+	struct life *l = *state;
+	struct run *r = start(l, "away", "cat; head -c 300000 /dev/zero; exit 8", (struct how){0});
+	struct client out = attach(l, "away", 'o'), in = attach(l, "away", 'i');
+	say(&in, "one\n");
+	until_output(l, &out, "one\n");
+	life_end(l);
+	say(&in, "two\n");
+	say(&in, "");
+	for (int i = 0; i < 6000 && !out.closed; i++)
+		receive(&out);
+	assert_int_equal(out.n_ends, 1);
+	assert_int_equal(out.n_out, 8 + 300000);
+	assert_int_equal(strncmp(out.out, "one\ntwo\n", 8), 0);
+	int32_t shim = shim_of("away");
+	assert_int_equal(waitpid(shim, NULL, 0), shim);
+	life_begin(l);
+	recover(l, "away");
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 8);
+	client_done(&out);
+	client_done(&in);
+}
+
+/* Who is attached and does not read holds the end up for a while, and no longer. */
+static void who_stalls_at_the_end(void **state)
+{
+	struct life *l = *state;
+	life_end(l);
+	stall = "200ms";
+	life_begin(l);
+	struct run *r = start(l, "stalled", "read go; head -c 100000 /dev/zero; echo x >&2; sleep 1000 & exit 2", (struct how){0});
+	struct client slow = attach(l, "stalled", 'o'), in = attach(l, "stalled", 'i');
+	int small = 4096;
+	assert_int_equal(setsockopt(slow.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
+	say(&in, "go\n");
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 2);
+	struct stat st;
+	assert_int_equal(stat(at("runs/%s/stdout", "stalled"), &st), 0);
+	assert_int_equal(st.st_size, 100000);
+	assert_string_equal(read_text(at("runs/%s/stderr", "stalled")), "x\n");
+	client_done(&slow);
 	client_done(&in);
 }
 
@@ -825,6 +871,39 @@ static void debugs_from_inside(void **state)
 	assert_int_equal(d->code, -ENOENT);
 }
 
+/* It may be over before anybody could be there. */
+static void debug_output_waits(void **state)
+{
+	struct life *l = *state;
+	struct run *parent = start(l, "w", "exec sleep 1000", (struct how){.ordinary = true});
+	struct run *d = start(l, "w.d", "echo hello; echo there >&2", (struct how){.debug = true});
+	while (!strstr(read_text(at("run/containers/%s", "w.d")), "exit 0"))
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_false(d->exited);
+	struct client out = attach(l, "w.d", 'o');
+	until_closed(l, &out);
+	assert_string_equal(out.out, "hello\n");
+	assert_string_equal(out.err, "there\n");
+	assert_int_equal(out.n_ends, 1);
+	until(l, &d->exited);
+	client_done(&out);
+	/* One that does not start waits for nobody. */
+	const char *const argv[] = {"/no/such/program", NULL};
+	struct run *bad = run_new("w.bad");
+	struct container_config cfg = {.id = "w.bad",
+				       .parent = "w",
+				       .directory = at("runs/%s", "w.bad"),
+				       .argv = argv,
+				       .attachable = true,
+				       .container_class = MZ_CONTAINER_DEBUG};
+	l->c->ops->launch(l->c, &cfg, on_launched, bad);
+	until(l, &bad->launched);
+	assert_int_equal(bad->code, -ENOENT);
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "w", &err), 0);
+	until(l, &parent->exited);
+}
+
 static void debug_has_no_files_of_its_own(void **state)
 {
 	struct life *l = *state;
@@ -902,16 +981,20 @@ static void launcher_linux(void **state)
 	TEST(input_comes_back, launcher_), TEST(without_anybody, launcher_), TEST(terminals, launcher_),    \
 		TEST(control_c, launcher_), TEST(all_of_it, launcher_), TEST(who_stalls_is_cut, launcher_), \
 		TEST(nonsense_cuts_who_says_it, launcher_), TEST(killed_while_attached, launcher_),         \
+		TEST(ends_while_the_agent_is_away, launcher_), TEST(who_stalls_at_the_end, launcher_),      \
 		TEST(outlives_the_agent, launcher_), TEST(container_falls_with_its_server, launcher_),      \
 		TEST(server_is_outside, launcher_), TEST(as_another_user, launcher_)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest posix_only[] = {TESTS(on_posix), cmocka_unit_test(launcher_linux)};
+	const struct CMUnitTest posix_only[] = {TESTS(on_posix), TEST(debug_output_waits, on_posix),
+						cmocka_unit_test(launcher_linux)};
 	const struct CMUnitTest both[] = {
 		TESTS(on_posix),
 		TESTS(on_linux),
 		TEST(debugs_from_inside, on_linux),
+		TEST(debug_output_waits, on_posix),
+		TEST(debug_output_waits, on_linux),
 		TEST(debug_has_no_files_of_its_own, on_linux),
 		TEST(terminal_in_a_rootfs, on_linux),
 	};

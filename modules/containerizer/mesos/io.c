@@ -71,6 +71,19 @@ static void unlink_socket(struct box *b)
 	free(path);
 }
 
+/* Of itself it ends after the container. */
+void io_check(struct box *b)
+{
+	static const char message[] = "The container's I/O server ended";
+	if (!b->io.pid || b->io.pidfd >= 0 || b->state != BOX_RUNNING || !shim_lives(b) || b->limitation.size)
+		return;
+	b->limitation_message = strdup(message);
+	b->limitation = (struct mz_limitation){
+		.size = sizeof(b->limitation), .reason = REASON_IO_SWITCHBOARD_EXITED, .message = b->limitation_message};
+	say(b->m, MZ_LOG_ERROR, "Container '%s' is destroyed: its I/O server ended before it", b->id);
+	box_destroy(b);
+}
+
 static void on_ended(void *arg, int ready)
 {
 	(void)ready;
@@ -79,19 +92,10 @@ static void on_ended(void *arg, int ready)
 	forget(b);
 	unlink_socket(b);
 	b->io.on_ended = NULL;
-	if (fn) {
+	if (fn)
 		fn(b);
-		return;
-	}
-	/* Of itself it ends after the container. */
-	if (b->state != BOX_RUNNING || !shim_lives(b) || b->limitation.size)
-		return;
-	static const char message[] = "The container's I/O server ended";
-	b->limitation_message = strdup(message);
-	b->limitation = (struct mz_limitation){
-		.size = sizeof(b->limitation), .reason = REASON_IO_SWITCHBOARD_EXITED, .message = b->limitation_message};
-	say(b->m, MZ_LOG_ERROR, "Container '%s' is destroyed: its I/O server ended before it", b->id);
-	box_destroy(b);
+	else
+		io_check(b);
 }
 
 void io_adopt(struct box *b, int32_t pid, unsigned long long start, int pidfd)

@@ -352,6 +352,7 @@ void on_box_started(struct box *b, int32_t payload)
 	m->k->launch_free(b->launch);
 	b->launch = NULL;
 	m->h->op_done(op, NULL, &r);
+	io_check(b); /* it may have been killed meanwhile */
 }
 
 static void isolate_next(struct box *b);

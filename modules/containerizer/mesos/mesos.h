@@ -193,6 +193,7 @@ int io_create(struct mesos *m, struct mz_err *err);
 void io_describe(struct box *b, struct text *t);
 void io_told(struct box *b, const char *text); /* by the shim: "PID START" */
 void io_adopt(struct box *b, int32_t pid, unsigned long long start, int pidfd); /* takes pidfd */
+void io_check(struct box *b); /* destroys a running container that has lost it */
 /* When it has ended, fn, from the loop; 0: it has already, or there is none. */
 int io_wait(struct box *b, void (*fn)(struct box *b));
 void io_done(struct box *b); /* the process is not touched */
