@@ -274,6 +274,101 @@ static void test_accept_of_unknown_offer(void **state)
 	assert_non_null(sched_event(o.s, EV(OFFERS))); /* and comes back without a filter */
 }
 
+/* ACCEPT of these offers, with one task; filters of 0 s. */
+static void accept_two(struct sched *s, const char *first, const char *second, char *task)
+{
+	assert_int_equal(sched_call(s,
+				    "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"},{\"value\":\"%s\"}],"
+				    "\"operations\":[{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}],"
+				    "\"filters\":{\"refuse_seconds\":0}}", first, second, task),
+			 202);
+}
+
+static Mesos__V1__Offer *offer_in(struct world *w, struct sched *s)
+{
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_non_null(e);
+	return e->offers->offers[e->offers->n_offers - 1];
+}
+
+/* Their resources count together; what goes wrong with one uses up the others. */
+static void test_accept_of_several_offers(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, AWARE);
+	launch(&o, task_json(w, "t", o.a->id, 1, 100), ",\"filters\":{\"refuse_seconds\":0}");
+	const char *most = offer_in(w, o.s)->id->value;
+	agent_update(o.a, o.s->id, "t", ST(FINISHED), 0, -1);
+	assert_int_equal(next_status(o.s)->state, ST(FINISHED));
+	Mesos__V1__Offer *rest = offer_in(w, o.s);
+	assert_string_equal(rest->agent_id->value, o.a->id);
+	assert_non_null(agent_next(o.a, TO_AGENT(RUN_TASKS)));
+	accept_two(o.s, most, most, task_json(w, "twice", o.a->id, 1, 10));
+	assert_update(o.s, ST(DROPPED), RS(INVALID_OFFERS));
+	most = offer_in(w, o.s)->id->value;
+	accept_two(o.s, most, rest->id->value, task_json(w, "both", o.a->id, 4, 4000));
+	assert_null(sched_event(o.s, EV(UPDATE)));
+	assert_int_equal(agent_next(o.a, TO_AGENT(RUN_TASKS))->run_tasks->n_tasks, 1);
+	world_check(w);
+
+	/* of two agents */
+	struct fagent *b = agent_join(w, RES, NULL, NULL), *c = agent_join(w, RES, NULL, NULL);
+	assert_non_null(agent_next(b, TO_AGENT(REGISTERED)));
+	assert_non_null(agent_next(c, TO_AGENT(REGISTERED)));
+	world_pass(w, 2 * SECS);
+	const char *of[2] = {NULL, NULL};
+	for (Mesos__V1__Scheduler__Event *e; (e = sched_event(o.s, EV(OFFERS)));)
+		for (size_t i = 0; i < e->offers->n_offers; i++)
+			of[str_eq(e->offers->offers[i]->agent_id->value, c->id)] = e->offers->offers[i]->id->value;
+	assert_true(of[0] && of[1]);
+	accept_two(o.s, of[0], of[1], task_json(w, "x", b->id, 1, 10));
+	Mesos__V1__TaskStatus *u = next_status(o.s);
+	assert_int_equal(u->reason, RS(INVALID_OFFERS));
+	assert_non_null(strstr(u->message, "different agents"));
+
+	/* of another framework */
+	const char *foreign = offer_in(w, o.s)->id->value;
+	struct sched *other = sched_subscribe(w, AWARE, NULL);
+	accept_two(other, foreign, foreign, task_json(w, "x", b->id, 1, 10));
+	u = next_status(other);
+	assert_non_null(strstr(u->message, "not of this framework"));
+	accept_two(o.s, foreign, "gone", task_json(w, "y", b->id, 1, 10)); /* it has not been used up by that */
+	assert_non_null(strstr(next_status(o.s)->message, "Offer gone is no longer valid"));
+}
+
+static void test_accept_of_different_roles(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = agent_join(w, "cpus(a):1;mem(a):100;cpus(b):1;mem(b):100", NULL, NULL);
+	assert_non_null(agent_next(a, TO_AGENT(REGISTERED)));
+	struct sched *s = sched_subscribe(
+		w, PLAIN ",\"roles\":[\"a\",\"b\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":\"RESERVATION_REFINEMENT\"}]",
+		NULL);
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_int_equal(e->offers->n_offers, 2);
+	accept_two(s, e->offers->offers[0]->id->value, e->offers->offers[1]->id->value, task_json(w, "x", a->id, 1, 10));
+	assert_non_null(strstr(next_status(s)->message, "different roles"));
+}
+
+/* An id is taken as long as its task may come back. */
+static void test_ids_of_unreachable_tasks(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, AWARE);
+	launch_one(&o, "t");
+	world_pass(w, 100 * SECS); /* no pings are answered */
+	assert_int_equal(next_status(o.s)->state, ST(UNREACHABLE));
+	struct offered again = {.a = agent_join(w, RES, NULL, NULL), .s = o.s};
+	assert_non_null(agent_next(again.a, TO_AGENT(REGISTERED)));
+	again.offer = offer_in(w, o.s)->id->value;
+	launch(&again, task_json(w, "t", again.a->id, 1, 10), NULL);
+	Mesos__V1__TaskStatus *u = next_status(o.s);
+	assert_int_equal(u->state, ST(ERROR));
+	assert_non_null(strstr(u->message, "on an unreachable agent"));
+}
+
 static void test_accept_without_partition_awareness(void **state)
 {
 	struct world *w = *state;
@@ -557,7 +652,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_refusals), T(test_session_rules), T(test_subscribe_refused_by_content), T(test_first_events),
 		T(test_offer_forms), T(test_life_of_a_task), T(test_accept_is_per_task),
-		T(test_accept_of_unknown_offer), T(test_accept_without_partition_awareness),
+		T(test_accept_of_unknown_offer), T(test_accept_of_several_offers), T(test_accept_of_different_roles),
+		T(test_ids_of_unreachable_tasks), T(test_accept_without_partition_awareness),
 		T(test_unsupported_operation), T(test_leftovers_are_filtered), T(test_empty_launch_declines),
 		T(test_decline_and_suppress), T(test_launch_group),
 		cmocka_unit_test_setup_teardown(test_authorizer, world_setup_authorized, world_teardown),
