@@ -1,0 +1,388 @@
+/* containers_io_world.c - for containers_io_test: an agent's containers with the real
+ * modules, and clients of the I/O server that remember all that they were sent.
+ * SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "containers_io_world.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf.h"
+#include "loop/loop_event.h"
+#include "model/resources.h"
+#include "module/containers_real.h"
+#include "os/tree.h"
+
+char root[64], build[512], group[32];
+const char *launcher = "posix", *stall = "30secs";
+static struct run runs[MAX_RUNS];
+static size_t n_runs;
+
+static void on_exited(void *arg, const char *id, const struct mz_termination *t)
+{
+	(void)arg;
+	for (size_t i = 0; i < n_runs; i++)
+		if (!strcmp(runs[i].id, id)) {
+			assert_false(runs[i].exited);
+			runs[i].exited = true;
+			runs[i].wait_status = t->wait_status;
+			runs[i].reason = t->reason;
+			if (t->message)
+				snprintf(runs[i].message, sizeof(runs[i].message), "%s", t->message);
+			return;
+		}
+	fail_msg("'%s' is not ours", id);
+}
+
+void on_launched(void *arg, const struct mz_err *err, int32_t pid)
+{
+	struct run *r = arg;
+	r->launched = true;
+	r->code = err ? err->code : 0;
+	r->pid = pid;
+	if (err)
+		snprintf(r->message, sizeof(r->message), "%s", err->msg);
+}
+
+char *at(const char *fmt, const char *a)
+{
+	static char path[4][600];
+	static int i;
+	char rest[400];
+	i = (i + 1) % 4;
+	snprintf(rest, sizeof(rest), fmt, a);
+	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
+	return path[i];
+}
+
+static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
+{
+	struct mz_err err = {0};
+	struct module *m = NULL;
+	struct conf_node *settings = NULL;
+	if (yaml)
+		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
+	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
+		fail_msg("%s", err.msg);
+	conf_free(settings);
+	containers_real_add(l->c, m);
+}
+
+void life_begin(struct life *l)
+{
+	struct mz_err err = {0};
+	char path[600], yaml[800], runtime[128];
+	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
+	l->registry = module_registry_new(l->loop);
+	snprintf(path, sizeof(path), "%s/modules", build);
+	module_registry_add_path(l->registry, path);
+	snprintf(path, sizeof(path), "%s/core/bin", build);
+	snprintf(runtime, sizeof(runtime), "%s/run", root);
+	const struct containers_real_config cfg = {.loop = l->loop,
+						   .registry = l->registry,
+						   .work_dir = root,
+						   .runtime_dir = runtime,
+						   .libexec_dir = path,
+						   .cgroups_root = group,
+						   .switch_user = true};
+	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
+	l->c->on_exited = on_exited;
+	snprintf(yaml, sizeof(yaml), "%s/tests/unit/steps_isolator.so", build);
+	add_module(l, MZ_KIND_ISOLATOR, yaml, NULL);
+	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: %s, attach_stall: %s}", path, launcher, stall);
+	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void set(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* There is one worker: what was given to it before is done. */
+static void until_idle(struct life *l)
+{
+	bool idle = false;
+	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
+	while (!idle)
+		loop_event_turn(l->loop, NS_PER_SEC);
+}
+
+void life_end(struct life *l)
+{
+	until_idle(l);
+	containers_real_free(l->c);
+	module_registry_free(l->registry);
+	until_idle(l);
+	loop_event_free(l->loop);
+}
+
+void until(struct life *l, const bool *what)
+{
+	for (int i = 0; i < 60000 && !*what; i++)
+		loop_event_turn(l->loop, 10 * NS_PER_MS);
+	assert_true(*what);
+}
+
+struct run *run_new(const char *id)
+{
+	assert_true(n_runs < MAX_RUNS);
+	struct run *r = &runs[n_runs++];
+	*r = (struct run){.wait_status = -2};
+	snprintf(r->id, sizeof(r->id), "%s", id);
+	return r;
+}
+
+struct run *launch(struct life *l, const char *id, const char *script, struct how how)
+{
+	mz_autofree char *variable = xasprintf("STEPS=%s", how.steps ? how.steps : ""), *parent = xstrdup(id);
+	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
+	const char *const env[] = {"PATH=/usr/bin:/bin", variable, NULL};
+	struct run *r = run_new(id);
+	resources *res = res_new();
+	struct mz_err err;
+	char *dot = strrchr(parent, '.');
+	if (dot)
+		*dot = '\0';
+	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
+	struct container_config cfg = {.id = id,
+				       .parent = dot ? parent : NULL,
+				       .framework_id = "f",
+				       .executor_id = "e",
+				       .user = how.user,
+				       .directory = at("runs/%s", id),
+				       .argv = argv,
+				       .env = env,
+				       .resources = res,
+				       .attachable = !how.ordinary,
+				       .tty = how.tty,
+				       .tty_rows = how.rows,
+				       .tty_columns = how.columns,
+				       .container_class = how.debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT};
+	l->c->ops->launch(l->c, &cfg, on_launched, r);
+	res_free(res);
+	until(l, &r->launched);
+	return r;
+}
+
+struct run *start(struct life *l, const char *id, const char *script, struct how how)
+{
+	struct run *r = launch(l, id, script, how);
+	if (r->code)
+		fail_msg("%s", r->message);
+	return r;
+}
+
+const char *read_text(const char *path)
+{
+	static char text[4][4096];
+	static int i;
+	i = (i + 1) % 4;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return "(none)";
+	ssize_t n = read(fd, text[i], sizeof(text[i]) - 1);
+	close(fd);
+	text[i][n < 0 ? 0 : n] = '\0';
+	return text[i];
+}
+
+int n_in(const char *path)
+{
+	int n = 0;
+	DIR *d = opendir(path);
+	struct dirent *e;
+	while (d && (e = readdir(d)))
+		n += e->d_name[0] != '.';
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* ---- clients ----------------------------------------------------------------------- */
+
+struct attached {
+	bool done;
+	int fd, code;
+};
+
+static void on_attached(void *arg, const struct mz_err *err, int fd)
+{
+	struct attached *a = arg;
+	*a = (struct attached){true, fd, err ? err->code : 0};
+}
+
+int try_attach(struct life *l, const char *id, int *ret_fd)
+{
+	struct attached a = {0};
+	l->c->ops->attach(l->c, id, on_attached, &a);
+	until(l, &a.done);
+	*ret_fd = a.fd;
+	return a.code;
+}
+
+void put(int fd, const void *data, size_t size)
+{
+	const char *p = data;
+	while (size) {
+		struct pollfd w = {fd, POLLOUT, 0};
+		assert_int_equal(poll(&w, 1, 60000), 1);
+		ssize_t n = send(fd, p, size, MSG_NOSIGNAL);
+		assert_true(n > 0);
+		p += n;
+		size -= (size_t)n;
+	}
+}
+
+void put_frame(int fd, int type, const void *data, size_t size)
+{
+	unsigned char head[HEAD] = {(unsigned char)type};
+	for (int i = 0; i < 4; i++)
+		head[4 + i] = (unsigned char)(size >> (8 * i));
+	put(fd, head, HEAD);
+	put(fd, data, size);
+}
+
+struct client attach(struct life *l, const char *id, char kind)
+{
+	struct client c = {0};
+	assert_int_equal(try_attach(l, id, &c.fd), 0);
+	assert_true(c.fd >= 0);
+	assert_true(fcntl(c.fd, F_GETFD) & FD_CLOEXEC);
+	put_frame(c.fd, MZ_IO_HELLO, &kind, 1);
+	return c;
+}
+
+static void add(char **to, size_t *n, const void *data, size_t size)
+{
+	*to = xrealloc(*to, *n + size + 1);
+	memcpy(*to + *n, data, size);
+	*n += size;
+	(*to)[*n] = '\0';
+}
+
+static void take_frames(struct client *c)
+{
+	const unsigned char *p = (unsigned char *)c->in;
+	size_t size;
+	while (c->n_in >= HEAD && c->n_in >= HEAD + (size = p[4] | (size_t)p[5] << 8 | (size_t)p[6] << 16)) {
+		assert_int_equal(c->n_ends, 0); /* nothing behind it */
+		assert_true(size <= MZ_IO_MAX && !p[1] && !p[2] && !p[3] && !p[7]);
+		if (p[0] == MZ_IO_STDOUT)
+			add(&c->out, &c->n_out, p + HEAD, size);
+		else if (p[0] == MZ_IO_STDERR)
+			add(&c->err, &c->n_err, p + HEAD, size);
+		else if (p[0] == MZ_IO_END)
+			c->n_ends++;
+		else
+			fail_msg("a frame of type %d", p[0]);
+		c->n_in -= HEAD + size;
+		memmove(c->in, c->in + HEAD + size, c->n_in);
+	}
+}
+
+/* What there is, waiting a moment for it. */
+void receive(struct client *c)
+{
+	static char data[262144];
+	struct pollfd r = {c->fd, POLLIN, 0};
+	if (c->closed || poll(&r, 1, 10) <= 0)
+		return;
+	ssize_t n = recv(c->fd, data, sizeof(data), MSG_DONTWAIT);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		c->closed = true;
+		return;
+	}
+	add(&c->in, &c->n_in, data, (size_t)n);
+	take_frames(c);
+}
+
+void until_closed(struct life *l, struct client *c)
+{
+	for (int i = 0; i < 6000 && !c->closed; i++) {
+		receive(c);
+		loop_event_turn(l->loop, 0);
+	}
+	assert_true(c->closed);
+}
+
+void until_output(struct life *l, struct client *c, const char *text)
+{
+	for (int i = 0; i < 6000 && !c->closed && !(c->out && strstr(c->out, text)); i++) {
+		receive(c);
+		loop_event_turn(l->loop, 0);
+	}
+	if (!c->out || !strstr(c->out, text))
+		fail_msg("'%s' does not have '%s'", c->out ? c->out : "", text);
+}
+
+void client_done(struct client *c)
+{
+	close(c->fd);
+	free(c->in);
+	free(c->out);
+	free(c->err);
+	*c = (struct client){.fd = -1, .closed = true};
+}
+
+void say(struct client *c, const char *text)
+{
+	put_frame(c->fd, MZ_IO_STDIN, text, strlen(text));
+}
+
+/* ---- set up ------------------------------------------------------------------------------ */
+
+int set_up(void **state)
+{
+	static struct life l;
+	n_runs = 0;
+	stall = "30secs";
+	strcpy(root, "/tmp/mezzo-io-test-XXXXXX");
+	snprintf(group, sizeof(group), "mezzo-iotest-%d", getpid());
+	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+		return -1;
+	life_begin(&l);
+	*state = &l;
+	return 0;
+}
+
+int tear_down(void **state)
+{
+	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	life_end(*state);
+	if (n_in(at("run/%s", "io"))) {
+		fprintf(stderr, "sockets are left behind\n");
+		return -1;
+	}
+	for (size_t i = 0; i < MZ_N(tops); i++) {
+		char dir[128];
+		snprintf(dir, sizeof(dir), "%s/%s", tops[i], group);
+		if (rmdir(dir) < 0 && errno != ENOENT) {
+			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
+			return -1;
+		}
+	}
+	return tree_remove(root, NULL);
+}
