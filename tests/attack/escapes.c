@@ -90,11 +90,12 @@ static void interfere(const char *who, pid_t pid)
 	snprintf(what, sizeof(what), "the descriptors of %s cannot be taken", who);
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	rc = pidfd < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, 1, 0);
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	DIR *d = opendir(path);
-	verdict(rc < 0 && !d, what, "getfd %d, %s %s", rc, path, d ? "is open" : "");
-	if (d)
-		closedir(d);
+	fd = -1;
+	for (int i = 0; i < 16 && fd < 0; i++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, i);
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+	verdict(rc < 0 && fd < 0, what, "getfd %d, %s %d", rc, path, fd);
 	snprintf(what, sizeof(what), "the namespaces of %s cannot be entered", who);
 	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
 	int ns = open(path, O_RDONLY | O_CLOEXEC);

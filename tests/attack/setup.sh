@@ -38,7 +38,7 @@ install -m 755 "$MEZZO_BUILD/tests/attack/attack" "$T/attack"
 ATTACK=$T/attack
 mkdir -m 1777 "$T/open"
 mkdir "$T/allowed"
-chmod 1777 "$T/allowed"
+chmod 777 "$T/allowed"
 
 # What Docker leaves to root.
 CAPABILITIES='CHOWN, DAC_OVERRIDE, FSETID, FOWNER, MKNOD, NET_RAW, SETGID, SETUID, SETFCAP, SETPCAP, NET_BIND_SERVICE, SYS_CHROOT, KILL, AUDIT_WRITE'

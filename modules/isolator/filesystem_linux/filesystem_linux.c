@@ -291,7 +291,7 @@ static const struct mz_setting settings[] = {
 		   "/proc/sched_debug, /proc/scsi, /proc/timer_list, /proc/timer_stats, /sys/devices/virtual/powercap, "
 		   "/sys/firmware]",
 		   0, 0, "paths that containers cannot read; one that is not there is passed over"),
-	MZ_SETTING(LIST, "read_only_paths", "[/proc/bus, /proc/fs, /proc/irq, /proc/sys, /proc/sysrq-trigger]", 0, 0,
+	MZ_SETTING(LIST, "read_only_paths", "[/proc/bus, /proc/fs, /proc/irq, /proc/sys, /proc/sysrq-trigger, /sys]", 0, 0,
 		   "paths that containers cannot write to; one that is not there is passed over"),
 	MZ_SETTING(BYTES, "private_tmp", "0", 0, 1LL << 50,
 		   "size of a file system in memory of the container's own at /tmp; 0: the host's /tmp"),

@@ -65,7 +65,7 @@ static void paths_are_hidden(void **state)
 	assert_int_equal(prepare(NULL), 0);
 	assert_int_equal(strncmp(asked(), "namespace 0x20000\n", 18), 0);
 	static const char *const lines[] = {"\nmask /proc/kcore\n", "\nmask /proc/keys\n", "\nmask /sys/firmware\n",
-					    "\nread_only /proc/sys\n", "\nread_only /proc/sysrq-trigger\n"};
+					    "\nread_only /proc/sys\n", "\nread_only /proc/sysrq-trigger\n", "\nread_only /sys\n"};
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
 		assert_non_null(strstr(asked(), lines[i]));
 	assert_null(strstr(asked(), "mount "));
