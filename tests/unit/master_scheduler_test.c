@@ -352,6 +352,53 @@ static void test_accept_of_different_roles(void **state)
 	assert_non_null(strstr(next_status(s)->message, "different roles"));
 }
 
+#define LABELS "{\"labels\":[{\"key\":\"tier\",\"value\":\"front\"}]}"
+#define DISCOVERY \
+	"{\"visibility\":\"EXTERNAL\",\"name\":\"web\",\"environment\":\"prod\",\"version\":\"7\"," \
+	"\"ports\":{\"ports\":[{\"number\":80,\"name\":\"http\",\"protocol\":\"tcp\"}]},\"labels\":" LABELS "}"
+
+/* What service discovery lives on goes through untouched, both ways. */
+static void test_labels_and_discovery(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN);
+	mz_autofree char *task = xasprintf("{\"name\":\"t\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"%s\"},\"command\":"
+					   "{\"value\":\"x\"},\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}],"
+					   "\"labels\":" LABELS ",\"discovery\":" DISCOVERY "}", o.a->id);
+	launch(&o, task, NULL);
+	Mesos__V1__TaskInfo *t = agent_next(o.a, TO_AGENT(RUN_TASKS))->run_tasks->tasks[0];
+	assert_string_equal(t->labels->labels[0]->value, "front");
+	assert_string_equal(t->discovery->ports->ports[0]->name, "http");
+	assert_string_equal(t->discovery->labels->labels[0]->key, "tier");
+	static const char *const views[] = {"/tasks", "/state", "/frameworks"};
+	for (size_t i = 0; i < MZ_N(views); i++) {
+		const char *body = buf_str(&world_get(w, views[i])->body);
+		assert_non_null(strstr(body, "\"labels\":[{\"key\":\"tier\",\"value\":\"front\"}]"));
+		assert_non_null(strstr(body, "\"discovery\":" DISCOVERY));
+	}
+	Mesos__V1__TaskStatus s = MESOS__V1__TASK_STATUS__INIT;
+	Mesos__V1__TaskID id = MESOS__V1__TASK_ID__INIT;
+	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
+	Mezzo__Link__StatusUpdate u = MEZZO__LINK__STATUS_UPDATE__INIT;
+	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
+	fid.value = o.s->id;
+	id.value = (char *)"t";
+	s.task_id = &id;
+	s.state = ST(RUNNING);
+	s.labels = t->labels;
+	s.has_data = 1;
+	s.data = (ProtobufCBinaryData){3, (uint8_t *)"\0\1\2"};
+	u.framework_id = &fid;
+	u.status = &s;
+	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_STATUS_UPDATE;
+	msg.status_update = &u;
+	fake_link_send(o.a->link, &msg.base);
+	Mesos__V1__TaskStatus *got = next_status(o.s);
+	assert_string_equal(got->labels->labels[0]->value, "front");
+	assert_int_equal(got->data.len, 3);
+	assert_memory_equal(got->data.data, "\0\1\2", 3);
+}
+
 /* An id is taken as long as its task may come back. */
 static void test_ids_of_unreachable_tasks(void **state)
 {
@@ -653,7 +700,7 @@ int main(void)
 		T(test_refusals), T(test_session_rules), T(test_subscribe_refused_by_content), T(test_first_events),
 		T(test_offer_forms), T(test_life_of_a_task), T(test_accept_is_per_task),
 		T(test_accept_of_unknown_offer), T(test_accept_of_several_offers), T(test_accept_of_different_roles),
-		T(test_ids_of_unreachable_tasks), T(test_accept_without_partition_awareness),
+		T(test_ids_of_unreachable_tasks), T(test_labels_and_discovery), T(test_accept_without_partition_awareness),
 		T(test_unsupported_operation), T(test_leftovers_are_filtered), T(test_empty_launch_declines),
 		T(test_decline_and_suppress), T(test_launch_group),
 		cmocka_unit_test_setup_teardown(test_authorizer, world_setup_authorized, world_teardown),
