@@ -57,6 +57,21 @@ const char *reason(int code, char *buf, size_t size)
 	return strerror_r(code < 0 ? -code : code, buf, size);
 }
 
+void pending_add(struct mesos *m, struct pending *p, void (*drop)(struct pending *p))
+{
+	*p = (struct pending){.next = m->pending, .at = &m->pending, .drop = drop};
+	if (p->next)
+		p->next->at = &p->next;
+	m->pending = p;
+}
+
+void pending_end(struct pending *p)
+{
+	*p->at = p->next;
+	if (p->next)
+		p->next->at = p->at;
+}
+
 /* ---- the table ----------------------------------------------------------------- */
 
 static unsigned bucket(const char *id)
@@ -556,6 +571,7 @@ static void mesos_launch(void *inst, const struct mz_container *c, struct mz_op 
 
 /* One question that goes to each isolator in turn. */
 struct round {
+	struct pending pending;
 	struct mesos *m;
 	char *id;
 	const struct mz_container *c; /* update: the caller's, which lives until the end */
@@ -567,12 +583,19 @@ struct round {
 	int32_t pid;
 };
 
+static void round_drop(struct pending *p)
+{
+	struct round *r = (struct round *)p;
+	free(r->id);
+	free(r);
+}
+
 static void round_end(struct round *r, const struct mz_err *err)
 {
 	struct mz_container_status s = {.size = sizeof(s), .pid = r->pid};
+	pending_end(&r->pending);
 	r->m->h->op_done(r->op, err, !err && r->what == ROUND_STATUS ? &s : NULL);
-	free(r->id);
-	free(r);
+	round_drop(&r->pending);
 }
 
 static void round_next(struct round *r);
@@ -624,6 +647,7 @@ static void ask(struct mesos *m, int what, const char *id, const struct mz_conta
 		free(own);
 		return refuse(m, op, -ENOMEM, "Out of memory");
 	}
+	pending_add(m, &r->pending, round_drop);
 	r->m = m;
 	r->id = own;
 	r->own = (struct mz_container){.size = sizeof(r->own), .id = own, .pid = b->first};
@@ -701,6 +725,11 @@ static void destroy(void *inst)
 	for (size_t i = 0; i < N_BUCKETS; i++)
 		while (m->buckets[i])
 			box_free(m->buckets[i]);
+	while (m->pending) {
+		struct pending *p = m->pending;
+		pending_end(p);
+		p->drop(p);
+	}
 	records_done(m);
 	linux_done(m);
 	free(m->init_path);

@@ -86,6 +86,13 @@ struct box {
 
 enum { N_BUCKETS = 1024 };
 
+/* What is under way, and is nobody's when the instance is destroyed meanwhile: it is
+ * not called back then, and drop frees it. */
+struct pending {
+	struct pending *next, **at;
+	void (*drop)(struct pending *p);
+};
+
 struct mesos {
 	const struct mz_host *h;
 	const struct mz_containerizer_host *k;
@@ -103,6 +110,7 @@ struct mesos {
 	struct mz_metric *running, *launched, *destroyed;
 	/* Records of the ended that may soon be removed, oldest first. */
 	struct ended *ended, **ended_tail;
+	struct pending *pending;
 	struct mz_timer *ended_timer;
 };
 
@@ -114,6 +122,8 @@ const char *reason(int code, char *buf, size_t size); /* strerror */
 /* ---- mesos.c -------------------------------------------------------------- */
 struct box *box_new(struct mesos *m, const char *id); /* NULL: no memory */
 struct box *box_find(struct mesos *m, const char *id);
+void pending_add(struct mesos *m, struct pending *p, void (*drop)(struct pending *p));
+void pending_end(struct pending *p); /* it has been called back */
 /* What the shim reports. */
 void on_box_started(struct box *b, int32_t payload);
 void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */

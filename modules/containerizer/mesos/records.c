@@ -26,6 +26,12 @@ struct ended {
 	char *path;
 };
 
+/* Some of them, on their way to a worker thread and back. */
+struct removal {
+	struct pending pending;
+	struct ended *list;
+};
+
 char *record_path(const struct mesos *m, const char *id)
 {
 	return format("%s/%s", m->records, id);
@@ -167,22 +173,47 @@ static void free_ended(struct ended *e)
 
 static void remove_work(void *arg)
 {
-	for (struct ended *e = arg; e; e = e->next)
+	const struct removal *r = arg;
+	for (struct ended *e = r->list; e; e = e->next)
 		(void)unlink(e->path); /* if it stays, the next start removes it */
+}
+
+static void removal_drop(struct pending *p)
+{
+	struct removal *r = (struct removal *)p;
+	free_ended(r->list);
+	free(r);
+}
+
+static void tell_removed(struct ended *list)
+{
+	for (struct ended *e = list; e; e = e->next)
+		if (e->op)
+			e->m->h->op_done(e->op, NULL, NULL);
 }
 
 static void on_removed(void *arg)
 {
-	for (struct ended *e = arg; e; e = e->next)
-		if (e->op)
-			e->m->h->op_done(e->op, NULL, NULL);
-	free_ended(arg);
+	struct removal *r = arg;
+	pending_end(&r->pending);
+	tell_removed(r->list);
+	removal_drop(&r->pending);
 }
 
 static void remove_list(struct mesos *m, struct ended *list)
 {
-	if (list && m->h->offload(m->h, remove_work, on_removed, list) < 0)
-		on_removed(list); /* the next start removes them */
+	if (!list)
+		return;
+	struct removal *r = calloc(1, sizeof(*r));
+	if (!r) {
+		tell_removed(list); /* the next start removes them */
+		free_ended(list);
+		return;
+	}
+	r->list = list;
+	pending_add(m, &r->pending, removal_drop);
+	if (m->h->offload(m->h, remove_work, on_removed, r) < 0)
+		on_removed(r); /* the same */
 }
 
 static struct ended *ended_new(struct mesos *m, const char *id)

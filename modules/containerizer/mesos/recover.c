@@ -11,6 +11,7 @@
 #include "mesos.h"
 
 struct recovery {
+	struct pending pending;
 	struct mesos *m;
 	struct mz_op *op;
 	const struct mz_container *const *v; /* lives as long as op */
@@ -24,13 +25,20 @@ struct recovery {
 	struct mz_err err;
 };
 
-static void recovery_end(struct recovery *r, const struct mz_err *err)
+static void recovery_drop(struct pending *p)
 {
-	r->m->h->op_done(r->op, err, NULL);
+	struct recovery *r = (struct recovery *)p;
 	records_free(r->records, r->n_records);
 	free(r->living);
 	free(r->own);
 	free(r);
+}
+
+static void recovery_end(struct recovery *r, const struct mz_err *err)
+{
+	pending_end(&r->pending);
+	r->m->h->op_done(r->op, err, NULL);
+	recovery_drop(&r->pending);
 }
 
 void recovery_step(struct recovery *r)
@@ -243,6 +251,7 @@ void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, st
 		m->h->op_done(op, &err, NULL);
 		return;
 	}
+	pending_add(m, &r->pending, recovery_drop);
 	r->m = m;
 	r->op = op;
 	r->v = v;

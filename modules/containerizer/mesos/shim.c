@@ -320,6 +320,7 @@ int shim_forward(struct box *b, int signal)
 
 /* The status of a shim that is not our child is in its record. */
 struct late {
+	struct pending pending;
 	struct box *b;
 	char *path, *group;
 	struct record r;
@@ -337,15 +338,22 @@ static void late_work(void *arg)
 	l->is_left = l->group && access(l->group, F_OK) == 0;
 }
 
-static void on_late(void *arg)
+static void late_drop(struct pending *p)
 {
-	struct late *l = arg;
-	if (l->r.ended)
-		l->b->wait_status = l->r.wait_status;
-	finish_shim(l->b, !l->is_left);
+	struct late *l = (struct late *)p;
 	free(l->path);
 	free(l->group);
 	free(l);
+}
+
+static void on_late(void *arg)
+{
+	struct late *l = arg;
+	pending_end(&l->pending);
+	if (l->r.ended)
+		l->b->wait_status = l->r.wait_status;
+	finish_shim(l->b, !l->is_left);
+	late_drop(&l->pending);
 }
 
 static void on_pidfd(void *arg, int ready)
@@ -358,6 +366,7 @@ static void on_pidfd(void *arg, int ready)
 	struct late *l = calloc(1, sizeof(*l));
 	if (!l)
 		return on_box_exited(b);
+	pending_add(m, &l->pending, late_drop);
 	l->b = b;
 	l->r.pidfd = l->r.io_pidfd = -1;
 	l->path = record_path(m, b->id);
