@@ -352,7 +352,8 @@ cleanup()
 	local status=$? p
 	trap - EXIT
 	for p in "${pids[@]-}"; do
-		[ -n "$p" ] && kill -KILL "$p" 2>/dev/null
+		# Only a child of ours: the number of one that has ended may be another's by now.
+		[ -n "$p" ] && grep -qsx "PPid:[[:space:]]*$$" "/proc/$p/status" && kill -KILL "$p" 2>/dev/null
 	done
 	wait 2>/dev/null
 	cd /
