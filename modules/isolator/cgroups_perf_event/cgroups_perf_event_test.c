@@ -129,7 +129,7 @@ static void counts(void **state)
 	world_measure(inst, &c1);
 	assert_true(world_value("perf.timestamp") == 5);
 	assert_true(world_value("perf.duration") == 0);
-	if (world_value("perf.cpu_clock") < 90 || world_value("perf.cpu_clock") > 10000)
+	if (world_value("perf.cpu_clock") < 10 || world_value("perf.cpu_clock") > 10000)
 		fail_msg("cpu_clock is %f ms", world_value("perf.cpu_clock"));
 	assert_true(world_value("perf.page_faults") >= 100);
 	assert_true(world_value("perf.context_switches") >= 0);
