@@ -466,6 +466,44 @@ static void debugs_from_inside(void **state)
 	assert_int_equal(d->code, -ENOENT);
 }
 
+/* The shipped isolators: it is where its parent is, and counts as its parent. */
+static void debugs_with_isolators(void **state)
+{
+	struct life *l = *state;
+	static const char *const real[] = {"filesystem_linux", "namespaces_pid", "namespaces_ipc", "namespaces_uts",
+					   "cgroups_cpu", "cgroups_mem", "cgroups_pids", "cgroups_devices", NULL};
+	if (access("/sys/fs/cgroup/memory", F_OK) < 0)
+		return;
+	life_end(l);
+	isolators = real;
+	life_begin(l);
+	mz_autofree char *script = xasprintf("%s; grep -v freezer /proc/self/cgroup; echo whole; exec sleep 1000", list_ns);
+	struct run *parent = start(l, "r", script, (struct how){.ordinary = true});
+	while (!strstr(read_text(at("runs/%s/stdout", "r")), "whole"))
+		loop_event_turn(l->loop, NS_PER_MS);
+	mz_autofree char *looks = xasprintf("%s; grep -v freezer /proc/self/cgroup; echo whole; tty; ps -A -o comm=", list_ns);
+	struct run *d = start(l, "r.d", looks, (struct how){.debug = true, .tty = true, .rows = 10, .columns = 20});
+	struct client out = attach(l, "r.d", 'o');
+	until_closed(l, &out);
+	until(l, &d->exited);
+	/* A terminal ends lines in its own way. */
+	char *to = out.out;
+	for (char *from = out.out; (*to = *from); from++)
+		to += *from != '\r';
+	const char *theirs = read_text(at("runs/%s/stdout", "r"));
+	if (strncmp(out.out, theirs, strlen(theirs)))
+		fail_msg("%s is not %s", out.out, theirs);
+	assert_non_null(strstr(out.out, "/dev/pts/"));
+	assert_non_null(strstr(out.out, "sleep\n"));
+	mz_autofree char *memory = xasprintf("memory:/%s/r\n", group);
+	assert_non_null(strstr(out.out, memory));
+	assert_int_equal(d->wait_status, 0);
+	client_done(&out);
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "r", &err), 0);
+	until(l, &parent->exited);
+}
+
 /* It may be over before anybody could be there. */
 static void debug_output_waits(void **state)
 {
@@ -588,6 +626,7 @@ int main(int argc, char **argv)
 		TESTS(on_posix),
 		TESTS(on_linux),
 		TEST(debugs_from_inside, on_linux),
+		TEST(debugs_with_isolators, on_linux),
 		TEST(debug_output_waits, on_posix),
 		TEST(debug_output_waits, on_linux),
 		TEST(debug_has_no_files_of_its_own, on_linux),

@@ -31,6 +31,7 @@
 
 char root[64], build[512], group[32];
 const char *launcher = "posix", *stall = "30secs";
+const char *const *isolators;
 static struct run runs[MAX_RUNS];
 static size_t n_runs;
 
@@ -105,6 +106,8 @@ void life_begin(struct life *l)
 	l->c->on_exited = on_exited;
 	snprintf(yaml, sizeof(yaml), "%s/tests/unit/steps_isolator.so", build);
 	add_module(l, MZ_KIND_ISOLATOR, yaml, NULL);
+	for (size_t i = 0; isolators && isolators[i]; i++)
+		add_module(l, MZ_KIND_ISOLATOR, isolators[i], NULL);
 	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: %s, attach_stall: %s}", path, launcher, stall);
 	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
 }
@@ -359,6 +362,7 @@ int set_up(void **state)
 	static struct life l;
 	n_runs = 0;
 	stall = "30secs";
+	isolators = NULL;
 	strcpy(root, "/tmp/mezzo-io-test-XXXXXX");
 	snprintf(group, sizeof(group), "mezzo-iotest-%d", getpid());
 	if (!mkdtemp(root) || chmod(root, 0755) < 0)
@@ -370,7 +374,8 @@ int set_up(void **state)
 
 int tear_down(void **state)
 {
-	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"},
+				 *const controllers[] = {"cpu", "cpuacct", "memory", "pids", "devices"};
 	life_end(*state);
 	if (n_in(at("run/%s", "io"))) {
 		fprintf(stderr, "sockets are left behind\n");
@@ -379,6 +384,15 @@ int tear_down(void **state)
 	for (size_t i = 0; i < MZ_N(tops); i++) {
 		char dir[128];
 		snprintf(dir, sizeof(dir), "%s/%s", tops[i], group);
+		if (rmdir(dir) < 0 && errno != ENOENT) {
+			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
+			return -1;
+		}
+	}
+	/* Isolators have them there for good. */
+	for (size_t i = 0; i < MZ_N(controllers); i++) {
+		char dir[128];
+		snprintf(dir, sizeof(dir), "/sys/fs/cgroup/%s/%s", controllers[i], group);
 		if (rmdir(dir) < 0 && errno != ENOENT) {
 			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
 			return -1;
