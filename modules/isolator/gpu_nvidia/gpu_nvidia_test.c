@@ -152,11 +152,35 @@ static void has_said(const char *line)
 		fail_msg("'%s' is not in '%s'", line, world.launch);
 }
 
+static const struct mz_container a = {.size = sizeof(a), .id = "a", .resources = &res};
+static const struct mz_container b = {.size = sizeof(b), .id = "b", .resources = &res};
+static const struct mz_container c = {.size = sizeof(c), .id = "c", .resources = &res};
+static const struct mz_container n = {.size = sizeof(n), .id = "a.n", .parent = "a"};
+
+/* Not as many are left, and no halves are given. */
+static void denied(void *inst)
+{
+	res.other = 2000;
+	world_ops()->prepare(inst, &c, NULL, WORLD_OP);
+	assert_int_equal(world.code, -EBUSY);
+	assert_non_null(strstr(world.message, "needs 2 GPUs; it can have 1 of the 4"));
+	world.n_done = 0;
+	world_cleanup(inst, "c");
+	res.other = 500;
+	world_ops()->prepare(inst, &c, NULL, WORLD_OP);
+	assert_int_equal(world.code, -EINVAL);
+	assert_non_null(strstr(world.message, "0.500 gpus; only whole ones"));
+	world.n_done = 0;
+	world_cleanup(inst, "c");
+	res.other = 0;
+	launch(inst, &c);
+	has_said("env NVIDIA_VISIBLE_DEVICES=void\n");
+	may_open("c", 0);
+	world_cleanup(inst, "c");
+}
+
 static void lives(void)
 {
-	struct mz_container a = {.size = sizeof(a), .id = "a", .resources = &res};
-	struct mz_container b = {.size = sizeof(b), .id = "b", .resources = &res};
-	struct mz_container n = {.size = sizeof(n), .id = "a.n", .parent = "a"};
 	char line[128];
 	if (try_all() != 31) {
 		print_message("# SKIP not all devices can be opened here\n");
@@ -179,25 +203,7 @@ static void lives(void)
 	res.other = 1000;
 	launch(inst, &b);
 	may_open("b", 4 | 16);
-	/* Not as many are left, and no halves are given. */
-	struct mz_container c = {.size = sizeof(c), .id = "c", .resources = &res};
-	res.other = 2000;
-	world_ops()->prepare(inst, &c, NULL, WORLD_OP);
-	assert_int_equal(world.code, -EBUSY);
-	assert_non_null(strstr(world.message, "needs 2 GPUs; it can have 1 of the 4"));
-	world.n_done = 0;
-	world_cleanup(inst, "c");
-	res.other = 500;
-	world_ops()->prepare(inst, &c, NULL, WORLD_OP);
-	assert_int_equal(world.code, -EINVAL);
-	assert_non_null(strstr(world.message, "0.500 gpus; only whole ones"));
-	world.n_done = 0;
-	world_cleanup(inst, "c");
-	res.other = 0;
-	launch(inst, &c);
-	has_said("env NVIDIA_VISIBLE_DEVICES=void\n");
-	may_open("c", 0);
-	world_cleanup(inst, "c");
+	denied(inst);
 	/* More, fewer, none; what is nested follows. */
 	res.other = 3000;
 	world_update(inst, &a);
