@@ -147,7 +147,7 @@ static int from_environment(struct executor *x)
 
 int main(void)
 {
-	static const struct http_client_stream_cb cb = {on_open, on_data, on_end};
+	static const struct http_client_stream_cb cb = {on_open, on_data, on_end, NULL};
 	struct executor x = {.reader = {.max_record = MAX_RECORD}};
 	mz_autoarena struct arena a = {0};
 	struct buf mz_autobuf body = {0};

@@ -1,4 +1,4 @@
-/* answer.c - one GET of a daemon and its JSON. jansson is named in cli/ only.
+/* answer.c - one GET or POST of a daemon and its JSON. jansson is named in cli/ only.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>
@@ -112,6 +112,30 @@ int cli_get(const char *where, const char *target, json_t **ret, struct mz_err *
 	rc = mz_fail(err, -EINVAL, "No master is given");
 	for (char *s = strtok_r(copy, ",", &save); s && rc < 0; s = strtok_r(NULL, ",", &save))
 		rc = get_from(&g, str_trim(s), target, ret, err);
+	get_clear(&g);
+	loop_event_turn(g.loop, 0); /* what was closed is freed by posted work */
+	loop_event_free(g.loop);
+	return rc;
+}
+
+int cli_post(const char *ip, int port, const char *json, int64_t timeout_ns, int *ret_status, char **ret_body,
+	     struct mz_err *err)
+{
+	static const struct http_header headers[] = {{"Accept", "application/json"}, {"Content-Type", "application/json"}};
+	struct get g = {0};
+	int rc = loop_event_new(1, &g.loop, err);
+
+	if (rc < 0)
+		return rc;
+	struct http_client *c = http_client_new(g.loop, ip, port);
+	http_client_call(c, "POST", "/api/v1", headers, MZ_N(headers), json, strlen(json), timeout_ns, on_answer, &g);
+	while (!g.done)
+		loop_event_turn(g.loop, NS_PER_SEC);
+	http_client_free(c);
+	if (g.status == 0)
+		rc = mz_fail(err, -ECONNREFUSED, "%s:%d: %s", ip, port, g.error);
+	*ret_status = g.status;
+	*ret_body = MZ_MOVE(g.body);
 	get_clear(&g);
 	loop_event_turn(g.loop, 0); /* what was closed is freed by posted work */
 	loop_event_free(g.loop);

@@ -47,10 +47,23 @@ static const char *place(const struct cli *c, char out[64])
 	return out;
 }
 
+/* The switches of "-itx" one by one, but for the last one. */
+static const char *parse_letters(struct cli *c, const char *text)
+{
+	while (text[1] && text[1] != '-' && text[2]) {
+		const struct cli_opt *o = lookup(c, NULL, 0, text[1]);
+		if (!o || o->arg || !lookup(c, NULL, 0, text[2]))
+			break;
+		vec_push(&c->values, ((struct cli_value){o, NULL}));
+		text++;
+	}
+	return text;
+}
+
 static int parse_option(struct cli *c, int argc, char *const *argv, int *i, struct mz_err *err)
 {
-	const char *text = argv[*i], *value = NULL;
-	bool is_long = text[1] == '-';
+	const char *text = parse_letters(c, argv[*i]), *value = NULL;
+	bool is_long = text == argv[*i] && text[1] == '-';
 	size_t len = is_long ? strcspn(text + 2, "=") : 1;
 	const struct cli_opt *o = is_long ? lookup(c, text + 2, len, 0) : lookup(c, NULL, 0, text[1]);
 	char at[64];
@@ -89,7 +102,13 @@ int cli_parse(struct cli *c, int argc, char *const *argv, struct mz_err *err)
 {
 	for (int i = 1; i < argc; i++) {
 		const char *s = argv[i];
-		if (str_eq(s, "--")) {
+		if (c->cmd && c->cmd->n_own && c->args.n >= c->cmd->n_own) {
+			/* A "--" between is for those who are used to one. */
+			if (c->args.n > c->cmd->n_own || !str_eq(s, "--"))
+				vec_push(&c->args, s);
+			else
+				vec_push(&c->args, i + 1 < argc ? argv[++i] : "");
+		} else if (str_eq(s, "--")) {
 			c->has_rest = true;
 			while (++i < argc)
 				vec_push(&c->rest, argv[i]);

@@ -33,6 +33,7 @@ struct cli_command {
 	const char *text; /* a paragraph of --help; NULL: none */
 	const struct cli_opt *opts;
 	size_t min_args, max_args;
+	size_t n_own; /* behind so many arguments all is another program's; 0: nothing is */
 	int (*run)(struct cli *c);
 };
 
@@ -96,6 +97,9 @@ void cli_add_clean(struct buf *b, const char *s);
 /* GET of a daemon's JSON, with redirects. `where` as for --master. The caller
  * frees with json_decref. Errors name the daemon. */
 int cli_get(const char *where, const char *target, json_t **ret, struct mz_err *err);
+/* POST of a JSON call to an agent's API; its status, and its answer, which the caller frees. */
+int cli_post(const char *ip, int port, const char *json, int64_t timeout_ns, int *ret_status, char **ret_body,
+	     struct mz_err *err);
 /* The same, told on stderr: NULL on failure. */
 json_t *cli_get_or_tell(const char *where, const char *target);
 /* Members of answers; never NULL: "", 0, an empty array. */

@@ -6,8 +6,8 @@
 #include "cli/commands.h"
 
 const struct cli_command *const cli_commands[] = {
-	&cli_run,  &cli_tasks,	 &cli_agents, &cli_frameworks, &cli_offers,  &cli_logs,
-	&cli_kill, &cli_modules, &cli_module, &cli_state,      &cli_version, &cli_help_command, NULL,
+	&cli_run,     &cli_tasks,  &cli_agents, &cli_frameworks, &cli_offers,	&cli_logs,	   &cli_exec, &cli_attach,
+	&cli_kill,    &cli_modules, &cli_module, &cli_state,	   &cli_version, &cli_help_command, NULL,
 };
 
 static int version(struct cli *c)

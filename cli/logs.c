@@ -6,9 +6,9 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/locate.h"
 #include "cli/run_output.h"
 #include "loop/loop_event.h"
-#include "sdk/address.h"
 
 static const struct cli_opt opts[] = {
 	{"follow", 'f', NULL, "goes on until the task ends, or Ctrl-C"},
@@ -51,28 +51,6 @@ static void on_signal(void *arg, int signo)
 	l->over = true;
 }
 
-/* The task, and the address of its agent. */
-static int find(const struct cli *c, json_t **ret_tasks, const json_t **ret_task, struct address *ret_at,
-		struct mz_err *err)
-{
-	mz_autofree char *at = NULL;
-	json_t *slaves = NULL;
-	int rc = cli_get(cli_master(c), "/tasks?limit=1000000", ret_tasks, err);
-
-	if (rc == 0)
-		rc = cli_find_task(*ret_tasks, c->args.v[0], cli_option(c, "framework"), ret_task, err);
-	if (rc == 0)
-		rc = cli_get(cli_master(c), "/slaves", &slaves, err);
-	if (rc < 0)
-		return rc;
-	at = cli_agent_address(slaves, js_str(*ret_task, "slave_id"));
-	json_decref(slaves);
-	if (!at)
-		return mz_fail(err, -ENOENT, "The agent '%s' of task '%s' is not there", js_str(*ret_task, "slave_id"),
-			       c->args.v[0]);
-	return address_parse(at, 5051, ret_at, err);
-}
-
 /* Blocks for one GET; output waits in the sandbox meanwhile. */
 static bool has_ended(const struct cli *c, const char *framework_id)
 {
@@ -90,22 +68,20 @@ static bool has_ended(const struct cli *c, const char *framework_id)
 	return ended;
 }
 
-static int follow(struct cli *c, const json_t *task, const struct address *at, struct mz_err *err)
+static int follow(struct cli *c, const struct located *at, struct mz_err *err)
 {
+	const json_t *task = at->task;
 	static const struct tail_cb cb = {on_output, on_end};
 	bool only_out = cli_flag(c, "stdout"), only_err = cli_flag(c, "stderr");
 	struct logs l = {.out = {.task_id = c->args.v[0], .index = -1, .json = cli_flag(c, "json")}};
-	char ip[ADDRESS_IP_MAX];
-	struct tail_options o = {.ip = ip,
-				 .port = at->port,
+	struct tail_options o = {.ip = at->ip,
+				 .port = at->at.port,
 				 .framework_id = js_str(task, "framework_id"),
 				 .task_id = c->args.v[0],
 				 .streams = {only_out || !only_err, only_err || !only_out}};
 	bool live = cli_flag(c, "follow") && !cli_state_is_terminal(js_str(task, "state"));
-	int rc = address_resolve(at, ip, err);
+	int rc = loop_event_new(1, &l.loop, err);
 
-	if (rc == 0)
-		rc = loop_event_new(1, &l.loop, err);
 	if (rc < 0)
 		return rc;
 	loop_event_signal(l.loop, SIGINT, on_signal, &l);
@@ -130,16 +106,13 @@ static int follow(struct cli *c, const json_t *task, const struct address *at, s
 
 static int run(struct cli *c)
 {
-	struct address at = {0};
+	struct located at = {0};
 	struct mz_err err = {0};
-	json_t *tasks = NULL;
-	const json_t *task = NULL;
-	int rc = find(c, &tasks, &task, &at, &err);
+	int rc = locate(c, &at, &err);
 
 	if (rc == 0)
-		rc = follow(c, task, &at, &err);
-	address_done(&at);
-	json_decref(tasks);
+		rc = follow(c, &at, &err);
+	located_done(&at);
 	return rc < 0 ? cli_fail(EXIT_FAILED, "%s", err.msg) : rc;
 }
 

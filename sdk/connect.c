@@ -183,7 +183,7 @@ static void on_end(void *arg, const char *error)
 	mzf_lost(arg, error ? error : "the master closed the connection");
 }
 
-static const struct http_client_stream_cb stream_cb = {on_open, on_data, on_end};
+static const struct http_client_stream_cb stream_cb = {on_open, on_data, on_end, NULL};
 
 static void on_connect_timeout(void *arg)
 {

@@ -114,7 +114,16 @@ static void on_gone(void *arg, int error)
 		end(s, s->connected ? "Connection closed by the peer" : "Could not connect");
 }
 
-static const struct chan_ops chan_ops = {.on_connected = on_connected, .on_data = on_data, .on_end = on_gone};
+static void on_written(void *arg)
+{
+	struct http_client_stream *s = arg;
+
+	if (s->sends && !s->closed && !s->ended && s->cb.on_room)
+		s->cb.on_room(s->arg);
+}
+
+static const struct chan_ops chan_ops = {
+	.on_connected = on_connected, .on_data = on_data, .on_end = on_gone, .on_written = on_written};
 
 /* ---- life ------------------------------------------------------------------------------ */
 

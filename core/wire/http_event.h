@@ -64,6 +64,8 @@ struct http_client_stream_cb {
 	void (*on_open)(void *arg, const struct http_response *r);
 	void (*on_data)(void *arg, const void *data, size_t size);
 	void (*on_end)(void *arg, const char *error);
+	/* All of the request's body that was sent is on its way. May be NULL. */
+	void (*on_room)(void *arg);
 };
 struct http_client_stream *http_client_stream_open(struct loop *l, const char *ip, int port, const char *method,
 						   const char *target, const struct http_header *headers,

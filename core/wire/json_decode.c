@@ -75,7 +75,7 @@ static int read_number(struct json_in *in, const pb_field *f, union elem *ret)
 	bool is_double = f->type == PROTOBUF_C_TYPE_DOUBLE || f->type == PROTOBUF_C_TYPE_FLOAT;
 	if (c != '"' && c != '-' && (c < '0' || c > '9'))
 		return json_fail(in, "Expected a number");
-	int r = c == '"' ? json_string(in, &n) : json_number(in, &n);
+	int r = c == '"' ? json_take_string(in, &n) : json_number(in, &n);
 	if (r < 0)
 		return r;
 	if (c == '"' && is_double && (span_is(n, "Infinity") || span_is(n, "-Infinity"))) {
@@ -101,7 +101,7 @@ static int read_enum(struct json_in *in, const pb_field *f, union elem *ret)
 	int value;
 	if (json_peek(in) != '"')
 		return read_number(in, f, ret);
-	int r = json_string(in, &s);
+	int r = json_take_string(in, &s);
 	if (r < 0)
 		return r;
 	if (s.len < sizeof(name) && !memchr(s.s, '\0', s.len)) {
@@ -122,7 +122,7 @@ static int read_text(struct json_in *in, const pb_field *f, union elem *ret)
 	struct json_span s;
 	if (json_peek(in) != '"')
 		return json_fail(in, "Expected a string");
-	int r = json_string(in, &s);
+	int r = json_take_string(in, &s);
 	if (r < 0)
 		return r;
 	if (f->type == PROTOBUF_C_TYPE_BYTES) {
@@ -240,7 +240,7 @@ static int read_map_entry(struct json_in *in, const pb_desc *d, struct json_plac
 	union elem e = {0};
 	if (json_peek(in) != '"')
 		return json_fail_syntax(in, "Expected a key");
-	int r = json_string(in, &s);
+	int r = json_take_string(in, &s);
 	if (r < 0)
 		return r;
 	if (s.len && memchr(s.s, '\0', s.len))
@@ -390,7 +390,7 @@ static int read_object(struct json_in *in, const pb_desc *d, pb_msg **ret)
 		struct json_span key;
 		if (json_peek(in) != '"')
 			return json_fail_syntax(in, "Expected a key");
-		r = json_string(in, &key);
+		r = json_take_string(in, &key);
 		if (r < 0)
 			return r;
 		const struct field_info *fi = fields_find(fs, hint, key.s, key.len);

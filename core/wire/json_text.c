@@ -145,7 +145,7 @@ static int escape(struct json_in *in)
 	return 0;
 }
 
-int json_string(struct json_in *in, struct json_span *ret)
+int json_take_string(struct json_in *in, struct json_span *ret)
 {
 	bool escaped = false, high = false;
 	int r = json_expect(in, '"');
@@ -269,7 +269,7 @@ static int skip_container(struct json_in *in, char close)
 		if (r <= 0)
 			break;
 		if (close == '}') {
-			r = json_string(in, &key);
+			r = json_take_string(in, &key);
 			if (r >= 0)
 				r = json_expect(in, ':');
 			if (r < 0)
@@ -289,7 +289,7 @@ int json_skip(struct json_in *in)
 	case '[':
 		return skip_container(in, ']');
 	case '"':
-		return json_string(in, &ignored);
+		return json_take_string(in, &ignored);
 	case 't':
 	case 'f':
 	case 'n':

@@ -52,7 +52,7 @@ int json_expect(struct json_in *in, char c);
 /* True and consumed if the next token is this literal. */
 bool json_literal(struct json_in *in, const char *word);
 /* At the opening quote. Checks escapes, surrogates and UTF-8. */
-int json_string(struct json_in *in, struct json_span *ret);
+int json_take_string(struct json_in *in, struct json_span *ret);
 int json_number(struct json_in *in, struct json_span *ret);
 /* At an element of `{…}` or `[…]`, or its end: 1 if there is one, 0 if closed. */
 int json_next(struct json_in *in, char close, bool *first);

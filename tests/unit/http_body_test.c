@@ -333,7 +333,7 @@ static void on_in_end(void *arg, const char *error)
 
 static void open_in(const char *target, const char *first)
 {
-	static const struct http_client_stream_cb cb = {on_in_open, on_in_data, on_in_end};
+	static const struct http_client_stream_cb cb = {on_in_open, on_in_data, on_in_end, NULL};
 	static const struct http_header h = {"Content-Type", "application/recordio"};
 
 	buf_done(&in.body);

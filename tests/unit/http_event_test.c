@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -54,6 +55,18 @@ static void on_empty(void *arg, const struct http_request *r, struct http_exchan
 	(void)arg, (void)r;
 	t.n_requests++;
 	http_reply(x, 202, NULL, NULL, 0);
+}
+
+/* As long as a turn is for one connection, and not shorter. */
+static void on_slow(void *arg, const struct http_request *r, struct http_exchange *x)
+{
+	struct timespec began, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - began.tv_sec) * NS_PER_SEC + now.tv_nsec - began.tv_nsec < 2000 * 1000);
+	on_empty(arg, r, x);
 }
 
 static void on_pending_gone(void *arg)
@@ -98,6 +111,7 @@ static void start(const struct http_limits *limits)
 	assert_int_equal(loop_event_new(1, &t.l, &err), 0);
 	http_route(&t.router, "/echo", on_echo, NULL);
 	http_route(&t.router, "/empty", on_empty, NULL);
+	http_route(&t.router, "/slow", on_slow, NULL);
 	http_route(&t.router, "/later", on_later, NULL);
 	http_route(&t.router, "/stream", on_stream, NULL);
 	assert_int_equal(http_server_new(t.l, "127.0.0.1", 0, limits, &t.router, &t.server, &err), 0);
@@ -267,6 +281,23 @@ static void test_head_has_no_body(void **state)
 	run_until(t.l, raw_has(r, "202 Accepted"));
 	assert_false(raw_has(r, "12345"));
 	raw_close(r);
+}
+
+/* A connection with much work for the server does not hold up the others. */
+static void test_everybody_has_a_turn(void **state)
+{
+	(void)state;
+	struct raw *busy = dial(), *other = dial();
+
+	for (int i = 0; i < 100; i++)
+		raw_send(busy, "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+	run_until(t.l, t.n_requests > 0);
+	raw_send(other, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+	run_until(t.l, raw_has(other, "200 OK"));
+	assert_true(t.n_requests < 50);
+	run_until(t.l, raw_count(busy, "202 Accepted") == 100);
+	raw_close(busy);
+	raw_close(other);
 }
 
 static void test_pipelined(void **state)
@@ -844,7 +875,7 @@ static void on_in_end(void *arg, const char *error)
 
 static void open_in(const char *method, const char *target)
 {
-	static const struct http_client_stream_cb cb = {on_in_open, on_in_data, on_in_end};
+	static const struct http_client_stream_cb cb = {on_in_open, on_in_data, on_in_end, NULL};
 
 	buf_done(&in.data);
 	memset(&in, 0, sizeof(in));
@@ -913,7 +944,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_headers_of_answers), T(test_forms_of_requests), T(test_chunked_body),
 		T(test_http_1_0_and_close), T(test_expect_continue), T(test_head_has_no_body),
-		T(test_pipelined), T(test_garbage), T(test_limits), T(test_too_many_connections),
+		T(test_everybody_has_a_turn), T(test_pipelined), T(test_garbage), T(test_limits), T(test_too_many_connections),
 		T(test_idle_connections_end), T(test_filter_answers), T(test_port_in_use),
 		T(test_gone_while_pending), T(test_answers_keep_the_order), T(test_gone_while_streaming),
 		T(test_server_freed), T(test_stream_format), T(test_stream_http_1_0), T(test_many_chunks),

@@ -1,0 +1,132 @@
+/* attach.c - `mezzo attach`: the terminal of a task, or the input and output of one
+ * that was started to be attached to.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/locate.h"
+
+enum { END_LOOKS = 150 }; /* 30 s */
+
+static const struct cli_opt opts[] = {
+	{"no-stdin", 0, NULL, "only shows: sends no input"},
+	{"framework", 0, "ID", "the framework of the task, if several have one of that name"},
+	{0},
+};
+
+/* Its output has ended; the master hears of it a moment later. */
+static int task_status(const struct cli *c, const struct located *l)
+{
+	const char *framework = js_str(l->task, "framework_id");
+	const struct timespec pause = {0, 200 * 1000 * 1000};
+
+	for (int i = 0; i < END_LOOKS; i++) {
+		json_t *tasks = NULL;
+		const json_t *t;
+		struct mz_err err;
+		int status = -1, rc = cli_get(cli_master(c), "/tasks?limit=1000000", &tasks, &err);
+		if (rc == 0 && cli_find_task(tasks, c->args.v[0], framework, &t, &err) == 0 &&
+		    cli_state_is_terminal(js_str(t, "state"))) {
+			json_t *all = js_array(t, "statuses");
+			size_t n = json_array_size(all);
+			status = cli_task_status(js_str(t, "state"), n ? js_str(json_array_get(all, n - 1), "message") : "");
+		}
+		json_decref(tasks);
+		if (status >= 0)
+			return status;
+		nanosleep(&pause, NULL);
+	}
+	return cli_fail(EXIT_FAILED, "the output of task '%s' has ended, but not the task", c->args.v[0]);
+}
+
+static int refused(const struct located *l, const struct console_result *r, const char *why)
+{
+	const char *name = js_str(l->task, "id");
+
+	if (r->status == 403)
+		return cli_fail(EXIT_FAILED, "no permission to attach to task '%s'", name);
+	if (r->status == 500 && !located_has_tty(l))
+		return cli_fail(EXIT_FAILED,
+				"cannot attach to task '%s': it has no terminal ('mezzo logs -f' follows its output, "
+				"'mezzo exec' runs a command beside it)", name);
+	return cli_fail(EXIT_FAILED, "cannot attach to task '%s': %s", name, why);
+}
+
+static int conclude(const struct cli *c, const struct located *l, const struct console_result *r)
+{
+	mz_autobuf struct buf text = {0};
+
+	cli_add_clean(&text, r->text);
+	switch (r->end) {
+	case CONSOLE_ENDED:
+		return task_status(c, l);
+	case CONSOLE_DETACHED:
+		fputs("\n", stderr);
+		return EXIT_OK;
+	case CONSOLE_CLOSED:
+		return 128 + SIGPIPE;
+	case CONSOLE_REFUSED:
+		return refused(l, r, text.len ? buf_str(&text) : "the agent refuses");
+	default:
+		return cli_fail(EXIT_FAILED, "the connection to the agent of task '%s' is lost: %s", c->args.v[0],
+				text.len ? buf_str(&text) : "it has ended");
+	}
+}
+
+static int attach(const struct cli *c, const struct located *l, struct mz_err *err)
+{
+	mz_autofree char *container = NULL, *call = NULL;
+	struct console_result result = {0};
+	int rc = locate_container(l, &container, err);
+
+	if (rc < 0)
+		return rc;
+	call = xasprintf("{\"type\":\"ATTACH_CONTAINER_OUTPUT\",\"attach_container_output\":{\"container_id\":%s}}", container);
+	const struct console_options o = {
+		.ip = l->ip,
+		.port = l->at.port,
+		.output_call = call,
+		.container = container,
+		.input = cli_flag(c, "no-stdin") ? CONSOLE_NO_INPUT : CONSOLE_STDIN,
+		.tty = located_has_tty(l),
+		.detach = true,
+	};
+	rc = console_run(&o, &result, err);
+	if (rc == 0)
+		rc = conclude(c, l, &result);
+	free(result.text);
+	return rc;
+}
+
+static int run(struct cli *c)
+{
+	struct located l = {0};
+	struct mz_err err = {0};
+	int rc = locate(c, &l, &err);
+
+	if (rc == 0)
+		rc = attach(c, &l, &err);
+	located_done(&l);
+	return rc < 0 ? cli_fail(EXIT_FAILED, "%s", err.msg) : rc;
+}
+
+const struct cli_command cli_attach = {
+	.name = "attach",
+	.args = "[OPTION]... TASK",
+	.summary = "Attach to the terminal of a running task",
+	.text = "Shows what the task writes from now on, and sends what is typed. Ctrl-P Ctrl-Q\n"
+		"detaches and leaves the task running; without a terminal Ctrl-C does. When the task\n"
+		"ends, the exit status is the task's.",
+	.opts = opts,
+	.min_args = 1,
+	.max_args = 1,
+	.run = run,
+};
