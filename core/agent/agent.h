@@ -56,6 +56,7 @@ struct agent_config {
 	int64_t gc_delay_ns;			    /* 1 week */
 	int64_t disk_watch_interval_ns;		    /* 1 min */
 	double gc_disk_headroom;		    /* 0.1 */
+	bool gc_non_executor_container_sandboxes;   /* those of nested and standalone containers too */
 	int64_t registration_backoff_ns;	    /* 1 s */
 	int64_t update_retry_min_ns;		    /* 10 s */
 	int64_t update_retry_max_ns;		    /* 10 min */

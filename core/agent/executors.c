@@ -525,7 +525,7 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 	}
 	if (!ex->command)
 		send_exited(ex);
-	gc_schedule(a, ex->directory, loop_wall(a->loop), true);
+	gc_schedule(a, ex->container_id, ex->directory);
 	if (f->shutting_down) {
 		agent_executor_forget_tasks(ex);
 	} else {

@@ -1,6 +1,9 @@
-/* gc.c - sandboxes of ended executors are removed by age, sooner when the disk
- * fills up. What waits is on record, so that a restart forgets none.
+/* gc.c - sandboxes of ended executors, and if it is so configured of other ended
+ * containers, are removed by age, sooner when the disk fills up. What waits is on
+ * record, so that a restart forgets none.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+
 #include "agent/internal.h"
 #include "os/files.h"
 
@@ -19,6 +22,7 @@ int64_t gc_max_age_ns(struct agent *a)
 static void sandbox_free(struct agent *a, struct sandbox *s)
 {
 	list_remove(&s->node);
+	map_del(&a->gc_index, s->directory);
 	a->n_gc--;
 	free(s->directory);
 	free(s->key);
@@ -77,6 +81,8 @@ static void schedule_run(struct agent *a, int64_t delay_ns)
 
 static void add(struct agent *a, const char *key, const char *directory, int64_t ended_wall_ns)
 {
+	if (map_has(&a->gc_index, directory))
+		return;
 	struct sandbox *s = xnew(struct sandbox);
 	s->agent = a;
 	s->directory = xstrdup(directory);
@@ -86,22 +92,33 @@ static void add(struct agent *a, const char *key, const char *directory, int64_t
 	while (at->prev != &a->gc && mz_container_of(at->prev, struct sandbox, node)->ended_wall_ns > ended_wall_ns)
 		at = at->prev;
 	list_insert_before(at, &s->node);
+	map_put(&a->gc_index, s->directory, s);
 	a->n_gc++;
 }
 
-void gc_schedule(struct agent *a, const char *directory, int64_t ended_wall_ns, bool save)
+void gc_schedule(struct agent *a, const char *container, const char *directory)
 {
-	const char *container = strrchr(directory, '/');
-	mz_autofree char *key = xasprintf("sandbox/%s", container ? container + 1 : directory);
+	int64_t ended_wall_ns = loop_wall(a->loop);
+	mz_autofree char *key = agent_record_key("sandbox", "", container);
 	add(a, key, directory, ended_wall_ns);
-	if (!save)
-		return;
 	Mezzo__Records__AgentSandbox r = MEZZO__RECORDS__AGENT_SANDBOX__INIT;
 	r.directory = (char *)directory;
 	r.ended_time = (double)ended_wall_ns / 1e9;
 	struct buf mz_autobuf b = {0};
 	pb_encode(&r.base, &b);
 	store_put(a->deps.store, key, b.data, b.len, NULL, NULL);
+}
+
+int gc_unschedule(struct agent *a, const char *directory)
+{
+	struct sandbox *s = map_get(&a->gc_index, directory);
+	if (!s)
+		return 0;
+	if (s->removing)
+		return -EBUSY;
+	store_delete(a->deps.store, s->key, NULL, NULL);
+	sandbox_free(a, s);
+	return 0;
 }
 
 void gc_restore(struct agent *a, const char *key, const char *directory, double ended)
@@ -121,4 +138,5 @@ void gc_done(struct agent *a)
 	a->gc_timer = NULL;
 	list_each(&a->gc, struct sandbox, node, s)
 		sandbox_free(a, s);
+	map_done(&a->gc_index);
 }

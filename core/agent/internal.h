@@ -170,6 +170,7 @@ struct agent {
 	struct list launches; /* struct launch: waiting for their records */
 	char *ending;	      /* the master refused us, and why: ends with the last container */
 	struct list gc;
+	struct map gc_index; /* directory -> struct sandbox */
 	size_t n_gc;
 	struct agent_metrics metrics;
 	struct module_authorizer authz; /* m NULL: none */
@@ -281,7 +282,10 @@ void agent_maybe_recovered(struct agent *a);
 int agent_check_reconfiguration(struct agent *a, struct mz_err *err);
 
 /* gc.c */
-void gc_schedule(struct agent *a, const char *directory, int64_t ended_wall_ns, bool save);
+/* The container has ended now: its sandbox goes in time. */
+void gc_schedule(struct agent *a, const char *container, const char *directory);
+/* It is used again, or removed by somebody else. -EBUSY: it is being removed. */
+int gc_unschedule(struct agent *a, const char *directory);
 void gc_restore(struct agent *a, const char *key, const char *directory, double ended);
 void gc_start(struct agent *a);
 void gc_done(struct agent *a);

@@ -190,6 +190,13 @@ static void set_end(struct nested *n, const struct mz_termination *t)
 	n->agent->n_nested_ended++;
 }
 
+/* Where nobody asks for its removal. */
+static void schedule_gc(struct nested *n)
+{
+	if (n->agent->cfg.gc_non_executor_container_sandboxes)
+		gc_schedule(n->agent, n->id, n->directory);
+}
+
 static void end(struct nested *n, const struct mz_termination *t)
 {
 	if (n->agent->stopping || has_ended(n))
@@ -197,6 +204,7 @@ static void end(struct nested *n, const struct mz_termination *t)
 	log_debug(AREA, "Container '%s' ended with wait status %d", n->id, t->wait_status);
 	set_end(n, t);
 	save(n, NULL);
+	schedule_gc(n);
 	answer_waiters(n);
 }
 
@@ -244,6 +252,7 @@ static void launch_ended(struct nested *n, const struct mz_err *err)
 				   .reason = MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED,
 				   .message = err->msg};
 	set_end(n, &t);
+	schedule_gc(n);
 	if (fn)
 		fn(n->launched_arg, err);
 	forget(n); /* whoever waits is told */
@@ -390,6 +399,9 @@ int nested_launch(struct agent *a, const struct nested_launch *l, nested_fn fn, 
 		return mz_fail(err, -ENOSPC, "There are %zu containers already, which is the limit", a->nested.n);
 	struct nested *n = nested_new(a, id);
 	int rc = find_place(a, n, l->command, err);
+	/* Of one with the same id that has ended and is forgotten. */
+	if (rc == 0 && gc_unschedule(a, n->directory) < 0)
+		rc = mz_fail(err, -EBUSY, "The sandbox of the last container '%s' is being removed", id);
 	if (rc < 0) {
 		nested_free(n);
 		return rc;
@@ -484,6 +496,7 @@ int nested_remove(struct agent *a, const char *id, nested_fn fn, void *arg, stru
 	list_each(&a->nested_list, struct nested, node, x)
 		if (is_in(x->id, id) && x->state == NESTED_ENDED)
 			forget(x);
+	(void)gc_unschedule(a, n->directory); /* already under way: it may be done twice */
 	n->state = NESTED_REMOVING;
 	n->removed = fn;
 	n->removed_arg = arg;

@@ -85,6 +85,8 @@ const struct conf_key agent_keys[] = {
 	DURATION("gc_delay", "1weeks", "age at which sandboxes of ended executors are removed"),
 	DURATION("disk_watch_interval", "1mins", "how often that is looked at"),
 	{"gc_disk_headroom", MZ_SETTING_NUMBER, "0.1", 0, 1000, "share of the disk to keep free of sandboxes", NULL},
+	{"gc_non_executor_container_sandboxes", MZ_SETTING_BOOL, "false", 0, 0,
+	 "remove sandboxes of ended nested and standalone containers by age too", NULL},
 	DURATION("registration_backoff", "1secs", "first interval between attempts to reach the master"),
 	{0},
 };

@@ -211,6 +211,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.gc_delay_ns = daemon_int(d, "gc_delay"),
 		.disk_watch_interval_ns = daemon_int(d, "disk_watch_interval"),
 		.gc_disk_headroom = (double)daemon_int(d, "gc_disk_headroom") / 1000.0,
+		.gc_non_executor_container_sandboxes = daemon_int(d, "gc_non_executor_container_sandboxes") != 0,
 		.registration_backoff_ns = daemon_int(d, "registration_backoff"),
 		.update_retry_min_ns = 10 * NS_PER_SEC,
 		.update_retry_max_ns = 600 * NS_PER_SEC,

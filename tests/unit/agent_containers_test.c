@@ -557,6 +557,53 @@ static void test_endpoints_are_refused(void **state)
 	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"GET_HEALTH\"}")->status, 200);
 }
 
+/* ---- sandboxes --------------------------------------------------------------------------------- */
+
+static void end_one(struct world *w, const char *top)
+{
+	mz_autofree char *path = xasprintf("%s.n", top);
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""))->status, 200);
+	container_exit(w, path, 0);
+	world_settle(w);
+}
+
+static void test_sandboxes_stay_until_asked(void **state)
+{
+	struct world *w = *state;
+	end_one(w, executor(w));
+	assert_int_equal(world_n_records(w, "sandbox/"), 0);
+	world_pass(w, 2000 * SECS);
+	assert_int_equal(w->containers.removed.n, 0);
+}
+
+static void test_sandboxes_go_by_age(void **state)
+{
+	struct world *w = *state;
+	w->gc_nested = true;
+	world_restart(w);
+	const char *top = executor(w);
+	mz_autofree char *remove = xasprintf("{\"type\":\"REMOVE_CONTAINER\",\"remove_container\":{\"container_id\":{"
+					     "\"value\":\"n\",\"parent\":{\"value\":\"%s\"}}}}", top);
+	end_one(w, top);
+	assert_int_equal(world_n_records(w, "sandbox/"), 1);
+	/* Somebody was faster. */
+	assert_int_equal(api(w, CODEC_JSON, "%s", remove)->status, 200);
+	assert_int_equal(w->containers.removed.n, 1);
+	world_settle(w);
+	assert_int_equal(world_n_records(w, "sandbox/"), 0);
+	/* Nobody does, and a restart forgets nothing. */
+	end_one(w, top);
+	world_restart(w);
+	assert_int_equal(executor_subscribe(w, "e", NULL)->status, 200);
+	assert_int_equal(world_n_records(w, "sandbox/"), 1);
+	world_pass(w, 800 * SECS);
+	assert_int_equal(w->containers.removed.n, 1);
+	world_pass(w, 200 * SECS);
+	assert_int_equal(w->containers.removed.n, 2);
+	assert_true(str_ends(w->containers.removed.v[1], "/containers/n"));
+	assert_int_equal(world_n_records(w, "sandbox/"), 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
@@ -571,6 +618,8 @@ int main(void)
 		TEST(test_status_tells_the_limit),
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
+		TEST(test_sandboxes_stay_until_asked),
+		TEST(test_sandboxes_go_by_age),
 		AUTHZ(test_container_calls_ask),
 		AUTHZ(test_input_asks),
 		AUTHZ(test_asker_goes_while_it_waits),

@@ -414,6 +414,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.gc_delay_ns = 1000 * SECS,
 		.disk_watch_interval_ns = 60 * SECS,
 		.gc_disk_headroom = 0.1,
+		.gc_non_executor_container_sandboxes = w->gc_nested,
 		.registration_backoff_ns = SECS,
 		.update_retry_min_ns = 10 * SECS,
 		.update_retry_max_ns = 600 * SECS,

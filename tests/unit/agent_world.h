@@ -60,6 +60,7 @@ struct world {
 	const char *resources, *attributes, *boot_id;
 	int port;
 	size_t max_completed;
+	bool gc_nested; /* for the next start */
 	struct module *authorizer; /* for the next start, or NULL */
 	struct fake_link *link; /* the newest */
 	size_t n_dials;
