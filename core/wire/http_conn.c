@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -20,6 +21,7 @@ enum {
 	MAX_DISCARDED = 64 << 20,    /* of what a peer sends behind an error */
 	FIRST_BODY_BYTES = 64 << 10, /* a length that is only announced gets no more */
 	MIN_BYTES_PER_SEC = 1024,
+	TURN_NS = 1000 * 1000, /* of requests of one connection, then others have their turn */
 };
 
 static const struct chan_ops chan_ops;
@@ -246,6 +248,26 @@ static void on_complete(struct http_conn *c)
 	}
 }
 
+/* ---- turns ---------------------------------------------------------------------------- */
+
+static int64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_SEC + t.tv_nsec;
+}
+
+/* Whoever sends many requests at once, or expensive ones, waits between them for all
+ * others. What is left of its bytes is held. */
+static bool turn_is_over(struct http_conn *c, int64_t began, bool more)
+{
+	if (!more || clock_ns() - began < TURN_NS)
+		return false;
+	chan_turn(&c->ch);
+	return true;
+}
+
 /* ---- bytes ---------------------------------------------------------------------------- */
 
 static bool may_parse(const struct http_conn *c)
@@ -269,6 +291,7 @@ static size_t parse(struct http_conn *c, const char *data, size_t size)
 	struct mz_bytes piece;
 	size_t at = 0, used;
 	enum http_event e = HTTP_DATA;
+	int64_t began = size ? clock_ns() : 0;
 
 	c->parsing = true;
 	while (e != HTTP_MORE && may_parse(c)) {
@@ -282,7 +305,11 @@ static size_t parse(struct http_conn *c, const char *data, size_t size)
 		switch (e) {
 		case HTTP_HEAD: on_head(c, at < size); break;
 		case HTTP_DATA: on_body(c, piece); break;
-		case HTTP_END: on_complete(c); break;
+		case HTTP_END:
+			on_complete(c);
+			if (turn_is_over(c, began, at < size))
+				e = HTTP_MORE;
+			break;
 		case HTTP_FAILED: refuse(c, c->parser.error_status, c->parser.error); break;
 		default: break;
 		}
