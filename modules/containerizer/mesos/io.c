@@ -20,7 +20,7 @@
 #include "mesos.h"
 
 /* The server itself takes five seconds at most. */
-static const int64_t END_NS = 15LL * 1000000000;
+static const int64_t END_NS = 15LL * 1000000000, LOST_NS = 200 * 1000000;
 enum { REASON_IO_SWITCHBOARD_EXITED = 27 };
 
 int io_create(struct mesos *m, struct mz_err *err)
@@ -71,17 +71,26 @@ static void unlink_socket(struct box *b)
 	free(path);
 }
 
-/* Of itself it ends after the container. */
-void io_check(struct box *b)
+static void on_lost(void *arg)
 {
 	static const char message[] = "The container's I/O server ended";
-	if (!b->io.pid || b->io.pidfd >= 0 || b->state != BOX_RUNNING || !shim_lives(b) || b->limitation.size)
+	struct box *b = arg;
+	b->io.timer = NULL;
+	if (b->state != BOX_RUNNING || b->wait_status != -1 || !shim_lives(b) || b->limitation.size)
 		return;
 	b->limitation_message = strdup(message);
 	b->limitation = (struct mz_limitation){
 		.size = sizeof(b->limitation), .reason = REASON_IO_SWITCHBOARD_EXITED, .message = b->limitation_message};
 	say(b->m, MZ_LOG_ERROR, "Container '%s' is destroyed: its I/O server ended before it", b->id);
 	box_destroy(b);
+}
+
+/* Of itself it ends after the shim; but who dies lets go of things in no order that we
+ * could rely on. */
+void io_check(struct box *b)
+{
+	if (b->io.pid && b->io.pidfd < 0 && b->state == BOX_RUNNING && !b->io.timer)
+		b->io.timer = b->m->h->timer(b->m->h, LOST_NS, on_lost, b);
 }
 
 static void on_ended(void *arg, int ready)
