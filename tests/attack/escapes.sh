@@ -189,6 +189,17 @@ kill_task neighbour
 ok "the neighbour ends when it is told to" until_true 30 reached f neighbour TASK_KILLED
 ok "no cgroup is left" until_true 30 no_groups
 stop_hard "$AGENT"
+
+# ---- root that is nobody outside ----
+WHERE='' WORK=other
+write_conf "  - {name: namespaces_user, settings: {first_id: 700000000}}"
+start
+run mapped "id -u; head -n 1 /proc/self/uid_map; exec $ATTACK escapes $AGENT $T/private/secret mapped" "$as_root"
+ok "root of a user namespace ends" until_true 60 has_ended mapped
+ok "it was that" said mapped '^ +0 +700000000 '
+verdicts mapped 40
+ok "no cgroup is left" until_true 30 no_groups
+stop_hard "$AGENT"
 is "no mount is left" "$(grep -c "$T" /proc/self/mountinfo)" 0
 is "no secret is in a log" "$(cat "$T"/*.log* | grep -c "$SECRET")" 0
 done_testing

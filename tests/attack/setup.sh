@@ -10,6 +10,7 @@ for hierarchy in cpu memory pids cpuset devices blkio; do
 done
 [ -x "$MEZZO_BUILD/tests/attack/attack" ] || skip_all "tests/attack/attack is not built"
 OURS=mezzo-attack-$$
+WORK=agent
 ISOLATORS=$MEZZO_BUILD/modules/isolator
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
@@ -93,7 +94,7 @@ start()
 {
 	: >"$T/agent.log.now"
 	"$ATTACK" session mezzo-attack "$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" \
-		--work-dir "$T/agent" --master "$MASTER" --set registration_backoff=200ms "$@" >"$T/agent.log.now" 2>&1 &
+		--work-dir "$T/$WORK" --master "$MASTER" --set registration_backoff=200ms "$@" >"$T/agent.log.now" 2>&1 &
 	AGENT=$!
 	pids+=("$AGENT")
 	wait_listening "$T/agent.log.now" "$AGENT"
@@ -127,7 +128,7 @@ has_ended()
 sandbox_of()
 {
 	local s
-	for s in "$T"/agent/slaves/*/frameworks/*/executors/"$1"/runs/*/; do
+	for s in "$T/$WORK"/slaves/*/frameworks/*/executors/"$1"/runs/*/; do
 		case $s in
 		*/latest/) ;;
 		*) [ -d "$s" ] && { echo "$s"; return; } ;;
