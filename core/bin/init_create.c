@@ -61,23 +61,46 @@ static int is_v2(int dir)
 	return faccessat(dir, "cgroup.controllers", F_OK, 0) == 0;
 }
 
-/* The v2 cgroup to be made in, or -1; *f on failure. */
+static int is_below(const char *path, const char *group)
+{
+	size_t n = strlen(group);
+	return !strncmp(path, group, n) && (path[n] == '/' || !path[n]);
+}
+
+/* A folder for processes in our own cgroup: what is nested in us may have it for
+ * groups with controllers. */
+static int open_self(int own, const struct init_launch *l, struct init_failure *f)
+{
+	int self = -1;
+	if (mkdirat(own, "self", 0755) == 0 || errno == EEXIST)
+		self = openat(own, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (self < 0)
+		init_broken(f, "make a cgroup in", l->group);
+	close(own);
+	return self;
+}
+
+/* The v2 cgroup to be made in, or -1; *f on failure. Where we kill by v2, who shares
+ * the cgroup of another is below it, but not in it: else we could not tell whom to kill. */
 static int open_v2(const struct init_launch *l, struct init_failure *f)
 {
 	size_t at = 0;
 	const char *s;
-	int own = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int own = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC), shares = 0;
 	if (own >= 0 && !is_v2(own)) {
 		close(own);
 		own = -1;
 	}
+	int kills = own >= 0;
 	while ((s = init_next(l, &at, "C", NULL))) {
 		int dir = open(s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir < 0) {
 			init_broken(f, "enter the cgroup", s);
 			return -1;
 		}
-		if (is_v2(dir)) {
+		int fits = is_v2(dir), others = kills && !is_below(s, l->group);
+		shares |= fits && others;
+		if (fits && !others) {
 			if (own >= 0)
 				close(own);
 			own = dir;
@@ -85,7 +108,7 @@ static int open_v2(const struct init_launch *l, struct init_failure *f)
 			close(dir);
 		}
 	}
-	return own;
+	return shares ? open_self(own, l, f) : own;
 }
 
 /* The v1 groups that the first process enters, by itself, before anything else: who

@@ -504,6 +504,52 @@ static void debugs_with_isolators(void **state)
 	until(l, &parent->exited);
 }
 
+/* Killed by its own cgroup, though isolators put it into its parent's. */
+static void debugs_on_v2(void **state)
+{
+	struct life *l = *state;
+	char dir[128], steps[256];
+	static const char *const below[] = {"/mezzo", "/leaf", ""};
+	if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
+		return;
+	life_end(l);
+	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/freezer/%s", group);
+	assert_int_equal(rmdir(dir), 0);
+	hierarchy = "/sys/fs/cgroup/unified";
+	life_begin(l);
+	snprintf(dir, sizeof(dir), "%s/%s/v", hierarchy, group);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	strcat(dir, "/leaf");
+	assert_int_equal(mkdir(dir, 0755), 0);
+	snprintf(steps, sizeof(steps), PID MNT PROC "cgroup %s\n", dir);
+	struct run *parent = start(l, "v", "cat /proc/self/cgroup; exec sleep 1000", (struct how){.ordinary = true, .steps = steps});
+	snprintf(steps, sizeof(steps), "cgroup %s\n", dir);
+	struct run *d = start(l, "v.d", "setsid sleep 4242 & cat /proc/self/cgroup; echo here; sleep 1000",
+			      (struct how){.debug = true, .steps = steps});
+	struct client out = attach(l, "v.d", 'o');
+	until_output(l, &out, "here\n");
+	mz_autofree char *own = xasprintf("0::/%s/v/mezzo/d/self\n", group), *theirs = xasprintf("0::/%s/v/leaf\n", group);
+	assert_non_null(strstr(out.out, own));
+	assert_non_null(strstr(read_text(at("runs/%s/stdout", "v")), theirs));
+	client_done(&out);
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "v.d", &err), 0);
+	until(l, &d->exited);
+	d = start(l, "v.ps", "ps -A -o args=", (struct how){.debug = true, .steps = steps});
+	out = attach(l, "v.ps", 'o');
+	until_closed(l, &out);
+	until(l, &d->exited);
+	assert_non_null(strstr(out.out, "sleep 1000"));
+	assert_null(strstr(out.out, "4242"));
+	client_done(&out);
+	assert_int_equal(l->c->ops->terminate(l->c, "v", &err), 0);
+	until(l, &parent->exited);
+	for (size_t i = 0; i < MZ_N(below); i++) { /* an isolator's business */
+		snprintf(dir, sizeof(dir), "%s/%s/v%s", hierarchy, group, below[i]);
+		assert_true(rmdir(dir) == 0 || errno == ENOENT);
+	}
+}
+
 /* It may be over before anybody could be there. */
 static void debug_output_waits(void **state)
 {
@@ -627,6 +673,7 @@ int main(int argc, char **argv)
 		TESTS(on_linux),
 		TEST(debugs_from_inside, on_linux),
 		TEST(debugs_with_isolators, on_linux),
+		TEST(debugs_on_v2, on_linux),
 		TEST(debug_output_waits, on_posix),
 		TEST(debug_output_waits, on_linux),
 		TEST(debug_has_no_files_of_its_own, on_linux),

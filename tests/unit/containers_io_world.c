@@ -30,7 +30,7 @@
 #include "os/tree.h"
 
 char root[64], build[512], group[32];
-const char *launcher = "posix", *stall = "30secs";
+const char *launcher = "posix", *stall = "30secs", *hierarchy;
 const char *const *isolators;
 static struct run runs[MAX_RUNS];
 static size_t n_runs;
@@ -100,6 +100,7 @@ void life_begin(struct life *l)
 						   .work_dir = root,
 						   .runtime_dir = runtime,
 						   .libexec_dir = path,
+						   .cgroups_hierarchy = hierarchy,
 						   .cgroups_root = group,
 						   .switch_user = true};
 	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
@@ -363,6 +364,7 @@ int set_up(void **state)
 	n_runs = 0;
 	stall = "30secs";
 	isolators = NULL;
+	hierarchy = NULL;
 	strcpy(root, "/tmp/mezzo-io-test-XXXXXX");
 	snprintf(group, sizeof(group), "mezzo-iotest-%d", getpid());
 	if (!mkdtemp(root) || chmod(root, 0755) < 0)

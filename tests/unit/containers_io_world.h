@@ -49,7 +49,7 @@ struct client {
 };
 
 extern char root[64], build[512], group[32];
-extern const char *launcher, *stall;
+extern const char *launcher, *stall, *hierarchy; /* of cgroups; or NULL */
 extern const char *const *isolators; /* further ones, NULL-ended; or NULL */
 
 /* A path below root; four of them live. */
