@@ -274,6 +274,8 @@ void framework_to_history(struct framework *f)
 {
 	struct master *m = f->m;
 	f->state = MASTER_FRAMEWORK_REMOVED;
+	map_each(&f->unreachable, e) /* remembered, but they cannot come back */
+		m->n_tasks_in[((struct task *)e->value)->state]--;
 	map_del(&m->frameworks, f->id);
 	key_drop(m, f->key);
 	map_put(&m->completed_index, f->id, f);

@@ -331,6 +331,23 @@ static void operations_are_reconciled(void **state)
 	}
 }
 
+/* The agent is not back since the master started: it may tell of the operation. */
+static void operations_of_recovered_agents(void **state)
+{
+	struct world *w = *state;
+	const char *id = arena_strdup(&w->arena, join(w, RES)->id);
+	world_restart(w);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	sched_call(s, "\"type\":\"RECONCILE_OPERATIONS\",\"reconcile_operations\":{\"operations\":[{\"operation_id\":"
+		      "{\"value\":\"o\"},\"agent_id\":{\"value\":\"%s\"}}]}", id);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(UPDATE_OPERATION_STATUS));
+	assert_int_equal(e->update_operation_status->status->state, MESOS__V1__OPERATION_STATE__OPERATION_RECOVERING);
+	sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"},\"agent_id\":"
+		      "{\"value\":\"%s\"}},{\"task_id\":{\"value\":\"u\"}}]}", id);
+	world_pass(w, SECS);
+	assert_null(sched_event(s, EV(UPDATE))); /* nor is anything said of tasks */
+}
+
 /* ---- what the authorizer forbids, and what is killed meanwhile ------------------------------ */
 
 #define POD_RES                                                          \
@@ -628,7 +645,7 @@ int main(void)
 		T(update_rules), T(update_is_durable_first), T(teardown_is_durable_first),
 		T(update_moves_roles), T(suppressed_at_subscribe),
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
-		T(operations_are_reconciled), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
+		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
 		T(answers_wait_for_room), T(offers_wait_for_room), T(offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},

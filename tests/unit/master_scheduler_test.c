@@ -612,6 +612,91 @@ static void test_failover(void **state)
 	assert_string_equal(e->error->message, "Framework has been removed");
 }
 
+static double metric(struct world *w, const char *name)
+{
+	mz_autofree char *key = xasprintf("\"%s\":", name);
+	const char *at = strstr(buf_str(&world_get(w, "/metrics/snapshot")->body), key);
+	assert_non_null(at);
+	return strtod(at + strlen(key), NULL);
+}
+
+static size_t count_in(const char *text, const char *what)
+{
+	size_t n = 0;
+	while ((text = strstr(text, what))) {
+		text += strlen(what);
+		n++;
+	}
+	return n;
+}
+
+/* A framework that the master knows from its records alone has its timeout, too; it
+ * is counted from when agents have had their time to return. */
+static void test_recovered_framework_ends(void **state)
+{
+	struct world *w = *state;
+	struct master_counts n;
+	w->cfg.agent_reregister_timeout_ns = 100 * SECS;
+	world_restart(w);
+	struct sched *brief = sched_subscribe(w, PLAIN, NULL);
+	struct sched *patient = sched_subscribe(w, PLAIN ",\"failover_timeout\":200", NULL);
+	mz_autofree char *brief_id = xstrdup(brief->id), *patient_id = xstrdup(patient->id);
+	world_restart(w);
+	world_pass(w, 90 * SECS);
+	master_counts(w->m, &n);
+	assert_int_equal(n.frameworks, 2);
+	world_pass(w, 20 * SECS);
+	master_counts(w->m, &n);
+	assert_int_equal(n.frameworks, 1);
+	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, PLAIN, brief_id));
+	assert_string_equal(e->error->message, "Framework has been removed");
+	world_pass(w, 100 * SECS);
+	master_counts(w->m, &n);
+	assert_int_equal(n.frameworks, 0);
+	/* and what has ended stays ended for the next master */
+	world_restart(w);
+	e = sched_any(sched_subscribe(w, PLAIN, patient_id));
+	assert_string_equal(e->error->message, "Framework has been removed");
+}
+
+static void test_histories_are_bounded(void **state)
+{
+	struct world *w = *state;
+	w->cfg.max_unreachable_tasks = 2;
+	w->cfg.max_completed_frameworks = 2;
+	world_restart(w);
+	struct offered o = with_offer(w, AWARE);
+	for (int i = 0; i < 4; i++) { /* of them the world's master remembers 3 */
+		char id[16];
+		snprintf(id, sizeof(id), "c%d", i);
+		launch(&o, task_json(w, id, o.a->id, 0.1, 10), ",\"filters\":{\"refuse_seconds\":0}");
+		agent_update(o.a, o.s->id, id, ST(FINISHED), 0, -1);
+		o.offer = offer_in(w, o.s)->id->value;
+	}
+	const char *tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_null(strstr(tasks, "\"id\":\"c0\""));
+	assert_int_equal(count_in(tasks, "\"state\":\"TASK_FINISHED\",\"resources"), 3);
+	assert_non_null(strstr(tasks, "\"id\":\"c1\""));
+	assert_non_null(strstr(tasks, "\"id\":\"c3\""));
+	mz_autofree char *three = xasprintf("%s,%s,%s", task_json(w, "u0", o.a->id, 0.1, 10),
+					    task_json(w, "u1", o.a->id, 0.1, 10), task_json(w, "u2", o.a->id, 0.1, 10));
+	launch(&o, three, NULL);
+	world_pass(w, 100 * SECS); /* no pings are answered */
+	const char *frameworks = buf_str(&world_get(w, "/frameworks")->body);
+	assert_null(strstr(frameworks, "\"u0\""));
+	assert_non_null(strstr(frameworks, "\"u2\""));
+	assert_true(metric(w, "master/tasks_unreachable") == 2);
+	sched_call(o.s, "\"type\":\"TEARDOWN\"");
+	assert_true(metric(w, "master/tasks_unreachable") == 0);
+	for (int i = 0; i < 3; i++)
+		sched_call(sched_subscribe(w, PLAIN, NULL), "\"type\":\"TEARDOWN\"");
+	frameworks = buf_str(&world_get(w, "/frameworks")->body);
+	assert_int_equal(count_in(frameworks, "\"unregistered_time\":0.0"), 0);
+	assert_int_equal(count_in(frameworks, "\"unregistered_time\":"), 2);
+	/* an id that is forgotten may come again */
+	assert_int_equal(sched_any(sched_subscribe(w, AWARE, o.s->id))->type, EV(HEARTBEAT));
+}
+
 static void test_no_failover_timeout(void **state)
 {
 	struct world *w = *state;
@@ -705,7 +790,7 @@ int main(void)
 		T(test_decline_and_suppress), T(test_launch_group),
 		cmocka_unit_test_setup_teardown(test_authorizer, world_setup_authorized, world_teardown),
 		cmocka_unit_test_setup_teardown(test_life_of_a_task, world_setup_authorized, world_teardown),
-		T(test_kill), T(test_reconcile_table), T(test_failover), T(test_no_failover_timeout),
+		T(test_kill), T(test_reconcile_table), T(test_failover), T(test_no_failover_timeout), T(test_recovered_framework_ends), T(test_histories_are_bounded),
 		T(test_slow_reader_is_cut), T(test_subscribed_after_durable), T(test_two_first_subscriptions), T(test_update_framework),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
