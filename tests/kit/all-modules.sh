@@ -1,6 +1,7 @@
 #!/bin/sh
 # all-modules.sh - mezzo-module-check over every module that was built. A module
-# that needs settings has them beside it, as kit.yaml. Speaks TAP.
+# that needs settings has them beside it, as kit.yaml; what an isolator's containers
+# shall be like is in kit-container.yaml. Speaks TAP.
 # SPDX-License-Identifier: Apache-2.0
 set -u
 src=${MEZZO_SRC:-$(cd "$(dirname "$0")/../.." && pwd)}
@@ -16,6 +17,7 @@ for so in "$build"/modules/*/*.so; do
 	n=$((n + 1))
 	set -- -p "$dir/$name.md"
 	[ ! -f "$dir/kit.yaml" ] || set -- "$@" -s "@$dir/kit.yaml"
+	[ ! -f "$dir/kit-container.yaml" ] || set -- "$@" -c "@$dir/kit-container.yaml"
 	if out=$("$build/mezzo-module-check" "$@" "$so" 2>&1); then
 		echo "ok $n - $kind/$name"
 		echo "$out" | grep '# SKIP' | sed 's/^/# /'

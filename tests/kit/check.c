@@ -1,8 +1,9 @@
 /* check.c - mezzo-module-check: does a module keep the contract?
  *
- *	mezzo-module-check [-s SETTINGS] [-p PAGE.md] FILE.so
+ *	mezzo-module-check [-s SETTINGS] [-c CONTAINER] [-p PAGE.md] FILE.so
  *
- * Speaks TAP. SETTINGS is YAML (or @FILE). The page is checked if it is given, or
+ * Speaks TAP. SETTINGS is YAML (or @FILE), and so is CONTAINER: what the containers are
+ * like that an isolator is checked with. The page is checked if it is given, or
  * lies beside the file as NAME.md.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
@@ -220,19 +221,33 @@ static void check_kind(struct check *c)
 
 static int usage(FILE *to, int status)
 {
-	fprintf(to, "usage: mezzo-module-check [-s SETTINGS|@FILE] [-p PAGE.md] FILE.so\n"
+	fprintf(to, "usage: mezzo-module-check [-s SETTINGS|@FILE] [-c CONTAINER|@FILE] [-p PAGE.md] FILE.so\n"
 		    "Checks whether a module keeps the contract of <mezzo/module.h>; speaks TAP.\n");
 	return status;
+}
+
+/* "@FILE": what is in it, which the caller frees. */
+static int take_file(const char **text, char **ret)
+{
+	if (!*text || (*text)[0] != '@')
+		return 0;
+	*ret = read_text(*text + 1);
+	if (!*ret)
+		fprintf(stderr, "mezzo-module-check: Cannot read '%s': %s\n", *text + 1, strerror(errno));
+	*text = *ret;
+	return *ret ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
 	struct check c = {0};
-	mz_autofree char *settings = NULL;
+	mz_autofree char *settings = NULL, *box = NULL;
 	int opt;
-	while ((opt = getopt(argc, argv, "s:p:h")) != -1) {
+	while ((opt = getopt(argc, argv, "s:c:p:h")) != -1) {
 		if (opt == 's')
 			c.settings = optarg;
+		else if (opt == 'c')
+			c.box = optarg;
 		else if (opt == 'p')
 			c.page = optarg;
 		else
@@ -240,14 +255,8 @@ int main(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return usage(stderr, 2);
-	if (c.settings && c.settings[0] == '@') {
-		settings = read_text(c.settings + 1);
-		if (!settings) {
-			fprintf(stderr, "mezzo-module-check: Cannot read '%s': %s\n", c.settings + 1, strerror(errno));
-			return 2;
-		}
-		c.settings = settings;
-	}
+	if (take_file(&c.settings, &settings) < 0 || take_file(&c.box, &box) < 0)
+		return 2;
 	c.file = argv[optind];
 	mz_autofree char *beside = xasprintf("%.*s.md", (int)(strlen(c.file) - (str_ends(c.file, ".so") ? 3 : 0)), c.file);
 	if (!c.page && access(beside, R_OK) == 0)

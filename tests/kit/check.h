@@ -9,6 +9,7 @@ struct check {
 	const char *file;
 	const char *settings; /* YAML, or NULL */
 	const char *page;     /* file, or NULL */
+	const char *box;      /* YAML: what the containers of the checks are like, or NULL */
 	struct module_desc desc;
 	int n, n_failed;
 };
@@ -27,6 +28,18 @@ void check_end(struct check *c, struct mz_kit *k, const char *what);
 
 void check_elf(struct check *c);
 void check_isolator(struct check *c);
+/* check_crash.c: an isolator's agent is killed, or stops, at every point of a
+ * container's life. */
+void check_isolator_crash(struct check *c);
+/* A container as -c describes it; else a plain one. NULL: as it is after the update. */
+struct mz_container *check_box(struct check *c, struct mz_kit *k, const char *id);
+const struct mz_resources *check_box_update(struct check *c, struct mz_kit *k);
+/* Puts a process where the launch wants it: into its cgroups. */
+void check_join(const struct mz_launch *l, pid_t pid);
+/* check_left.c: a line for each cgroup, mount and file that is there because of a kit in
+ * `dir`, but for sandboxes. remove: what can be removed is. */
+void check_left(const char *dir, struct buf *ret);
+void check_left_remove(const char *dir);
 void check_store(struct check *c);
 void check_allocator(struct check *c);
 void check_containerizer(struct check *c);

@@ -34,14 +34,47 @@ static bool cleanup(struct check *c, struct mz_kit *k, struct mz_kit_module *m, 
 	return true;
 }
 
+/* One that this instance never prepared: each is answered, whatever the answer. */
+static void ask_unknown(struct check *c, struct mz_kit *k, struct mz_kit_module *m, int32_t pid)
+{
+	const struct mz_isolator_ops *ops = mz_kit_ops(m);
+	void *inst = mz_kit_inst(m);
+	struct mz_container *box = check_box(c, k, "never-seen");
+	struct mz_kit_op r;
+	box->pid = pid;
+	if (ops->update) {
+		ops->update(inst, box, mz_kit_op(m, &r, 0));
+		check_completes(c, k, &r, "update of an unknown container");
+	}
+	if (ops->usage) {
+		ops->usage(inst, box, mz_kit_usage(k), mz_kit_op(m, &r, 0));
+		check_completes(c, k, &r, "usage of an unknown container");
+	}
+	if (ops->status) {
+		ops->status(inst, box, mz_kit_usage(k), mz_kit_op(m, &r, 0));
+		check_completes(c, k, &r, "status of an unknown container");
+	}
+	/* As the containerizer asks: it knows the id and the pid, no more. */
+	struct mz_container bare = {.size = sizeof(bare), .id = "never-seen", .pid = pid, .info = mz_kit_info_api()};
+	if (ops->usage) {
+		ops->usage(inst, &bare, mz_kit_usage(k), mz_kit_op(m, &r, 0));
+		check_completes(c, k, &r, "usage of an unknown container without anything else");
+	}
+	if (ops->status) {
+		ops->status(inst, &bare, mz_kit_usage(k), mz_kit_op(m, &r, 0));
+		check_completes(c, k, &r, "status of an unknown container without anything else");
+	}
+}
+
 static void run_container(struct check *c, struct mz_kit *k, struct mz_kit_module *m, int32_t pid)
 {
 	const struct mz_isolator_ops *ops = mz_kit_ops(m);
 	void *inst = mz_kit_inst(m);
-	struct mz_container *box = mz_kit_container(k, "kit-1", "cpus:0.5;mem:64;disk:64");
+	struct mz_container *box = check_box(c, k, "kit-1");
 	struct mz_kit_op r;
 	if (ops->prepare) {
-		ops->prepare(inst, box, mz_kit_launch(k), mz_kit_op(m, &r, 0));
+		struct mz_launch *l = mz_kit_launch(k);
+		ops->prepare(inst, box, l, mz_kit_op(m, &r, 0));
 		if (!check_completes(c, k, &r, "prepare"))
 			return;
 		if (r.failed) {
@@ -49,6 +82,7 @@ static void run_container(struct check *c, struct mz_kit *k, struct mz_kit_modul
 			cleanup(c, k, m, "kit-1", "cleanup after a failed prepare");
 			return;
 		}
+		check_join(l, pid);
 	}
 	if (ops->isolate) {
 		box->pid = pid;
@@ -56,7 +90,7 @@ static void run_container(struct check *c, struct mz_kit *k, struct mz_kit_modul
 		check_completes(c, k, &r, "isolate");
 	}
 	box->pid = pid;
-	box->resources = mz_kit_resources(k, "cpus:1;mem:96;disk:64");
+	box->resources = check_box_update(c, k);
 	if (ops->update) {
 		ops->update(inst, box, mz_kit_op(m, &r, 0));
 		check_completes(c, k, &r, "update");
@@ -92,6 +126,7 @@ void check_isolator(struct check *c)
 	pid_t pid = 0;
 	int ended = 0;
 	if (check(c, loop_spawn(k->loop, &spawn, on_exit_of_sleep, &ended, &child, &pid, NULL) == 0, "a process starts")) {
+		ask_unknown(c, k, m, pid);
 		run_container(c, k, m, pid);
 		loop_child_signal(k->loop, child, SIGKILL);
 		mz_kit_until(k, flag_is_set, &ended, 10 * NS_PER_SEC);
@@ -100,4 +135,5 @@ void check_isolator(struct check *c)
 	cleanup(c, k, m, "kit-1", "cleanup a second time");
 	cleanup(c, k, m, "never-seen", "cleanup of an unknown container");
 	check_end(c, k, "the life of a container");
+	check_isolator_crash(c);
 }

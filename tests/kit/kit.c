@@ -34,17 +34,18 @@ static void on_store_failure(void *arg, const struct mz_err *err)
 	abort();
 }
 
-struct mz_kit *mz_kit_new(void)
+/* Takes dir. */
+static struct mz_kit *kit_make(char *dir, bool keeps)
 {
 	struct mz_kit *k = xnew(struct mz_kit);
-	const char *tmp = getenv("TMPDIR");
-	k->dir = xasprintf("%s/mezzo-kit-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-	must(mkdtemp(k->dir));
+	k->dir = dir;
+	k->keeps = keeps;
 	k->loop = kit_loop_new();
 	k->registry = module_registry_new(k->loop);
 	/* Calls are timed by the real clock: a test may not depend on it. */
 	module_registry_set_slow_call(k->registry, 0);
-	kit_disk_init(k);
+	mz_autofree char *journal = keeps ? xasprintf("%s/%s", dir, KIT_JOURNAL) : NULL;
+	kit_disk_init(k, journal);
 	k->store = store_new(k->loop, &k->disk, on_store_failure, k);
 	k->storage = store_storage_new(k->store);
 	must(module_registry_set_storage(k->registry, k->storage, NULL) == 0);
@@ -52,6 +53,19 @@ struct mz_kit *mz_kit_new(void)
 	kit_hosts_set(k);
 	log_set_sink(on_log, k);
 	return k;
+}
+
+struct mz_kit *mz_kit_new(void)
+{
+	const char *tmp = getenv("TMPDIR");
+	char *dir = xasprintf("%s/mezzo-kit-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	must(mkdtemp(dir));
+	return kit_make(dir, false);
+}
+
+struct mz_kit *kit_new_in(const char *dir)
+{
+	return kit_make(xstrdup(dir), true);
 }
 
 static int remove_entry(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -103,7 +117,8 @@ void mz_kit_free(struct mz_kit *k)
 	log_set_sink(NULL, NULL);
 	buf_done(&k->log);
 	buf_done(&k->events);
-	nftw(k->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+	if (!k->keeps)
+		nftw(k->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 	free(k->dir);
 	free(k);
 }

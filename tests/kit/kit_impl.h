@@ -17,6 +17,8 @@
 
 struct mz_kit {
 	char *dir;
+	bool keeps; /* dir and disk stay, for the next kit there */
+	int journal; /* what is on the disk, as a file; -1: it is not kept */
 	struct loop *loop;
 	struct module_registry *registry;
 	struct store_backend disk;
@@ -52,8 +54,14 @@ struct mz_launch *kit_launch_new(void);
 /* kit_hosts.c: host->kind of every kind. */
 void kit_hosts_set(struct mz_kit *k);
 
-/* kit_store.c: a disk in memory, for storage_* of modules. */
-void kit_disk_init(struct mz_kit *k);
+/* A kit in a directory that is there, and that outlives it with what modules have
+ * stored: a later kit there is the next life of the same agent. */
+struct mz_kit *kit_new_in(const char *dir);
+#define KIT_JOURNAL "kit-disk"
+
+/* kit_store.c: a disk in memory, for storage_* of modules. `journal`: a file that keeps
+ * it, or NULL. */
+void kit_disk_init(struct mz_kit *k, const char *journal);
 void kit_disk_done(struct mz_kit *k);
 
 #endif

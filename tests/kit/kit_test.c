@@ -49,6 +49,7 @@ static void a_good_module_passes(void **state)
 	(void)state;
 	on_module("well", "", 0, "ok");
 	on_module("well", "-s '{limit: 3}'", 0, "ok");
+	on_module("well", "-c '{resources: \"cpus:2\", container: {type: MESOS}}'", 0, "killed at each of");
 }
 
 static void breaches_are_found(void **state)
@@ -57,6 +58,8 @@ static void breaches_are_found(void **state)
 	on_module("twice", "", 1, "each op was completed once\n# E module/isolator/naughty Module 'isolator/naughty' completed");
 	on_module("never", "", 1, " - cleanup completes\n");
 	on_module("unknown", "", 1, " - cleanup of an unknown container succeeds\n# Never heard of it\n");
+	on_module("forgets", "", 1, "points: the container leaves nothing behind\n# at point 2: left behind: file made-kit-1\n");
+	on_module("shares", "", 1, " - two instances take a container of the same id\n");
 #ifndef MZ_SANITIZED
 	on_module("global", "", 1, "# state belongs into the instance: n_instances (.bss)\n");
 	on_module("exports", "", 1, "# exported as well: another_symbol (use -fvisibility=hidden)\n");

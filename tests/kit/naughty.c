@@ -5,13 +5,47 @@
 #include <mezzo/isolator.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct inst {
 	const struct mz_host *host;
 	struct mz_op *kept;
+	char prepared[64];
 };
+
+/* What it makes for a container: in the agent's directory, or for all agents at once. */
+static void path_of(const struct inst *i, const char *id, char path[512])
+{
+	const struct mz_isolator_host *k = i->host->kind;
+#ifdef NAUGHTY_shares
+	const char *last = strrchr(k->work_dir(i->host), '/');
+	snprintf(path, 512, "%.*s/mezzo-kit-naughty-%s", (int)(last - k->work_dir(i->host)), k->work_dir(i->host), id);
+#else
+	snprintf(path, 512, "%s/made-%s", k->work_dir(i->host), id);
+#endif
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct inst *i = inst;
+	char path[512];
+	(void)l;
+	path_of(i, c->id, path);
+	snprintf(i->prepared, sizeof(i->prepared), "%s", c->id);
+#ifdef NAUGHTY_shares
+	int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+#else
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+#endif
+	struct mz_err err = {.code = -EEXIST, .msg = "It is there already"};
+	if (fd >= 0)
+		close(fd);
+	i->host->op_done(op, fd < 0 ? &err : NULL, NULL);
+}
 
 #ifdef NAUGHTY_global
 static int n_instances;
@@ -46,7 +80,12 @@ static void destroy(void *inst)
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct inst *i = inst;
-	(void)id;
+	char path[512];
+	path_of(i, id, path);
+#ifdef NAUGHTY_forgets
+	if (strcmp(i->prepared, id) == 0)
+#endif
+		(void)unlink(path);
 #ifdef NAUGHTY_unknown
 	if (strncmp(id, "kit-", 4) != 0) {
 		struct mz_err err = {.code = -ENOENT, .msg = "Never heard of it"};
@@ -73,6 +112,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
+	.prepare = prepare,
 	.cleanup = cleanup,
 };
 
