@@ -24,7 +24,8 @@
  *
  * CONVENTIONS as in <mezzo/module.h>. Containers of other isolators' making do not
  * matter: each keeps its own table, by id. A container that needs nothing from
- * this isolator completes at once.
+ * this isolator completes at once. update, usage and status may come for one that this
+ * instance does not know, with nothing but id and pid: they complete, in whatever way.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MEZZO_ISOLATOR_H
 #define MEZZO_ISOLATOR_H
