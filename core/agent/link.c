@@ -98,6 +98,8 @@ static void report_frameworks(struct agent *a, Mezzo__Link__Register *r, struct 
 	r->executors = (Mezzo__Link__ExecutorReport **)pb_array(m, n_executors);
 	map_each(&a->frameworks, e) {
 		struct framework *f = e->value;
+		if (f->shutting_down)
+			continue; /* its tasks end without a word: the master must not count on them */
 		r->frameworks[r->n_frameworks++] = f->info;
 		map_each(&f->executors, x) {
 			struct executor *ex = x->value;
@@ -173,7 +175,7 @@ static void handle_registered(struct agent *a, const Mezzo__Link__Registered *m)
 	for (size_t i = 0; i < m->n_reconcile; i++) {
 		const Mezzo__Link__KillTask *k = m->reconcile[i];
 		struct framework *f = agent_framework_find(a, k->framework_id->value);
-		if (f && map_get(&f->tasks, k->task_id->value))
+		if (f && !f->shutting_down && map_get(&f->tasks, k->task_id->value))
 			continue; /* it has been reported after all */
 		struct framework none = {.agent = a, .id = k->framework_id->value};
 		update_make(f ? f : &none, k->task_id->value, NULL, MESOS__V1__TASK_STATE__TASK_DROPPED,

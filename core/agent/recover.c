@@ -196,11 +196,13 @@ static void on_reregistration_timeout(void *arg)
 	agent_recovered(a);
 }
 
+/* What nobody counts any more uses the machine until it has ended, too. */
 static bool all_returned(struct agent *a)
 {
 	map_each(&a->containers, e) {
 		struct executor *ex = e->value;
-		if (!ex->stream && ex->fsm != AGENT_EXECUTOR_TERMINATING)
+		bool ends = ex->fsm == AGENT_EXECUTOR_TERMINATING;
+		if (ends ? ex->framework->shutting_down : !ex->stream)
 			return false;
 	}
 	return true;

@@ -186,6 +186,46 @@ static void test_not_checkpointing(void **state)
 	assert_int_equal(world_n_records(w, "framework/") + world_n_records(w, "task/"), 0);
 }
 
+/* Its container may take a while to end. The master has counted it out: it must not be
+ * told of it, nor offer what it still uses. */
+static void test_not_checkpointing_ends_slowly(void **state)
+{
+	for (int stuck = 0; stuck < 2; stuck++) {
+		struct world *w = *state;
+		if (!stuck)
+			world_register(w);
+		to_agent(w, "{\"run_tasks\":{\"framework\":{\"id\":{\"value\":\"G\"},\"user\":\"u\",\"name\":\"n\"},"
+			    "\"tasks\":[{\"name\":\"t\",\"task_id\":{\"value\":\"t%d\"},\"agent_id\":{\"value\":\"S0\"},"
+			    "\"command\":{\"value\":\"true\"}}]}}",
+			 stuck);
+		w->containers.slow_end = true;
+		w->containers.n_terminated = 0;
+		world_restart(w);
+		assert_int_equal(w->containers.n_terminated, 1);
+		agent_set_master(w->a, "m:5050");
+		size_t n = w->n_dials;
+		world_pass(w, SECS);
+		assert_int_equal(w->n_dials, n);
+		if (stuck) /* nobody waits for ever */
+			world_pass(w, 2 * SECS);
+		else
+			container_exit(w, last_container(w), 9);
+		world_settle(w);
+		assert_int_equal(w->n_dials, n + 1);
+		to_agent(w, "{\"registered\":{\"agent_id\":{\"value\":\"S0\"},\"master_info\":{\"id\":\"M\",\"ip\":0,"
+			    "\"port\":5050},\"reconcile\":[{\"framework_id\":{\"value\":\"G\"},"
+			    "\"task_id\":{\"value\":\"t%d\"}}],\"ping_timeout_secs\":75}}",
+			 stuck);
+		Mezzo__Link__ToMaster *m = to_master(w, TM(REGISTER));
+		assert_int_equal(m->register_->n_tasks + m->register_->n_frameworks, 0);
+		expect_status(w, stuck ? "t1" : "t0", ST(LOST), RS(RECONCILIATION));
+		if (stuck)
+			container_exit(w, last_container(w), 9);
+		assert_int_equal(world_n_records(w, "framework/") + world_n_records(w, "task/"), 0);
+		w->containers.slow_end = false;
+	}
+}
+
 static void test_reboot(void **state)
 {
 	struct world *w = *state;
@@ -358,7 +398,7 @@ int main(void)
 		T(test_killed_meanwhile),
 		T(test_ended_meanwhile),
 		T(test_reregistration_timeout),
-		T(test_not_checkpointing),
+		T(test_not_checkpointing), T(test_not_checkpointing_ends_slowly),
 		T(test_reboot),
 		T(test_same_executor_id_twice),
 		T(test_bad_records),

@@ -32,6 +32,7 @@ struct fake_containers {
 	VEC(char *) removed;   /* sandboxes */
 	char *last_executor, *last_argv, *last_env;
 	bool fail_launch, fail_update;
+	bool slow_end; /* terminate is only counted */
 	size_t n_updates, n_recovered, n_terminated;
 	double usage;
 	struct container_limits limits; /* of the last launch or update */
