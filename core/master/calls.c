@@ -23,6 +23,10 @@ void call_decline(struct call_ctx *c)
 static bool roles_are_known(const struct call_ctx *c, char **roles, size_t n)
 {
 	struct mz_err err = {0};
+	if (n > FRAMEWORK_MAX_ROLES) {
+		call_refuse(c->f, (int)c->call->type, "It names %zu roles, which no framework can have", n);
+		return false;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (role_check(roles[i], &err) < 0)
 			call_refuse(c->f, (int)c->call->type, "%s", err.msg);

@@ -74,7 +74,9 @@ struct task {
 	resources *res;		   /* allocated form */
 	unsigned char *packed;
 	uint32_t packed_len, packed_cap;
-	uint32_t last_status;	   /* offset of the last status field in packed; 0: none */
+	uint32_t first_status;	   /* offset in packed of the first status field, if any */
+	uint32_t last_status;	   /* of the last one; 0: none */
+	uint8_t n_statuses;
 	uint8_t state;		   /* latest */
 	uint8_t status_state;	   /* of the newest status that was forwarded */
 	bool has_status, has_uuid, freed; /* freed: resources were given back */
@@ -132,7 +134,7 @@ struct framework {
 	struct map pending;	/* id of a task that is being authorized -> agent id */
 	struct map unreachable; /* id -> struct task */
 	struct list completed;	/* struct task, oldest first */
-	size_t n_completed;
+	size_t n_completed, completed_bytes;
 	struct list executors, offers;
 	struct list fresh; /* offers that have not been sent yet */
 	struct list in_flush; /* master->flush */

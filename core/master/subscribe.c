@@ -78,6 +78,8 @@ int framework_info_allowed(struct master *m, const Mesos__V1__FrameworkInfo *inf
 	}
 	if (m->cfg.refuse_root && str_eq(info->user, "root"))
 		return mz_fail(err, -EACCES, "User 'root' is not allowed to run frameworks");
+	if (n_suppressed > FRAMEWORK_MAX_ROLES)
+		return mz_fail(err, -E2BIG, "Too many suppressed roles");
 	for (size_t i = 0; i < n_suppressed; i++) {
 		size_t at = 0;
 		while (at < n && !str_eq(roles[at], suppressed[i]))

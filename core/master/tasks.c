@@ -7,6 +7,10 @@
 
 #define STATUS_TAG ((8 << 3) | 2) /* mesos.v1.Task.statuses */
 
+/* What executors say is kept for those who look, within bounds: so many statuses of a
+ * task, so large each, and so much of all that a framework has had. */
+enum { MAX_STATUSES = 16, MAX_STATUS_BYTES = 64 << 10, MAX_HISTORY_BYTES = 64 << 20 };
+
 task_state state_for(const struct framework *f, task_state s)
 {
 	switch (s) {
@@ -58,6 +62,7 @@ static void pack(struct task *task, const pb_task_info *info)
 	size_t size = protobuf_c_message_get_packed_size(&t->base);
 	task->packed = xmalloc(size);
 	task->packed_len = task->packed_cap = (uint32_t)protobuf_c_message_pack(&t->base, task->packed);
+	task->first_status = task->packed_len;
 }
 
 static size_t put_varint(unsigned char *out, size_t v)
@@ -69,15 +74,51 @@ static size_t put_varint(unsigned char *out, size_t v)
 	return n;
 }
 
-/* A status of the same state replaces the last one, so that health checks do
- * not make the task grow. `data` is not kept. */
-void task_add_status(struct task *t, const pb_status *s)
+/* Without `data`, and without what makes it very large. */
+static pb_status kept_of(const pb_status *s)
 {
 	pb_status copy = *s;
 	copy.has_data = 0;
 	copy.data = (ProtobufCBinaryData){0};
+	if (protobuf_c_message_get_packed_size(&copy.base) > MAX_STATUS_BYTES) {
+		copy.message = NULL;
+		copy.labels = NULL;
+	}
+	if (protobuf_c_message_get_packed_size(&copy.base) > MAX_STATUS_BYTES) {
+		copy.container_status = NULL;
+		copy.check_status = NULL;
+		copy.limitation = NULL;
+	}
+	return copy;
+}
+
+static void drop_oldest_status(struct task *t)
+{
+	const unsigned char *field = t->packed + t->first_status;
+	size_t size = 0, at = 1;
+	for (unsigned shift = 0;; shift += 7) {
+		size |= (size_t)(field[at] & 0x7f) << shift;
+		if (!(field[at++] & 0x80))
+			break;
+	}
+	size += at;
+	must(t->first_status + size <= t->last_status);
+	t->packed_len -= (uint32_t)size;
+	t->last_status -= (uint32_t)size;
+	t->n_statuses--;
+	memmove(t->packed + t->first_status, field + size, t->packed_len - t->first_status);
+}
+
+/* A status of the same state replaces the last one, so that health checks do
+ * not make the task grow. */
+void task_add_status(struct task *t, const pb_status *s)
+{
+	pb_status copy = kept_of(s);
 	if (t->last_status && t->status_state == s->state)
 		t->packed_len = t->last_status;
+	else if (t->n_statuses == MAX_STATUSES)
+		drop_oldest_status(t);
+	t->n_statuses += t->packed_len != t->last_status;
 	size_t size = protobuf_c_message_get_packed_size(&copy.base);
 	size_t need = t->packed_len + size + 8;
 	if (need > t->packed_cap) {
@@ -201,9 +242,13 @@ void framework_add_completed(struct framework *f, struct task *t)
 {
 	list_append(&f->completed, &t->in_history);
 	f->n_completed++;
-	while (f->n_completed > f->m->cfg.max_completed_tasks) {
+	f->completed_bytes += t->packed_len;
+	while (f->n_completed > f->m->cfg.max_completed_tasks ||
+	       (f->n_completed > 1 && f->completed_bytes > MAX_HISTORY_BYTES)) {
+		struct task *oldest = list_first(&f->completed, struct task, in_history);
 		f->n_completed--;
-		task_free(list_first(&f->completed, struct task, in_history));
+		f->completed_bytes -= oldest->packed_len;
+		task_free(oldest);
 	}
 }
 

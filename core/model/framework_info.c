@@ -58,6 +58,8 @@ static int roles_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err)
 			return mz_fail(err, -EINVAL, "'roles' needs the capability MULTI_ROLE; without it, set 'role'");
 		return single_role(f) ? role_check(single_role(f), err) : 0;
 	}
+	if (f->n_roles > FRAMEWORK_MAX_ROLES)
+		return mz_fail(err, -E2BIG, "'roles' has %zu roles, %d are allowed", f->n_roles, FRAMEWORK_MAX_ROLES);
 	if (single_role(f))
 		return mz_fail(err, -EINVAL, "'role' must not be set with the capability MULTI_ROLE; set 'roles'");
 	struct map seen = {0};

@@ -34,6 +34,8 @@ uint32_t framework_capabilities(const Mesos__V1__FrameworkInfo *f);
 /* The roles that a FrameworkInfo subscribes with: roles[] with MULTI_ROLE, else role. */
 size_t framework_roles(const Mesos__V1__FrameworkInfo *f, struct arena *a, const char ***ret);
 
+/* Of one framework: whoever looks for one of them looks at all. */
+enum { FRAMEWORK_MAX_ROLES = 1000 };
 /* Validation of FrameworkInfo as SUBSCRIBE and UPDATE_FRAMEWORK need it. */
 int framework_info_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err);
 /* The rules of a TaskInfo that need nothing else (catalogue "Task", "Executor",

@@ -552,6 +552,27 @@ static void agent_returns_while_asked(void **state)
 	assert_float_equal(o->resources[0]->scalar->value, 4, 0);
 }
 
+/* No list of roles makes the master look at all of them for each of them. */
+static void too_many_roles(void **state)
+{
+	struct world *w = *state;
+	mz_autobuf struct buf roles = {0};
+	for (int i = 0; i < 1001; i++)
+		buf_addf(&roles, "%s\"r%d\"", i ? "," : "", i);
+	mz_autofree char *info = xasprintf(PLAIN ",\"roles\":[%s],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]",
+					   buf_str(&roles));
+	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, info, NULL));
+	assert_int_equal(e->type, EV(ERROR));
+	assert_non_null(strstr(e->error->message, "1000 are allowed"));
+	mz_autofree char *more = xasprintf(",\"suppressed_roles\":[%s]", buf_str(&roles));
+	e = sched_any(sched_subscribe_with(w, PLAIN, NULL, more));
+	assert_string_equal(e->error->message, "Too many suppressed roles");
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	assert_int_equal(sched_call(s, "\"type\":\"REVIVE\",\"revive\":{\"roles\":[%s]}", buf_str(&roles)), 202);
+	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body),
+			       "\"REVIVE\":{\"count\":1,\"last_reason\":\"It names 1001 roles"));
+}
+
 /* ---- more than a stream takes at once ---------------------------------------------- */
 
 static int count_updates(struct sched *s)
@@ -647,7 +668,7 @@ int main(void)
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
-		T(answers_wait_for_room), T(offers_wait_for_room), T(offers_in_portions),
+		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},

@@ -697,6 +697,26 @@ static void test_histories_are_bounded(void **state)
 	assert_int_equal(sched_any(sched_subscribe(w, AWARE, o.s->id))->type, EV(HEARTBEAT));
 }
 
+/* An executor that changes its mind for ever, at length, costs a bounded part. */
+static void test_kept_statuses_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN);
+	launch_one(&o, "t");
+	for (int i = 0; i < 40; i++)
+		agent_update(o.a, o.s->id, "t", i % 2 ? ST(RUNNING) : ST(STARTING), 1 + i, -1);
+	const char *tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_int_equal(count_in(tasks, "\"timestamp\":"), 16);
+	sched_call(o.s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+	for (int i = 0; i < 40; i++)
+		assert_non_null(next_status(o.s));
+	assert_update(o.s, ST(RUNNING), RS(RECONCILIATION));
+	agent_update(o.a, o.s->id, "t", ST(RUNNING), 50, -1); /* replaces the last one */
+	tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_int_equal(count_in(tasks, "\"timestamp\":"), 16);
+	assert_int_equal(count_in(tasks, "\"state\":\"TASK_STARTING\",\"timestamp\""), 8);
+}
+
 static void test_no_failover_timeout(void **state)
 {
 	struct world *w = *state;
@@ -790,7 +810,7 @@ int main(void)
 		T(test_decline_and_suppress), T(test_launch_group),
 		cmocka_unit_test_setup_teardown(test_authorizer, world_setup_authorized, world_teardown),
 		cmocka_unit_test_setup_teardown(test_life_of_a_task, world_setup_authorized, world_teardown),
-		T(test_kill), T(test_reconcile_table), T(test_failover), T(test_no_failover_timeout), T(test_recovered_framework_ends), T(test_histories_are_bounded),
+		T(test_kill), T(test_reconcile_table), T(test_failover), T(test_no_failover_timeout), T(test_recovered_framework_ends), T(test_histories_are_bounded), T(test_kept_statuses_are_bounded),
 		T(test_slow_reader_is_cut), T(test_subscribed_after_durable), T(test_two_first_subscriptions), T(test_update_framework),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

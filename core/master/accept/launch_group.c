@@ -63,6 +63,12 @@ static int check_task(const pb_task_info *t, const pb_executor_info *e, struct m
 	return 0;
 }
 
+static int too_large(struct mz_err *err)
+{
+	return mz_fail(err, -EMSGSIZE, "The group, with its executor in each task, is larger than %d MB",
+		       MAX_GROUP_BYTES >> 20);
+}
+
 /* The placements of all tasks, on a remainder that shrinks with each. */
 static int place_all(struct accept *a, struct framework *f, struct agent *agent, pb_executor_info *e,
 		     pb_task_info **tasks, size_t n, struct placement *places, struct mz_err *err)
@@ -71,6 +77,8 @@ static int place_all(struct accept *a, struct framework *f, struct agent *agent,
 	struct map ids = {0};
 	size_t bytes = 0;
 	int r = check_executor(e, err);
+	if (r == 0 && protobuf_c_message_get_packed_size(&e->base) > MAX_GROUP_BYTES / n)
+		r = too_large(err);
 	if (r == 0)
 		r = check_sharing(f, agent, e, tasks, n, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
@@ -97,8 +105,7 @@ static int place_all(struct accept *a, struct framework *f, struct agent *agent,
 		bytes += places[i].bytes;
 	}
 	if (r == 0 && bytes > MAX_GROUP_BYTES)
-		r = mz_fail(err, -EMSGSIZE, "The group, with its executor in each task, is larger than %d MB",
-			    MAX_GROUP_BYTES >> 20);
+		r = too_large(err);
 	map_done(&ids);
 	res_free(left);
 	return r;
