@@ -358,5 +358,9 @@ void linux_done(struct mesos *m)
 	if (m->init_fd >= 0)
 		close(m->init_fd);
 	free(m->init_copy);
+	/* Nothing shall be left behind; while containers live, or others use it, it stays. */
+	size_t top = m->groups ? strlen(m->groups) - strlen(m->k->cgroups_root(m->h)) : 0;
+	while (m->is_linux && m->groups && strlen(m->groups) > top && rmdir(m->groups) == 0)
+		*strrchr(m->groups, '/') = '\0';
 	free(m->groups);
 }
