@@ -20,7 +20,18 @@ struct ipc {
 	int disallow, private_default;
 	int64_t shm_bytes;
 	struct pids pids;
+	struct removal *removals; /* under way */
 	char dir[512]; /* of the tmpfs */
+};
+
+/* A worker takes a tmpfs away: what is in it may be as much as the container's memory. */
+struct removal {
+	struct removal *next;
+	struct ipc *p;
+	struct mz_op *op;
+	char path[1024];
+	int rc;
+	struct mz_err err;
 };
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
@@ -44,6 +55,12 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 static void destroy(void *inst)
 {
 	struct ipc *p = inst;
+	/* The host has waited for running work; its done() will not be called. */
+	while (p && p->removals) {
+		struct removal *r = p->removals;
+		p->removals = r->next;
+		free(r);
+	}
 	if (p)
 		pids_done(&p->pids);
 	free(p);
@@ -203,16 +220,44 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 	iso_end(p->h, op, rc, &err);
 }
 
+static void removal_work(void *arg)
+{
+	struct removal *r = arg;
+	r->rc = remove_shm(r->path, &r->err);
+}
+
+static void on_removed(void *arg)
+{
+	struct removal *r = arg, **at = &r->p->removals;
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	iso_end(r->p->h, r->op, r->rc, &r->err);
+	free(r);
+}
+
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct ipc *p = inst;
-	char path[1024];
 	struct mz_err err;
+	struct removal *r = calloc(1, sizeof(*r));
 	pids_drop(&p->pids, id);
-	int rc = path_of(p, id, path, sizeof(path), &err);
-	if (rc == 0)
-		rc = remove_shm(path, &err);
-	iso_end(p->h, op, rc, &err);
+	int rc = r ? path_of(p, id, r->path, sizeof(r->path), &err) : iso_no_memory(&err);
+	/* Most containers that are nested have none. */
+	if (rc < 0 || access(r->path, F_OK) < 0) {
+		free(r);
+		iso_end(p->h, op, rc, &err);
+		return;
+	}
+	r->p = p;
+	r->op = op;
+	r->next = p->removals;
+	p->removals = r;
+	if (p->h->offload(p->h, removal_work, on_removed, r) == 0)
+		return;
+	/* Rather wait for it than leave it. */
+	removal_work(r);
+	on_removed(r);
 }
 
 static const char *const modes[] = {"private", "share_parent", NULL};
