@@ -151,7 +151,7 @@ MASTER_PID='' MASTER=''
 # The address in the line with which a daemon says that it listens.
 listening()
 {
-	sed -n 's,.* listens on http://\([0-9.]*:[0-9]*\).*,\1,p' "$1" | tail -n 1
+	sed -n 's,.* listens on http://\([][0-9a-f.:]*:[0-9]*\).*,\1,p' "$1" | tail -n 1
 }
 
 # $1 log file, $2 pid: until the daemon listens or is dead

@@ -53,7 +53,8 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	make_info(a);
 	a->cfg.total = a->total;
 	a->cfg.attributes = (const Mesos__V1__Attribute *const *)a->info->attributes;
-	a->pid = xasprintf("slave(1)@%s:%d", cfg->ip, cfg->port);
+	mz_autofree char *at = str_address(cfg->ip, cfg->port);
+	a->pid = xasprintf("slave(1)@%s", at);
 	a->start_time = loop_wall_secs(a->loop);
 	a->start_ns = loop_now(a->loop);
 	a->register_backoff_ns = cfg->registration_backoff_ns;

@@ -52,8 +52,7 @@ static void put_executor(struct env *e, const struct executor *ex)
 	const struct agent *a = ex->agent;
 	const Mesos__V1__FrameworkInfo *f = ex->framework->info;
 	bool checkpoint = f->has_checkpoint && f->checkpoint;
-	char endpoint[128];
-	snprintf(endpoint, sizeof(endpoint), "%s:%d", a->cfg.ip, a->cfg.port);
+	mz_autofree char *endpoint = str_address(a->cfg.ip, a->cfg.port);
 	put(e, "PATH", DEFAULT_PATH);
 	for (const char *const *v = a->cfg.executor_environment; v && *v; v++) {
 		mz_autofree char *name = xstrndup(*v, strcspn(*v, "="));

@@ -268,7 +268,8 @@ static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__Tas
 		Mesos__V1__NetworkInfo__IPAddress *ip =
 			PB_NEW(m, Mesos__V1__NetworkInfo__IPAddress, mesos__v1__network_info__ipaddress);
 		ip->has_protocol = 1;
-		ip->protocol = MESOS__V1__NETWORK_INFO__PROTOCOL__IPv4;
+		ip->protocol = strchr(a->cfg.ip, ':') ? MESOS__V1__NETWORK_INFO__PROTOCOL__IPv6
+						      : MESOS__V1__NETWORK_INFO__PROTOCOL__IPv4;
 		ip->ip_address = (char *)a->cfg.ip;
 		Mesos__V1__NetworkInfo *n = PB_NEW(m, Mesos__V1__NetworkInfo, mesos__v1__network_info);
 		n->n_ip_addresses = 1;

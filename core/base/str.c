@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
+
 bool str_eq(const char *a, const char *b)
 {
 	if (!a || !b)
@@ -234,4 +236,9 @@ bool str_is_utf8(const char *s, size_t len)
 		i += n;
 	}
 	return true;
+}
+
+char *str_address(const char *host, int port)
+{
+	return xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);
 }

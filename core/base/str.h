@@ -15,6 +15,8 @@ bool str_ends(const char *s, const char *suffix);
 bool str_empty(const char *s); /* NULL or "" */
 /* Cuts white space at both ends, in place; returns the new start. */
 char *str_trim(char *s);
+/* "HOST:PORT", or "[HOST]:PORT" if it is an IPv6 address. The caller's to free. */
+char *str_address(const char *host, int port);
 
 /* The whole text must be the number; -EINVAL, -ERANGE otherwise. */
 int str_to_i64(const char *s, int64_t *ret);

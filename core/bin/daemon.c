@@ -129,7 +129,8 @@ static int parse_listen(struct daemon *d, struct mz_err *err)
 	int64_t port;
 	if (!colon || str_to_i64(colon + 1, &port) < 0 || port < 0 || port > 65535)
 		return mz_fail(err, -EINVAL, "Setting 'listen' must be ip:port, not '%s'", text ? text : "");
-	d->ip = xstrndup(text, (size_t)(colon - text));
+	bool bracketed = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
+	d->ip = xstrndup(text + bracketed, (size_t)(colon - text) - 2 * bracketed);
 	struct in_addr a4;
 	struct in6_addr a6;
 	if (inet_pton(AF_INET, d->ip, &a4) != 1 && inet_pton(AF_INET6, d->ip, &a6) != 1)
@@ -139,7 +140,7 @@ static int parse_listen(struct daemon *d, struct mz_err *err)
 	if (hostname)
 		d->hostname = xstrdup(hostname);
 	else
-		d->hostname = strcmp(d->ip, "0.0.0.0") == 0 ? host_name() : xstrdup(d->ip);
+		d->hostname = str_eq(d->ip, "0.0.0.0") || str_eq(d->ip, "::") ? host_name() : xstrdup(d->ip);
 	return 0;
 }
 

@@ -9,7 +9,8 @@ static const char *const log_levels[] = {"debug", "info", "warning", "error", NU
 
 /* Rows that both roles have. */
 #define COMMON_KEYS(default_listen)                                                                                  \
-	{"listen", MZ_SETTING_STRING, default_listen, 0, 0, "address and port of the HTTP API, ip:port", NULL},     \
+	{"listen", MZ_SETTING_STRING, default_listen, 0, 0, "address and port of the HTTP API, ip:port; [ip]:port if it is IPv6",   \
+	 NULL},                                                                                                      \
 	{"hostname", MZ_SETTING_STRING, "", 0, 0, "name that others are told; empty: the listening address", NULL}, \
 	{"work_dir", MZ_SETTING_PATH, NULL, 0, 0, "directory of this daemon alone; made if it is missing", NULL},   \
 	{"log_level", MZ_SETTING_STRING, "info", 0, 0, "debug | info | warning | error", log_levels},               \

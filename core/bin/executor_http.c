@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/str.h"
 #include "bin/executor.h"
 #include "wire/sock.h"
 
@@ -278,9 +279,9 @@ struct client *client_send(struct client *c, struct loop *l, const struct client
 	c->arg = arg;
 	c->part = PART_HEAD;
 	c->idle = false;
-	buf_addf(&c->out,
-		 "POST %s HTTP/1.1\r\nHost: %s:%d\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %zu\r\n", path,
-		 peer->ip, peer->port, content_type, content_type, size);
+	mz_autofree char *host = str_address(peer->ip, peer->port);
+	buf_addf(&c->out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %zu\r\n",
+		 path, host, content_type, content_type, size);
 	if (peer->token)
 		buf_addf(&c->out, "Authorization: Bearer %s\r\n", peer->token);
 	buf_adds(&c->out, "\r\n");

@@ -45,7 +45,7 @@ static void on_leader(struct daemon *d, const struct mz_master_info *leader)
 		return;
 	mz_autofree char *address = NULL;
 	if (leader)
-		address = xasprintf("%s:%d", leader->ip && *leader->ip ? leader->ip : leader->hostname, leader->port);
+		address = str_address(leader->ip && *leader->ip ? leader->ip : leader->hostname, leader->port);
 	agent_set_master(self->agent, address);
 }
 
@@ -254,7 +254,8 @@ static int start(struct agent_daemon *a, struct mz_err *err)
 	rc = MODULE_CALL(&e, detect, daemon_str(d, "master"), err);
 	if (rc < 0)
 		return rc;
-	log_info(AREA, "Agent %s listens on http://%s:%d", VERSION, d->ip, d->port);
+	mz_autofree char *at = str_address(d->ip, d->port);
+	log_info(AREA, "Agent %s listens on http://%s", VERSION, at);
 	daemon_run(d);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "bin/daemon.h"
 #include "config.h"
 #include "master/master.h"
@@ -54,7 +55,7 @@ static void on_leader(struct daemon *d, const struct mz_master_info *leader)
 		return;
 	}
 	(void)d;
-	mz_autofree char *address = xasprintf("%s:%d", leader->hostname ? leader->hostname : leader->ip, leader->port);
+	mz_autofree char *address = str_address(leader->hostname ? leader->hostname : leader->ip, leader->port);
 	master_set_leader(self->master, address);
 }
 
@@ -236,8 +237,8 @@ int run_master(struct daemon *d, bool check_only, struct mz_err *err)
 		rc = contend(d, err);
 	}
 	if (rc == 0 && !check_only) {
-		log_info(AREA, "Master %s listens on http://%s:%d (agents: port %d)", VERSION, d->ip, d->port,
-			 link_server_port(m.links));
+		mz_autofree char *at = str_address(d->ip, d->port);
+		log_info(AREA, "Master %s listens on http://%s (agents: port %d)", VERSION, at, link_server_port(m.links));
 		daemon_run(d);
 	}
 	close_master(&m);

@@ -109,7 +109,8 @@ static void make_info(struct master *m)
 	i->ip = ip_in_network_order(m->cfg.ip);
 	i->port = (uint32_t)m->cfg.port;
 	mz_autobuf struct buf b = {0};
-	buf_addf(&b, "master@%s:%d", m->cfg.ip, m->cfg.port);
+	mz_autofree char *at = str_address(m->cfg.ip, m->cfg.port);
+	buf_addf(&b, "master@%s", at);
 	i->pid = arena_strdup(a, buf_str(&b));
 	i->hostname = (char *)m->cfg.hostname;
 	i->version = (char *)MASTER_API_VERSION;

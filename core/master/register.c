@@ -18,7 +18,8 @@ static bool parse_pid(const char *pid, char **ret_path, char **ret_ip, int *ret_
 	if (!colon || at == pid || colon == at + 1 || str_to_i64(colon + 1, &port) < 0 || port < 1 || port > 65535)
 		return false;
 	*ret_path = xasprintf("/%.*s", (int)(at - pid), pid);
-	*ret_ip = xstrndup(at + 1, (size_t)(colon - at - 1));
+	bool bracketed = at[1] == '[' && colon[-1] == ']'; /* an IPv6 address */
+	*ret_ip = xstrndup(at + 1 + bracketed, (size_t)(colon - at - 1) - 2 * bracketed);
 	*ret_port = (int)port;
 	return true;
 }

@@ -261,12 +261,12 @@ moment_subscribe()
 		;;
 	*) # SUBSCRIBE is there and not answered
 		freeze "$MASTER_PID"
-		curl -sSN -o /dev/null -H 'Content-Type: application/json' "http://$MASTER/api/v1/scheduler" \
+		curl -svN -o /dev/null -H 'Content-Type: application/json' "http://$MASTER/api/v1/scheduler" \
 			-d "$(jq -cn --argjson i "$info" '{type: "SUBSCRIBE", subscribe: {framework_info: ($i | .name = "struck")}}')" \
-			2>/dev/null &
+			2>"$T/struck.curl" &
 		local p=$!
 		pids+=("$p")
-		until_true 10 eval "ss -tn state established 2>/dev/null | grep -q '$MASTER' || [ -e /proc/$p ]"
+		wait_for 20 "$row: the request to be written" grep -q '^> POST' "$T/struck.curl"
 		if [ "$victim" = framework ]; then
 			stop_hard "$p"
 			thaw "$MASTER_PID"

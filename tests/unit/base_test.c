@@ -217,6 +217,9 @@ static void strings(void **state)
 	assert_string_equal(str_trim(text), "a b");
 	char blank[] = "  ";
 	assert_string_equal(str_trim(blank), "");
+	mz_autofree char *four = str_address("10.0.0.1", 80), *six = str_address("fe80::1", 80);
+	assert_string_equal(four, "10.0.0.1:80");
+	assert_string_equal(six, "[fe80::1]:80");
 }
 
 static void integers(void **state)

@@ -72,9 +72,9 @@ static void serve_redirect(void *arg, const struct http_request *r, struct http_
 {
 	struct master *m = arg;
 	(void)r;
-	mz_autofree char *to = m->leading ? xasprintf("//%s:%d", m->cfg.hostname, m->cfg.port)
-				: m->leader ? xasprintf("//%s", m->leader)
-					    : NULL;
+	mz_autofree char *own = str_address(m->cfg.hostname, m->cfg.port);
+	const char *leader = m->leading ? own : m->leader;
+	mz_autofree char *to = leader ? xasprintf("//%s", leader) : NULL;
 	if (to)
 		redirect(x, to);
 	else
