@@ -27,6 +27,7 @@ static struct {
 	int n_limitations, reason;
 	char limited[64], text[128];
 	int64_t interval, enforce, max_files;
+	const char *hierarchy, *root; /* of cgroups */
 	struct {
 		char name[64];
 		double value;
@@ -140,13 +141,28 @@ static int64_t fake_scalar(const struct mz_resources *r, const char *name)
 	return 1500;
 }
 
+/* Without a hierarchy there are no cgroups. */
+static const char *fake_hierarchy(const struct mz_host *h)
+{
+	(void)h;
+	return fake.hierarchy ? fake.hierarchy : "/nowhere";
+}
+
+static const char *fake_root(const struct mz_host *h)
+{
+	(void)h;
+	return fake.root ? fake.root : "mezzo";
+}
+
 static const struct mz_resources_api fake_resources = {.size = sizeof(fake_resources), .scalar = fake_scalar};
 static const struct mz_usage_api fake_usage = {
 	.size = sizeof(fake_usage), .set_integer = fake_set_integer, .set_number = fake_set_number};
 static const struct mz_isolator_host fake_kind = {.size = sizeof(fake_kind),
 						  .resources = &fake_resources,
 						  .usage = &fake_usage,
-						  .limitation = fake_limitation};
+						  .limitation = fake_limitation,
+						  .cgroups_hierarchy = fake_hierarchy,
+						  .cgroups_root = fake_root};
 static const struct mz_host fake_host = {.size = sizeof(fake_host),
 					 .conf_int = fake_conf_int,
 					 .timer = fake_timer,

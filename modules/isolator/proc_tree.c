@@ -73,7 +73,7 @@ static int add_children(int task, const char *tid, struct pid_queue *q)
 	return rc;
 }
 
-/* Each thread has its own children. Returns the number of threads. */
+/* Each thread has its own children, added to q if it is there. Returns the number of threads. */
 static int64_t walk_threads(int proc, struct pid_queue *q)
 {
 	int fd = openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -89,7 +89,7 @@ static int64_t walk_threads(int proc, struct pid_queue *q)
 		if (e->d_name[0] == '.')
 			continue;
 		n++;
-		if (add_children(fd, e->d_name, q) < 0)
+		if (q && add_children(fd, e->d_name, q) < 0)
 			break;
 	}
 	closedir(d);
@@ -133,6 +133,17 @@ int proc_totals(int32_t pid, struct proc_totals *ret)
 	free(q.v);
 	if (rc < 0)
 		return rc == -ENOENT ? -ESRCH : rc;
+	*ret = sum;
+	return 0;
+}
+
+int proc_totals_of(const int32_t *pids, size_t n, struct proc_totals *ret)
+{
+	struct proc_totals sum = {0};
+	for (size_t i = 0; i < n; i++)
+		(void)add_process(pids[i], NULL, &sum); /* it may have gone meanwhile */
+	if (!sum.n_processes)
+		return -ESRCH;
 	*ret = sum;
 	return 0;
 }

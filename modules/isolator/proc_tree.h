@@ -1,9 +1,10 @@
-/* proc_tree.h - what /proc says of a process and all that descends from it. Shared
+/* proc_tree.h - what /proc says of a process and all that descends from it, or of some. Shared
  * by posix_cpu and posix_mem; blocking, for worker threads.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_ISOLATOR_PROC_TREE_H
 #define MZ_ISOLATOR_PROC_TREE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct proc_totals {
@@ -15,5 +16,7 @@ struct proc_totals {
 /* Sums over the tree of `pid`; -ESRCH if it is gone. Processes that come and go
  * meanwhile are counted or not. */
 int proc_totals(int32_t pid, struct proc_totals *ret);
+/* Sums over these; -ESRCH if all are gone. */
+int proc_totals_of(const int32_t *pids, size_t n, struct proc_totals *ret);
 
 #endif

@@ -1,13 +1,20 @@
-/* proc_usage.c - measures a container's process tree on a worker thread.
+/* proc_usage.c - measures a container's processes on a worker thread: those of its group where
+ * the launcher made one, which are all of them; else those that descend from its first.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "proc_usage.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "../lib/cgroup.h"
+
+enum { MAX_PROCESSES = 65536 };
 
 struct measurer {
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
+	struct cg groups;
 };
 
 struct reading {
@@ -15,6 +22,7 @@ struct reading {
 	const struct mz_container *c; /* lives as long as op */
 	struct mz_usage *u;
 	struct mz_op *op;
+	char *group; /* directory of its processes, or NULL */
 	int code;
 	struct proc_totals sum;
 };
@@ -22,7 +30,26 @@ struct reading {
 static void read_work(void *arg)
 {
 	struct reading *r = arg;
-	r->code = proc_totals(r->c->pid, &r->sum);
+	struct cg_pids pids = {NULL, 0};
+	if (r->group && cg_members(r->group, 0, MAX_PROCESSES, &pids) == 0 && pids.n > 0)
+		r->code = proc_totals_of(pids.v, pids.n, &r->sum);
+	else
+		r->code = proc_totals(r->c->pid, &r->sum);
+	free(pids.v);
+}
+
+static void reading_free(struct reading *r)
+{
+	free(r->group);
+	free(r);
+}
+
+/* NULL: it has none. */
+static char *group_of(const struct measurer *p, const struct mz_container *c)
+{
+	char path[CG_PATH_SIZE];
+	/* Without what is nested in it, which has figures of its own. */
+	return cg_of_launcher(&p->groups, c, path) < 0 || cg_procs_path(&p->groups, c->id, path) < 0 ? NULL : strdup(path);
 }
 
 static void on_read(void *arg)
@@ -32,7 +59,7 @@ static void on_read(void *arg)
 	if (r->code == 0)
 		proc_usage_report(r->p->k, r->c, &r->sum, r->u);
 	r->p->h->op_done(r->op, r->code ? &err : NULL, NULL);
-	free(r);
+	reading_free(r);
 }
 
 void proc_usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
@@ -41,10 +68,10 @@ void proc_usage(void *inst, const struct mz_container *c, struct mz_usage *u, st
 	struct mz_err err = {.code = -EAGAIN, .msg = "The agent has too much work waiting"};
 	struct reading *r = c->pid > 0 ? calloc(1, sizeof(*r)) : NULL;
 	if (r) {
-		*r = (struct reading){.p = p, .c = c, .u = u, .op = op};
+		*r = (struct reading){.p = p, .c = c, .u = u, .op = op, .group = group_of(p, c)};
 		if (p->h->offload(p->h, read_work, on_read, r) == 0)
 			return;
-		free(r);
+		reading_free(r);
 	} else {
 		err = (struct mz_err){.code = -ESRCH, .msg = "The container has no process"};
 	}
@@ -61,6 +88,7 @@ int proc_usage_create(const struct mz_host *h, const struct mz_conf *conf, void 
 	}
 	p->h = h;
 	p->k = h->kind;
+	(void)cg_find_launcher(&p->groups, h); /* without: by descent */
 	*inst = p;
 	return 0;
 }

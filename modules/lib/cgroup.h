@@ -83,6 +83,20 @@ int cg_key(const char *text, const char *key, int64_t *ret_value);
 /* Lines of the file in the group and all below it: members, with cgroup.procs. */
 int cg_count(const struct cg *g, const char *id, const char *file, int64_t *ret_n, struct mz_err *err);
 
+struct cg_pids {
+	int32_t *v; /* free() it */
+	size_t n;
+};
+/* Processes of the group at `path`, with `below` also of all groups below it; -E2BIG: there are
+ * more than n_max. Touches nothing else: for worker threads. */
+int cg_members(const char *path, int below, size_t n_max, struct cg_pids *ret);
+/* The hierarchy that the launcher linux has groups in (the freezer's, or v2). -ENOENT: none, or the
+ * host knows of no cgroups; then there is none for cg_of_launcher either. */
+int cg_find_launcher(struct cg *g, const struct mz_host *h);
+/* Directory of the group that the container was launched into, in `out` of CG_PATH_SIZE.
+ * -ENOENT: it was launched into none, or shares its parent's. */
+int cg_of_launcher(const struct cg *g, const struct mz_container *c, char *out);
+
 /* Any path; for what is not a group's. */
 int cg_read_path(const char *path, char *buf, size_t size, struct mz_err *err);
 int cg_write_path(const char *path, const char *text, struct mz_err *err);

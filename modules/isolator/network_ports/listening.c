@@ -2,6 +2,7 @@
  * in it are; see listening.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#define MZ_MODULE_ABI 1
 #include "listening.h"
 
 #include <dirent.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "../../lib/cgroup.h"
 
 struct socket {
 	uint64_t inode;
@@ -130,10 +133,33 @@ static int add_children(int32_t pid, struct queue *q)
 	return rc;
 }
 
-int listening_ports(int32_t pid, struct listening *ret)
+/* All that descends from pid. */
+static int match_tree(int32_t pid, const struct sockets *s, struct listening *l)
+{
+	struct queue q = {0};
+	match_descriptors(pid, s, l);
+	int rc = add_children(pid, &q);
+	for (size_t i = 0; rc == 0 && i < q.n; i++) {
+		match_descriptors(q.v[i], s, l);
+		rc = add_children(q.v[i], &q);
+	}
+	free(q.v);
+	return rc;
+}
+
+static int match_group(const char *group, const struct sockets *s, struct listening *l)
+{
+	struct cg_pids p = {NULL, 0};
+	int rc = cg_members(group, 1, LISTENING_MAX_PROCESSES, &p);
+	for (size_t i = 0; rc == 0 && i < p.n; i++)
+		match_descriptors(p.v[i], s, l);
+	free(p.v);
+	return rc;
+}
+
+int listening_ports(int32_t pid, const char *group, struct listening *ret)
 {
 	struct sockets s = {0};
-	struct queue q = {0};
 	struct listening l = {.n = 0};
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d", pid);
@@ -142,15 +168,9 @@ int listening_ports(int32_t pid, struct listening *ret)
 		rc = read_table(pid, "tcp6", &s);
 	if (rc == 0 && s.n > 0) {
 		qsort(s.v, s.n, sizeof(s.v[0]), by_inode);
-		match_descriptors(pid, &s, &l);
-		rc = add_children(pid, &q);
-	}
-	for (size_t i = 0; rc == 0 && i < q.n; i++) {
-		match_descriptors(q.v[i], &s, &l);
-		rc = add_children(q.v[i], &q);
+		rc = group ? match_group(group, &s, &l) : match_tree(pid, &s, &l);
 	}
 	free(s.v);
-	free(q.v);
 	if (rc == 0)
 		*ret = l;
 	return rc;

@@ -1,4 +1,4 @@
-/* listening.h - on which TCP ports a process tree listens. Blocking, for worker threads.
+/* listening.h - on which TCP ports processes listen. Blocking, for worker threads.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_ISOLATOR_LISTENING_H
 #define MZ_ISOLATOR_LISTENING_H
@@ -13,8 +13,9 @@ struct listening {
 	size_t n;
 };
 
-/* Of `pid` and all that descends from it, in the network namespace of `pid`. What comes
- * and goes meanwhile is seen or not. -ESRCH: it is gone. */
-int listening_ports(int32_t pid, struct listening *ret);
+/* Of all in the cgroup at `group` and those below it, or (NULL) of `pid` and all that descends
+ * from it; in the network namespace of `pid`. What comes and goes meanwhile is seen or not.
+ * -ESRCH: `pid` is gone. */
+int listening_ports(int32_t pid, const char *group, struct listening *ret);
 
 #endif

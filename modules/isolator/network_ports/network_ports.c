@@ -4,6 +4,8 @@
  * Only top-level containers are looked at: the ports of those within are among theirs.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "../answer.h"
+
+#include "../../lib/cgroup.h"
 #include "listening.h"
 
 enum { REASON_CONTAINER_LIMITATION = 19 };
@@ -15,6 +17,7 @@ struct box {
 	struct mz_range *ranges;
 	size_t n_ranges;
 	uint64_t generation; /* told apart from another of this id */
+	char *group;	     /* that it was launched into, or NULL */
 	char id[];
 };
 
@@ -23,6 +26,7 @@ struct ports {
 	const struct mz_isolator_host *k;
 	int64_t interval_ns;
 	int enforce;
+	struct cg groups; /* the launcher's */
 	struct mz_range agent; /* checked within these only */
 	struct box *first;
 	struct mz_timer *timer;
@@ -39,6 +43,7 @@ struct scan {
 		int32_t pid;
 		int rc;
 		uint64_t generation;
+		char *group;
 		struct listening l;
 	} v[];
 };
@@ -59,6 +64,7 @@ static void drop(struct ports *p, const char *id)
 	if (b) {
 		*at = b->next;
 		free(b->ranges);
+		free(b->group);
 		free(b);
 	}
 }
@@ -78,6 +84,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	if (!p)
 		return iso_no_memory(err);
 	*p = (struct ports){.h = h, .k = h->kind, .agent = agent};
+	(void)cg_find_launcher(&p->groups, h); /* without: by descent */
 	p->interval_ns = h->conf_int(conf, "interval");
 	p->enforce = (int)h->conf_int(conf, "enforce");
 	p->scans = h->metric(h, MZ_METRIC_COUNTER, "scans");
@@ -151,6 +158,8 @@ static int add(struct ports *p, const struct mz_container *c, int32_t pid)
 	}
 	memcpy(b->id, c->id, size);
 	b->pid = pid;
+	char group[CG_PATH_SIZE];
+	b->group = cg_of_launcher(&p->groups, c, group) == 0 ? strdup(group) : NULL;
 	b->generation = ++p->generation;
 	b->next = p->first;
 	p->first = b;
@@ -198,7 +207,14 @@ static void work(void *arg)
 {
 	struct scan *s = arg;
 	for (size_t i = 0; i < s->n; i++)
-		s->v[i].rc = listening_ports(s->v[i].pid, &s->v[i].l);
+		s->v[i].rc = listening_ports(s->v[i].pid, s->v[i].group, &s->v[i].l);
+}
+
+static void scan_free(struct scan *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->v[i].group);
+	free(s);
 }
 
 static struct box *find_generation(struct ports *p, uint64_t generation)
@@ -216,7 +232,7 @@ static void on_scanned(void *arg)
 	p->scanning = 0;
 	if (p->closed) {
 		free(p);
-		free(s);
+		scan_free(s);
 		return;
 	}
 	p->h->metric_add(p->scans, 1);
@@ -225,7 +241,7 @@ static void on_scanned(void *arg)
 		if (b && s->v[i].rc == 0)
 			judge(p, b, &s->v[i].l);
 	}
-	free(s);
+	scan_free(s);
 	start_timer(p);
 }
 
@@ -240,12 +256,13 @@ static void on_timer(void *arg)
 	if (s) {
 		s->p = p;
 		for (struct box *b = p->first; b; b = b->next)
-			s->v[s->n++] = (struct target){.pid = b->pid, .generation = b->generation};
+			s->v[s->n++] = (struct target){
+				.pid = b->pid, .generation = b->generation, .group = b->group ? strdup(b->group) : NULL};
 		if (p->h->offload(p->h, work, on_scanned, s) == 0) {
 			p->scanning = 1;
 			return;
 		}
-		free(s);
+		scan_free(s);
 	}
 	start_timer(p); /* too much to do just now */
 }

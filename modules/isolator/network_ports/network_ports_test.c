@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "../kit_world.h"
+#include "../orphan_world.h"
 #include "listening.h"
 
 static const int64_t minute = 60000000000;
@@ -54,7 +55,7 @@ static void finds_ports(void **state)
 		_exit(0);
 	}
 	assert_int_equal(read(fds[0], &childs, sizeof(childs)), sizeof(childs));
-	assert_int_equal(listening_ports(getpid(), &l), 0);
+	assert_int_equal(listening_ports(getpid(), NULL, &l), 0);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	assert_true(has(&l, four));
@@ -67,9 +68,43 @@ static void finds_ports(void **state)
 		close(fd6);
 	close(fds[0]);
 	close(fds[1]);
-	assert_int_equal(listening_ports(getpid(), &l), 0);
+	assert_int_equal(listening_ports(getpid(), NULL, &l), 0);
 	assert_false(has(&l, four));
-	assert_int_equal(listening_ports(pid, &l), -ESRCH);
+	assert_int_equal(listening_ports(pid, NULL, &l), -ESRCH);
+}
+
+static int orphans_port[2]; /* a pipe */
+
+static void listens(int pipe, int is_orphan)
+{
+	uint16_t port = 0;
+	if (is_orphan && (listen_somewhere(AF_INET, &port) < 0 || write(orphans_port[1], &port, sizeof(port)) < 0))
+		return;
+	if (write(pipe, "x", 1) == 1)
+		(void)pause();
+}
+
+/* Nothing of a tree leads to it, but it is in the group. */
+static void finds_orphans(void **state)
+{
+	(void)state;
+	uint16_t port, other;
+	struct listening l;
+	char path[CG_PATH_SIZE];
+	int fd = listen_somewhere(AF_INET, &other);
+	assert_int_equal(pipe(orphans_port), 0);
+	orphans_start("c1", listens);
+	close(fd); /* theirs too */
+	assert_int_equal(read(orphans_port[0], &port, sizeof(port)), sizeof(port));
+	assert_int_equal(listening_ports(orphans.first, NULL, &l), 0);
+	assert_true(has(&l, other));
+	assert_false(has(&l, port));
+	assert_int_equal(cg_path(&orphans.g, "c1", path), 0);
+	assert_int_equal(listening_ports(orphans.first, path, &l), 0);
+	assert_true(has(&l, port));
+	orphans_end("c1");
+	close(orphans_port[0]);
+	close(orphans_port[1]);
 }
 
 static int scans_are(void *arg)
@@ -155,6 +190,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_ports),
+		cmocka_unit_test(finds_orphans),
 		cmocka_unit_test(enforces),
 		cmocka_unit_test(only_warns),
 	};

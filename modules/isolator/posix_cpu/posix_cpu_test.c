@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../orphan_world.h"
 #include "../proc_tree.h"
 
 static void measures_itself(void **state)
@@ -78,12 +79,44 @@ static void cpu_time_grows(void **state)
 	assert_true(b.user_secs + b.system_secs > a.user_secs + a.system_secs);
 }
 
+static void waits(int pipe, int is_orphan)
+{
+	(void)is_orphan;
+	if (write(pipe, "x", 1) == 1)
+		(void)pause();
+}
+
+/* One whose parent has ended is in the container's group still. */
+static void counts_orphans(void **state)
+{
+	(void)state;
+	fake_reset();
+	orphans_start("c1", waits);
+	fake.hierarchy = "/sys/fs/cgroup";
+	fake.root = orphans.root;
+	void *inst = fake_create();
+	struct mz_container c = {.size = sizeof(c), .id = "c1", .pid = orphans.first};
+	fake_ops()->usage(inst, &c, NULL, NULL);
+	fake_run();
+	assert_int_equal(fake.code, 0);
+	assert_true(fake_value("processes") == 2);
+	/* Nested, and in its parent's group: what descends from it. */
+	struct mz_container n = {.size = sizeof(n), .id = "c1.n", .parent = "c1", .share_cgroups = 1, .pid = orphans.first};
+	fake.n_set = 0;
+	fake_ops()->usage(inst, &n, NULL, NULL);
+	fake_run();
+	assert_true(fake_value("processes") == 1);
+	fake_ops()->destroy(inst);
+	orphans_end("c1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(measures_itself),
 		cmocka_unit_test(reports_what_is_gone),
 		cmocka_unit_test(cpu_time_grows),
+		cmocka_unit_test(counts_orphans),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
