@@ -21,8 +21,8 @@ typedef Mesos__V1__Scheduler__AttributeConstraint__Predicate pb_predicate;
 #define PREDICATE(name) MESOS__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__PREDICATE__PREDICATE_##name
 #define PSEUDO(name) MESOS__V1__SCHEDULER__ATTRIBUTE_CONSTRAINT__SELECTOR__PSEUDOATTRIBUTE_TYPE__##name
 
-/* Of one framework. */
-enum { MAX_EXPRESSIONS = 256, MAX_COMPILED_BYTES = 1 << 20 };
+/* Of one framework. All of them may be asked for each agent in each round. */
+enum { MAX_CONSTRAINTS = 4096, MAX_BYTES = 1 << 20, MAX_EXPRESSIONS = 256, MAX_COMPILED_BYTES = 1 << 20 };
 
 struct one {
 	const pb_constraint *c;
@@ -46,7 +46,7 @@ struct constraints {
 	struct role *roles;
 	size_t n;
 	struct map regexes; /* pattern -> struct regex */
-	size_t bytes;
+	size_t bytes, n_constraints;
 };
 
 void constraints_free(struct constraints *c)
@@ -123,6 +123,9 @@ static int compile_role(struct constraints *all, const pb_role *from, const stru
 		group->n = from->groups[g]->n_attribute_constraints;
 		if (!group->n)
 			return mz_fail(err, -EINVAL, "A group is empty");
+		all->n_constraints += group->n;
+		if (all->n_constraints > MAX_CONSTRAINTS)
+			return mz_fail(err, -E2BIG, "There are more than %d constraints", MAX_CONSTRAINTS);
 		group->v = arena_calloc(&all->arena, group->n * sizeof(*group->v));
 		for (size_t i = 0; i < group->n; i++) {
 			int rc = compile_one(all, from->groups[g]->attribute_constraints[i], l, &group->v[i], err);
@@ -162,6 +165,8 @@ int constraints_new(const pb_constraints *c, const char *const *roles, size_t n_
 			*ret = NULL;
 		return 0;
 	}
+	if (protobuf_c_message_get_packed_size(&c->base) > MAX_BYTES)
+		return mz_fail(err, -E2BIG, "Offer constraints are larger than %d MB", MAX_BYTES >> 20);
 	struct constraints *all = xnew(struct constraints);
 	all->message = (const pb_constraints *)pb_copy(&c->base, &all->arena);
 	int rc = compile(all, roles, n_roles, l, err);

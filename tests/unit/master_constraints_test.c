@@ -110,6 +110,18 @@ static void too_many(void **state)
 			     "\"predicate\":{\"text_matches\":{\"regex\":\"q%d\"}}}]}", i);
 	s = sched_subscribe_with(w, INFO, NULL, constraints(w, "a", buf_str(&b)));
 	assert_non_null(strstr(sched_any(s)->error->message, "too many or too large"));
+	buf_clear(&b);
+	for (int i = 0; i < 4097; i++)
+		buf_addf(&b, "%s{\"attribute_constraints\":[{\"selector\":{\"attribute_name\":\"x\"},\"predicate\":{\"exists\":{}}}]}",
+			 i ? "," : "");
+	s = sched_subscribe_with(w, INFO, NULL, constraints(w, "a", buf_str(&b)));
+	assert_non_null(strstr(sched_any(s)->error->message, "more than 4096 constraints"));
+	buf_clear(&b);
+	mz_autofree char *name = xcalloc((1 << 20) + 1, 1);
+	memset(name, 'n', 1 << 20);
+	buf_addf(&b, "{\"attribute_constraints\":[{\"selector\":{\"attribute_name\":\"%s\"},\"predicate\":{\"exists\":{}}}]}", name);
+	s = sched_subscribe_with(w, INFO, NULL, constraints(w, "a", buf_str(&b)));
+	assert_non_null(strstr(sched_any(s)->error->message, "larger than 1 MB"));
 	buf_done(&b);
 }
 
