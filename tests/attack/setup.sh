@@ -57,7 +57,7 @@ END
 write_conf()
 {
 	cat >"$T/conf.yaml" <<END
-resources: "cpus:8;mem:4096;disk:8192;ports:[31000-31100]"
+resources: "cpus:64;mem:65536;disk:65536;ports:[31000-31100]"
 store: lmdb
 elector: standalone
 containerizers:
@@ -69,7 +69,7 @@ logger:
   name: rotate
   settings: {max_stdout_size: 1MB, max_stdout_files: 2, max_stderr_size: 1MB, max_stderr_files: 2}
 isolation:
-  - cgroups_cpu
+  - {name: cgroups_cpu, settings: {cfs: true}}
   - cgroups_mem
   - {name: cgroups_pids, settings: {max: 96, per_cpu: 1}}
   - cgroups_cpuset
