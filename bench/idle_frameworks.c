@@ -6,20 +6,16 @@
  * schedulers, and prints one line "NAME VALUE" for each figure: resident memory
  * for each framework, and the part of a processor that heartbeats take.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "base/str.h"
+#include "real_master.h"
 
 enum { MAX_WAIT_MS = 20000, BATCH = 200 };
 
@@ -31,28 +27,12 @@ struct scheduler {
 	unsigned long bytes;
 };
 
-static pid_t master;
-
-static void give_up(const char *why)
-{
-	fprintf(stderr, "idle_frameworks: %s: %s\n", why, strerror(errno));
-	if (master > 0)
-		kill(master, SIGKILL);
-	exit(EXIT_FAILURE);
-}
-
-static double now_secs(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
+static struct real_master master;
 
 /* A field of /proc/PID/stat, counted from 1. */
 static long stat_field(int field)
 {
-	char line[1024], *path = xasprintf("/proc/%d/stat", (int)master);
+	char line[1024], *path = xasprintf("/proc/%d/stat", (int)master.pid);
 	FILE *f = fopen(path, "r");
 	free(path);
 	if (!f || !fgets(line, sizeof(line), f))
@@ -74,51 +54,11 @@ static double cpu_secs(void)
 	return (double)(stat_field(14) + stat_field(15)) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Starts the master and returns its port, which it says in its log. */
-static int start(const char *mezzod, const char *conf, const char *dir)
+static void subscribe(struct scheduler *s, size_t i)
 {
-	static const char says[] = " listens on http://127.0.0.1:";
-	char *path = xasprintf("%s/log", dir), line[1024];
-	FILE *log = fopen(path, "a+");
-	if (!log || (master = fork()) < 0)
-		give_up("cannot start the master");
-	if (master == 0) {
-		dup2(fileno(log), 2);
-		execl(mezzod, mezzod, "master", "-c", conf, "--work-dir", dir, "--listen", "127.0.0.1:0", "--set",
-		      "max_connections=100000", (char *)NULL);
-		_exit(127);
-	}
-	free(path);
-	for (double end = now_secs() + 30; now_secs() < end; poll(NULL, 0, 20)) {
-		rewind(log);
-		while (fgets(line, sizeof(line), log)) {
-			const char *at = strstr(line, says);
-			if (at && strchr(line, '\n')) {
-				fclose(log);
-				return atoi(at + strlen(says));
-			}
-		}
-	}
-	give_up("the master does not start");
-	return 0;
-}
-
-static void subscribe(struct scheduler *s, int port, size_t i)
-{
-	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	s->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&to, sizeof(to)) < 0)
-		give_up("connect");
-	char *body = xasprintf("{\"type\":\"SUBSCRIBE\",\"subscribe\":{\"framework_info\":{\"user\":\"nobody\","
-			       "\"name\":\"idle-%zu\",\"roles\":[\"idle\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]}}}",
-			       i);
-	char *request = xasprintf("POST /api/v1/scheduler HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-				  "Content-Length: %zu\r\n\r\n%s", strlen(body), body);
-	if (write(s->fd, request, strlen(request)) != (ssize_t)strlen(request))
-		give_up("write");
-	free(body);
-	free(request);
+	char *name = xasprintf("idle-%zu", i);
+	s->fd = real_master_subscribe(&master, name);
+	free(name);
 }
 
 static void take(struct scheduler *s)
@@ -173,16 +113,13 @@ int main(int argc, char **argv)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	char *dir = xasprintf("%s/mezzo-idle.XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	if (!mkdtemp(dir))
-		give_up("mkdtemp");
-	int port = start(argv[1], argv[2], dir);
+	real_master_start(&master, argv[1], argv[2]);
 	struct scheduler *v = xcalloc(n, sizeof(*v));
 	struct pollfd *p = xcalloc(n, sizeof(*p));
 	long before = rss_kb();
 	double began = now_secs();
 	for (size_t i = 0; i < n; i++) {
-		subscribe(&v[i], port, i);
+		subscribe(&v[i], i);
 		if ((i + 1) % BATCH == 0 || i + 1 == n)
 			read_all(v + i - i % BATCH, p, i % BATCH + 1, i % BATCH + 1, now_secs() + MAX_WAIT_MS / 1000.0);
 		if ((i + 1) % BATCH == 0 && !v[i].subscribed)
@@ -196,8 +133,6 @@ int main(int argc, char **argv)
 	read_all(v, p, n, 0, began + secs);
 	printf("heartbeat_cpu_percent %.2f\n", 100 * (cpu_secs() - cpu) / (now_secs() - began));
 	printf("rss_kb_total %ld\n", rss_kb());
-	kill(master, SIGKILL);
-	waitpid(master, NULL, 0);
-	char *clean = xasprintf("rm -rf '%s'", dir);
-	return system(clean) == 0 ? 0 : EXIT_FAILURE;
+	real_master_stop(&master);
+	return 0;
 }

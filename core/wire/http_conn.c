@@ -21,7 +21,7 @@ enum {
 	MAX_DISCARDED = 64 << 20,    /* of what a peer sends behind an error */
 	FIRST_BODY_BYTES = 64 << 10, /* a length that is only announced gets no more */
 	MIN_BYTES_PER_SEC = 1024,
-	TURN_NS = 1000 * 1000, /* of requests of one connection, then others have their turn */
+	TURN_NS = 500 * 1000, /* of requests of one connection, then others have their turn */
 };
 
 static const struct chan_ops chan_ops;
