@@ -114,6 +114,20 @@ static int become(const char *name, struct mz_err *err)
 	return 0;
 }
 
+/* A URI as others may read it: without its password. Valid until the next call. */
+static const char *shown(const char *uri)
+{
+	static char text[1024];
+	const char *host = strstr(uri, "://");
+	size_t len = host ? strcspn(host + 3, "/?#") : 0;
+	const char *at = host ? memrchr(host + 3, '@', len) : NULL;
+	const char *colon = at ? memchr(host + 3, ':', (size_t)(at - host - 3)) : NULL;
+	if (!colon)
+		return uri;
+	snprintf(text, sizeof(text), "%.*s:***%s", (int)(colon - uri), uri, at);
+	return text;
+}
+
 /* ---- the time limit ----------------------------------------------------------------- */
 
 static char late[600];
@@ -131,7 +145,7 @@ static void say_when_late(const char *uri, int64_t secs)
 	sigemptyset(&set);
 	sigaddset(&set, SIGALRM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	snprintf(late, sizeof(late), "Cannot fetch '%.400s': It took longer than %lld seconds", uri, (long long)secs);
+	snprintf(late, sizeof(late), "Cannot fetch '%.400s': It took longer than %lld seconds", shown(uri), (long long)secs);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -144,14 +158,14 @@ static int fetch(struct fetch_box *b, const struct fetch_uri *u, struct mz_err *
 	if (rc == 0 && !*name)
 		rc = mz_fail(err, -EINVAL, "It names no file");
 	if (rc == 0) {
-		fprintf(stderr, "Fetching '%s' to '%s'\n", u->value, name);
+		fprintf(stderr, "Fetching '%s' to '%s'\n", shown(u->value), name);
 		rc = fetch_get(b, u, name, err);
 	}
 	if (rc == 0 && u->extract && !u->executable && fetch_is_archive(name)) {
 		fprintf(stderr, "Extracting '%s'\n", name);
 		rc = fetch_extract(b, name, err);
 	}
-	return rc < 0 ? mz_wrap(err, "Cannot fetch '%s'", u->value) : 0;
+	return rc < 0 ? mz_wrap(err, "Cannot fetch '%s'", shown(u->value)) : 0;
 }
 
 static int fetch_all(const struct order *o, struct mz_err *err)

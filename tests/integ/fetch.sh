@@ -73,6 +73,7 @@ open("broken.tar.gz", "wb").write(open("good.tar.gz", "rb").read()[:90])
 open("notzip.zip", "w").write("this is no zip")
 open("tool", "w").write("#!/bin/sh\necho fetched\n")
 os.mkfifo("pipe")
+open("huge", "wb").truncate(11000000)
 PY
 
 # fetch NAME [KEY VALUE]…: an order for a new sandbox $box; sets $status, $why
@@ -142,6 +143,44 @@ refused "an output file that is absolute" "$url/tool" absolute "$T/out"
 refused "a URI without a name" "$url/" 'no file' ./
 fetch late timeout_secs 1 stall_secs 0 uri "$url/stall" name x
 is "all of it takes too long" "$status: $why" "1: Cannot fetch '$url/stall': It took longer than 1 seconds"
+
+# ---- FTP ----
+# Debian's package is for Debian's Python.
+for py in /usr/bin/python3 python3; do
+	"$py" -c 'import pyftpdlib' 2>/dev/null && break
+	py=
+done
+if [ -n "$py" ]; then
+	"$py" - "$T/files" >"$T/ftp.out" 2>&1 <<'PY' &
+import sys
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+FTPHandler.authorizer = DummyAuthorizer()
+FTPHandler.authorizer.add_anonymous(sys.argv[1])
+FTPHandler.authorizer.add_user("me", "secret", sys.argv[1])
+FTPHandler.auth_failed_timeout = 0
+server = FTPServer(("127.0.0.1", 0), FTPHandler)
+print("ftp on 127.0.0.1:%d." % server.socket.getsockname()[1], flush=True)
+server.serve_forever()
+PY
+	pids+=("$!")
+	wait_for 20 "the FTP server" grep -q '^ftp on' "$T/ftp.out"
+	ftp=$(sed -n 's/^ftp on \(.*\)\.$/\1/p' "$T/ftp.out")
+	one ftp "ftp://$ftp/tool"
+	ok "a file over FTP" cmp "$T/files/tool" "$box/tool"
+	one ftp "ftp://me:secret@$ftp/tool"
+	ok "with a password" cmp "$T/files/tool" "$box/tool"
+	one ftp "ftp://$ftp/good.tgz"
+	is "an archive over FTP" "$status $("$box/app/run" 2>&1)" "0 ran"
+	refused "a file that FTP does not find" "ftp://$ftp/none" 'not'
+	one ftp "ftp://me:wrong@$ftp/tool"
+	like "a wrong password, which nobody is shown" "$status $why" "^1 Cannot fetch 'ftp://me:\*\*\*@$ftp/tool': .*denied"
+	like "nor in the sandbox" "$(cat "$T/progress")" "Fetching 'ftp://me:\*\*\*@"
+	refused "a file over FTP that is too large" "ftp://$ftp/huge" 'limit of 10000000 bytes'
+else
+	skip "files over FTP" "no pyftpdlib here"
+fi
 
 # ---- archives ----
 for ending in tar tar.gz tgz tar.bz2 tbz2 tar.xz txz; do
