@@ -1,55 +1,9 @@
 /* checker.c - see checker.h.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "sim/checker.h"
+#include "sim/checker_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/err.h"
-#include "base/map.h"
-#include "base/mem.h"
-#include "base/str.h"
-#include "base/vec.h"
-#include "model/model.h"
-#include "sim/machine.h"
-
-#define TS(name) MESOS__V1__TASK_STATE__TASK_##name
-
-struct seen_update {
-	unsigned char uuid[UUID_BYTES];
-	Mesos__V1__TaskState state;
-	char *message;
-	bool executor_acked, lost, seen, framework_acked;
-};
-
-struct check_task {
-	unsigned framework;
-	bool live, ended_for_framework, given_up;
-	unsigned n_started, n_again, n_refused; /* n_again: launched once more, with the same id */
-	Mesos__V1__TaskState final_state;
-	struct sim_machine *machine;
-	resources *res;
-	VEC(struct seen_update) updates;
-	size_t n_seen; /* updates up to here have been overtaken by what the framework saw */
-};
-
-struct check_offer {
-	const void *stream;
-	struct sim_machine *machine;
-	resources *res;
-};
-
-struct checker {
-	struct sim *sim;
-	struct map tasks;    /* id -> struct check_task */
-	struct map offers;   /* id -> struct check_offer */
-	struct map machines; /* host name -> struct sim_machine */
-	struct map live;     /* machine's name -> resources: what runs there */
-	struct map offered;  /* machine's name -> resources: what is offered of it */
-	VEC(bool) ended;     /* by framework */
-	VEC(bool) lenient;   /* by framework */
-	uint64_t n_updates;
-};
 
 static struct check_task *task_of(struct checker *c, const char *id)
 {
@@ -57,52 +11,6 @@ static struct check_task *task_of(struct checker *c, const char *id)
 	if (!t)
 		sim_fail(c->sim, "There was word of task '%s', which nobody launched", id);
 	return t;
-}
-
-static resources *sum_of(struct map *m, const struct sim_machine *of)
-{
-	resources *r = map_get(m, of->host.name);
-	if (!r) {
-		r = res_new();
-		(void)map_put(m, of->host.name, r);
-	}
-	return r;
-}
-
-/* Ranges and sets must not be given twice: a sum would not show it. */
-static void add_to(struct checker *c, struct map *sums, const struct sim_machine *m, const resources *r,
-		   const char *why)
-{
-	resources *sum = sum_of(sums, m);
-	resources *both = res_copy(sum);
-	res_add(both, r);
-	res_subtract(both, r);
-	if (!res_equal(both, sum)) {
-		struct buf mz_autobuf text = {0};
-		res_format_text(r, &text);
-		sim_fail(c->sim, "'%s' gives %s to %s, which somebody else has", m->host.name, buf_str(&text), why);
-	}
-	res_free(both);
-	res_add(sum, r);
-}
-
-/* What runs and what is offered together fit into the machine. */
-static void check_room(struct checker *c, const struct sim_machine *m, const char *why)
-{
-	resources *sum = res_copy(sum_of(&c->live, m)), *live = res_copy(sum);
-	res_add(sum, sum_of(&c->offered, m));
-	resources *rest = res_copy(sum);
-	res_subtract(rest, sum_of(&c->offered, m));
-	if (!res_equal(rest, live) || !res_contains(m->total, sum)) {
-		struct buf mz_autobuf runs = {0}, offered = {0};
-		res_format_text(live, &runs);
-		res_format_text(sum_of(&c->offered, m), &offered);
-		sim_fail(c->sim, "'%s' is over-committed by %s: %s run, %s are offered", m->host.name, why,
-			 buf_str(&runs), buf_str(&offered));
-	}
-	res_free(sum);
-	res_free(live);
-	res_free(rest);
 }
 
 /* ---- tasks ---------------------------------------------------------------------- */
@@ -113,6 +21,17 @@ void checker_task_launched(struct checker *c, const char *task_id, unsigned fram
 	t->framework = framework;
 	if (map_put(&c->tasks, task_id, t))
 		sim_fail(c->sim, "Task '%s' was launched twice", task_id);
+}
+
+void checker_group_launched(struct checker *c, const char *const *task_ids, size_t n)
+{
+	struct check_group g = {0};
+	for (size_t i = 0; i < n; i++) {
+		struct check_task *t = task_of(c, task_ids[i]);
+		if (t)
+			vec_push(&g.tasks, t);
+	}
+	vec_push(&c->groups, g);
 }
 
 bool checker_has_task(const struct checker *c, const char *task_id)
@@ -162,7 +81,7 @@ void checker_task_started(struct checker *c, const char *task_id, struct sim_mac
 	sim_trace(c->sim, "task %s starts on %s", task_id, m->host.name);
 	if (c->ended.v[t->framework])
 		return;
-	add_to(c, &c->live, m, t->res, task_id);
+	check_add(c, &c->live, m, t->res, task_id);
 	check_room(c, m, task_id);
 }
 
@@ -170,7 +89,7 @@ static void uncount(struct checker *c, struct check_task *t)
 {
 	t->live = false;
 	if (!c->ended.v[t->framework])
-		res_subtract(sum_of(&c->live, t->machine), t->res);
+		res_subtract(check_sum(&c->live, t->machine), t->res);
 }
 
 void checker_task_ended(struct checker *c, const char *task_id)
@@ -185,7 +104,7 @@ void checker_framework_ended(struct checker *c, unsigned framework)
 	map_each(&c->tasks, e) {
 		struct check_task *t = e->value;
 		if (t->framework == framework && t->live)
-			res_subtract(sum_of(&c->live, t->machine), t->res);
+			res_subtract(check_sum(&c->live, t->machine), t->res);
 	}
 	c->ended.v[framework] = true;
 }
@@ -256,6 +175,60 @@ static void check_ended(struct checker *c, struct check_task *t, const Mesos__V1
 	t->final_state = s->state;
 }
 
+/* States that only some frameworks know, and the one that the others get instead. */
+static void check_capability(struct checker *c, const struct checker_scheduler *who, const Mesos__V1__TaskStatus *s)
+{
+	bool new_state = s->state == TS(DROPPED) || s->state == TS(UNREACHABLE) || s->state == TS(GONE) ||
+			 s->state == TS(GONE_BY_OPERATOR) || s->state == TS(UNKNOWN);
+	bool of_agent = s->has_reason && s->reason == MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED;
+	if (who->partition_aware ? s->state == TS(LOST) && !of_agent : new_state)
+		sim_fail(c->sim, "Framework %u, which %s partition-aware, was told %s of task '%s'", who->number,
+			 who->partition_aware ? "is" : "is not", task_state_name(s->state), s->task_id->value);
+}
+
+/* A uuid asks for an acknowledgement: whoever keeps the update wants one. */
+static void check_uuid(struct checker *c, const Mesos__V1__TaskStatus *s)
+{
+	bool by_master = s->has_source && s->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_MASTER;
+	bool by_executor = s->has_source && s->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
+	bool answer = s->has_reason && s->reason == MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION;
+	if (s->has_uuid ? by_master || answer : by_executor)
+		sim_fail(c->sim, "%s of task '%s' has %s uuid", task_state_name(s->state), s->task_id->value,
+			 s->has_uuid ? "a" : "no");
+}
+
+/* There is one end, and it stays. */
+static void check_one_end(struct checker *c, struct check_task *t, const Mesos__V1__TaskStatus *s)
+{
+	bool no_news = s->state == TS(GONE) || s->state == TS(UNKNOWN) || s->state == TS(UNREACHABLE) ||
+		       s->state == TS(LOST);
+	if (t->n_again || (!s->has_uuid && no_news))
+		return; /* somebody knows nothing of it, or not any more */
+	if (t->told_end && s->state != t->told_state)
+		sim_fail(c->sim, "Task '%s' had ended as %s, and now there is %s", s->task_id->value,
+			 task_state_name(t->told_state), task_state_name(s->state));
+	if (!s->has_uuid || !task_state_is_terminal(s->state))
+		return;
+	t->told_end = true;
+	t->told_state = s->state;
+}
+
+/* The master does not know it, and its agent is there. */
+static void check_gone(struct checker *c, const struct checker_scheduler *who, struct check_task *t,
+		       const Mesos__V1__TaskStatus *s)
+{
+	bool answer = s->has_reason && s->reason == MESOS__V1__TASK_STATUS__REASON__REASON_RECONCILIATION;
+	if (!answer || !s->agent_id || s->unreachable_time || (s->state != TS(GONE) && s->state != TS(LOST)))
+		return;
+	if (t->live)
+		sim_fail(c->sim, "Task '%s' is said to be gone, and is alive on '%s'", s->task_id->value,
+			 t->machine->host.name);
+	for (size_t i = 0; i < t->updates.n && !who->unchecked; i++)
+		if (t->updates.v[i].executor_acked && !t->updates.v[i].framework_acked)
+			sim_fail(c->sim, "Task '%s' is said to be gone, and its agent has '%s' of it",
+				 s->task_id->value, t->updates.v[i].message);
+}
+
 /* The answer to a second launch with the same id. */
 static bool is_refusal(struct check_task *t, const Mesos__V1__TaskStatus *s)
 {
@@ -266,8 +239,9 @@ static bool is_refusal(struct check_task *t, const Mesos__V1__TaskStatus *s)
 	return true;
 }
 
-void checker_update_seen(struct checker *c, unsigned framework, const Mesos__V1__TaskStatus *s)
+void checker_update_seen(struct checker *c, const struct checker_scheduler *who, const Mesos__V1__TaskStatus *s)
 {
+	unsigned framework = who->number;
 	const char *id = s->task_id->value;
 	struct check_task *t = task_of(c, id);
 	size_t at;
@@ -278,6 +252,10 @@ void checker_update_seen(struct checker *c, unsigned framework, const Mesos__V1_
 		sim_fail(c->sim, "Framework %u got an update of task '%s' of another framework", framework, id);
 		return;
 	}
+	check_capability(c, who, s);
+	check_uuid(c, s);
+	check_one_end(c, t, s);
+	check_gone(c, who, t, s);
 	bool from_executor = s->has_source && s->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR;
 	if (from_executor && s->has_uuid) {
 		struct seen_update *u = s->uuid.len == UUID_BYTES ? update_of(t, s->uuid.data, &at) : NULL;
@@ -319,58 +297,6 @@ void checker_framework_acked(struct checker *c, const char *task_id, const unsig
 		u->framework_acked = true;
 }
 
-/* ---- offers --------------------------------------------------------------------------- */
-
-void checker_add_machine(struct checker *c, struct sim_machine *m)
-{
-	(void)map_put(&c->machines, m->host.name, m);
-}
-
-void checker_offer_made(struct checker *c, const void *stream, const Mesos__V1__Offer *o)
-{
-	struct sim_machine *m = map_get(&c->machines, o->hostname);
-	struct mz_err err;
-	if (!m) {
-		sim_fail(c->sim, "Offer '%s' is of host '%s', which does not exist", o->id->value, o->hostname);
-		return;
-	}
-	resources *r = res_new();
-	if (res_from_pb(o->resources, o->n_resources, r, &err) < 0)
-		sim_fail(c->sim, "Offer '%s' has odd resources: %s", o->id->value, err.msg);
-	struct check_offer *x = xnew(struct check_offer);
-	x->stream = stream;
-	x->machine = m;
-	x->res = res_unallocate(r);
-	res_free(r);
-	if (map_put(&c->offers, o->id->value, x))
-		sim_fail(c->sim, "Offer '%s' was made twice", o->id->value);
-	sim_trace(c->sim, "offer %s of %s to %s", o->id->value, o->hostname, o->framework_id->value);
-	add_to(c, &c->offered, m, x->res, o->id->value);
-	check_room(c, m, o->id->value);
-}
-
-void checker_offer_ended(struct checker *c, const char *offer_id)
-{
-	struct check_offer *x = map_del(&c->offers, offer_id);
-	if (!x)
-		return;
-	sim_trace(c->sim, "offer %s ended", offer_id);
-	res_subtract(sum_of(&c->offered, x->machine), x->res);
-	res_free(x->res);
-	free(x);
-}
-
-void checker_offers_ended(struct checker *c, const void *stream)
-{
-	map_each(&c->offers, e) {
-		struct check_offer *x = e->value;
-		if (!stream || x->stream == stream) {
-			mz_autofree char *id = xstrdup(e->key);
-			checker_offer_ended(c, id);
-		}
-	}
-}
-
 /* ---- the end ----------------------------------------------------------------------------- */
 
 static void finish_task(struct checker *c, const char *id, const struct check_task *t)
@@ -387,8 +313,49 @@ static void finish_task(struct checker *c, const char *id, const struct check_ta
 	}
 }
 
+static size_t n_started(const struct check_group *g)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < g->tasks.n; i++)
+		n += g->tasks.v[i]->n_started > 0;
+	return n;
+}
+
+static void finish_group(struct checker *c, const struct check_group *g)
+{
+	size_t n = n_started(g);
+	for (size_t i = 0; i < g->tasks.n; i++)
+		if (g->tasks.v[i]->n_again)
+			return;
+	if (n && n != g->tasks.n)
+		sim_fail(c->sim, "%zu of %zu tasks of a group have started", n, g->tasks.n);
+}
+
+struct checker_counts checker_count(const struct checker *c)
+{
+	struct checker_counts n = {.groups = c->groups.n};
+	map_each(&c->tasks, e) {
+		const struct check_task *t = e->value;
+		if (c->lenient.v[t->framework])
+			continue;
+		n.tasks++;
+		n.ended += t->ended_for_framework;
+		bool once = t->told_end && t->final_state == t->told_state;
+		n.ended_once += once;
+		n.never_started += !once && !t->n_started;
+	}
+	for (size_t i = 0; i < c->groups.n; i++) {
+		size_t k = n_started(&c->groups.v[i]);
+		n.groups_whole += k == c->groups.v[i].tasks.n;
+		n.groups_none += k == 0;
+	}
+	return n;
+}
+
 void checker_finish(struct checker *c)
 {
+	for (size_t i = 0; i < c->groups.n; i++)
+		finish_group(c, &c->groups.v[i]);
 	map_each(&c->tasks, e) {
 		const struct check_task *t = e->value;
 		if (!c->lenient.v[t->framework])
@@ -416,6 +383,7 @@ struct checker *checker_new(struct sim *s)
 	for (int i = 0; i < 1024; i++) {
 		vec_push(&c->ended, false);
 		vec_push(&c->lenient, false);
+		vec_push(&c->suppressed, false);
 	}
 	return c;
 }
@@ -440,13 +408,10 @@ void checker_free(struct checker *c)
 		free(t);
 	}
 	map_done(&c->tasks);
-	map_each(&c->offers, e) {
-		struct check_offer *x = e->value;
-		res_free(x->res);
-		free(x);
-	}
-	map_done(&c->offers);
-	map_done(&c->machines);
+	check_offers_done(c);
+	for (size_t i = 0; i < c->groups.n; i++)
+		vec_done(&c->groups.v[i].tasks);
+	vec_done(&c->groups);
 	free_sums(&c->live);
 	free_sums(&c->offered);
 	vec_done(&c->ended);

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "master/master.h"
 #include "module/module.h"
+#include "sim/audit.h"
 #include "sim/framework.h"
 #include "sim/machine.h"
 #include "sim/sim_files.h"
@@ -67,8 +68,10 @@ struct cluster {
 	unsigned n_idle;		   /* of the latter */
 	struct sim_vandal **vandals;
 	struct gossip *gossip;
+	struct sim_audit *audit; /* when all is over */
 	struct sim_cluster_report report;
-	bool quiet; /* no more faults: let it come to its end */
+	bool quiet;	/* no more faults: let it come to its end */
+	bool may_leave; /* frameworks: what they had has left no trace */
 };
 
 /* ---- the master -------------------------------------------------------------------- */
@@ -133,6 +136,8 @@ static void master_start(struct cluster *c)
 {
 	struct master_life *m = xnew(struct master_life);
 	struct master_config cfg = {.hostname = "master", .ip = "10.0.0.1", .port = 5050, .version = "0"};
+	/* Agents that were away for long may tell of any of them, and vandals are many. */
+	cfg.max_completed_frameworks = 100000;
 	if (c->cfg.naughty)
 		cfg.offer_timeout_ns = 10 * NS_PER_SEC;
 	struct mz_err err;
@@ -378,6 +383,7 @@ static void configure(struct cluster *c)
 		.pod_size = c->cfg.pod_size,
 		.pod_permille = c->cfg.pod_permille,
 		.gossip = c->gossip,
+		.may_leave = &c->may_leave,
 	};
 	if (!c->cfg.naughty)
 		return;
@@ -410,8 +416,6 @@ static void idlers_leave(struct cluster *c)
 {
 	for (unsigned i = 0; i < c->n_idle; i++)
 		sim_framework_leave(c->frameworks[c->cfg.n_frameworks + i]);
-	for (unsigned i = 0; i < c->cfg.n_vandals; i++)
-		sim_vandal_leave(c->vandals[i]);
 }
 
 static void cluster_init(struct cluster *c)
@@ -426,6 +430,8 @@ static void cluster_init(struct cluster *c)
 	configure(c);
 	c->net = sim_net_new(s, &net);
 	c->checker = checker_new(s);
+	if (c->cfg.faults)
+		checker_ignore_filters(c->checker);
 	c->devil = sim_node_new(s, NULL, "devil");
 	snprintf(c->master_host.name, sizeof(c->master_host.name), "master");
 	c->master_disk = sim_disk_new(s, 5 * NS_PER_MS, 2);
@@ -438,10 +444,11 @@ static void cluster_init(struct cluster *c)
 		c->framework_cfg.n_tasks = c->cfg.n_tasks * (i + 1) / c->cfg.n_frameworks -
 					   c->cfg.n_tasks * i / c->cfg.n_frameworks;
 		c->framework_cfg.own_id = c->cfg.naughty && i % 3 == 1;
+		c->framework_cfg.unchecked = c->cfg.faults && i % 5 == 3;
 		c->frameworks[i] = sim_framework_new(s, c->net, c->checker, i, MASTER, &c->report.n_master_crashes,
 						     &c->framework_cfg);
 	}
-	c->framework_cfg.own_id = false;
+	c->framework_cfg.own_id = c->framework_cfg.unchecked = false;
 	idlers_init(c);
 	if (c->cfg.faults)
 		(void)loop_timer(&c->devil->loop, 5 * NS_PER_SEC, on_fault, c);
@@ -452,6 +459,42 @@ static void check_master(struct cluster *c)
 	struct mz_err err;
 	if (c->master && c->master->master && master_check(c->master->master, &err) < 0)
 		sim_fail(c->sim, "The master's sums are wrong: %s", err.msg);
+}
+
+static bool frameworks_ended(struct cluster *c)
+{
+	for (unsigned i = 0; i < c->cfg.n_frameworks; i++)
+		if (!sim_framework_has_ended(c->frameworks[i]))
+			return false;
+	for (unsigned i = 0; i < c->cfg.n_vandals; i++)
+		sim_vandal_leave(c->vandals[i]);
+	return true;
+}
+
+/* Everything has ended and nobody has left: do the master's books say so, too? What is
+ * wrong in them would go with the frameworks. */
+static bool settled(struct cluster *c, struct buf *ret_what)
+{
+	struct master_counts n = {0};
+	size_t n_executors = 0, n_commands = 0;
+	buf_clear(ret_what);
+	for (unsigned i = 0; i < c->cfg.n_agents; i++) {
+		map_each(&c->agents[i].m.containers, e) {
+			const struct sim_container *k = e->value;
+			n_commands += k->command;
+			n_executors += !k->command;
+		}
+	}
+	if (c->master)
+		master_counts(c->master->master, &n);
+	if (c->master && n.agents_connected == c->cfg.n_agents && n.frameworks == c->cfg.n_frameworks + c->n_idle &&
+	    !n.tasks && n.executors == n_executors && !n_commands)
+		return true;
+	buf_addf(ret_what,
+		 "all tasks have ended, but the master has %zu tasks, %zu executors, %zu frameworks and %zu agents of "
+		 "%u; there are %zu executors of commands and %zu others; ",
+		 n.tasks, n.executors, n.frameworks, n.agents_connected, c->cfg.n_agents, n_commands, n_executors);
+	return false;
 }
 
 static bool frameworks_done(struct cluster *c)
@@ -498,11 +541,45 @@ static bool drained(struct cluster *c, struct buf *ret_what)
 	return ret_what->len == 0;
 }
 
+/* All that there is can be offered again. */
+static bool audited(struct cluster *c, struct buf *ret_what)
+{
+	static const char *const roles[] = {"role0", "role1", "role2", "role3", "role4"};
+	buf_clear(ret_what);
+	if (!c->audit)
+		c->audit = sim_audit_new(c->sim, c->net, c->checker, MASTER, roles, MZ_N(roles));
+	else
+		c->report.all_offered = checker_all_offered(c->checker, ret_what);
+	return c->report.all_offered;
+}
+
+/* From one to the next within a time that is enough for every retry. */
+enum stage { STAGE_WORK, STAGE_SETTLE, STAGE_LEAVE, STAGE_DRAIN, STAGE_AUDIT, STAGE_OVER };
+
+static enum stage next_stage(struct cluster *c, enum stage s, struct buf *ret_left)
+{
+	switch (s) {
+	case STAGE_WORK:
+		c->quiet = c->quiet || frameworks_ended(c);
+		return frameworks_ended(c) ? STAGE_SETTLE : s;
+	case STAGE_SETTLE:
+		c->may_leave = settled(c, ret_left);
+		return c->may_leave ? STAGE_LEAVE : s;
+	case STAGE_LEAVE:
+		return frameworks_done(c) ? STAGE_DRAIN : s;
+	case STAGE_DRAIN:
+		return drained(c, ret_left) ? STAGE_AUDIT : s;
+	default:
+		return audited(c, ret_left) ? STAGE_OVER : s;
+	}
+}
+
 static void run(struct cluster *c)
 {
 	struct buf mz_autobuf left = {0};
 	int64_t next_check = 0, fair_after = 600 * NS_PER_SEC, limit = TOO_LONG_NS;
-	while (sim_step(c->sim)) {
+	enum stage stage = STAGE_WORK;
+	while (stage != STAGE_OVER && sim_step(c->sim)) {
 		int64_t now = sim_now(c->sim);
 		if (now < next_check)
 			continue;
@@ -510,14 +587,11 @@ static void run(struct cluster *c)
 		check_master(c);
 		if (now > fair_after)
 			c->quiet = true;
-		if (frameworks_done(c)) {
-			c->quiet = true;
-			if (drained(c, &left))
-				break;
-			limit = MZ_MIN(limit, now + 1800 * NS_PER_SEC);
-		}
+		enum stage next = next_stage(c, stage, &left);
+		if (next != stage)
+			limit = now + (next == STAGE_AUDIT ? 120 : 1800) * NS_PER_SEC;
+		stage = next;
 		if (now > limit) {
-			(void)drained(c, &left);
 			for (unsigned i = 0; i < c->cfg.n_frameworks + c->n_idle; i++)
 				if (!sim_framework_is_done(c->frameworks[i]))
 					sim_framework_describe(c->frameworks[i], &left);
@@ -539,6 +613,7 @@ static void cluster_done(struct cluster *c)
 {
 	if (c->master)
 		master_crash(c);
+	sim_audit_free(c->audit);
 	for (unsigned i = 0; i < c->cfg.n_frameworks + c->n_idle; i++)
 		sim_framework_free(c->frameworks[i]);
 	free(c->frameworks);
@@ -569,6 +644,7 @@ int sim_cluster_run(const struct sim_cluster_config *cfg, uint64_t seed, struct 
 	c.report.hash = sim_hash_value(c.sim);
 	c.report.n_events = sim_n_events(c.sim);
 	c.report.n_updates = checker_n_updates(c.checker);
+	c.report.n = checker_count(c.checker);
 	c.report.virtual_secs = (double)sim_now(c.sim) / 1e9;
 	int rc = 0;
 	if (sim_failure(c.sim)) {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "sim/checker.h"
 
 struct sim_cluster_config {
 	const char *modules;
@@ -27,6 +28,8 @@ struct sim_cluster_config {
 
 struct sim_cluster_report {
 	uint64_t hash, n_events, n_updates, n_vandal_calls;
+	struct checker_counts n; /* of the frameworks that have something to do */
+	bool all_offered;	 /* in the end everything could be offered again */
 	double virtual_secs;
 	unsigned n_agent_crashes, n_master_crashes, n_cuts, n_resets;
 };

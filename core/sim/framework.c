@@ -19,6 +19,7 @@ static void call_free(struct fw_call *c)
 	for (size_t i = 0; i < c->n_offer_ids; i++)
 		free(c->offer_ids[i]);
 	free(c->offer_ids);
+	res_free(c->refused);
 	free(c->stream_id);
 	free(c->body);
 	free(c);
@@ -77,16 +78,39 @@ static void on_call_end(void *arg, const char *why)
 static void on_call_arrived(void *arg)
 {
 	struct sim_framework *f = arg;
-	for (size_t i = 0; i < f->current->n_offer_ids; i++)
-		checker_offer_ended(f->checker, f->current->offer_ids[i]);
-	if (f->current->type == CALL(TEARDOWN))
+	struct fw_call *c = f->current;
+	c->arrived = true;
+	for (size_t i = 0; i < c->n_offer_ids; i++) {
+		c->machine = checker_offer_machine(f->checker, c->offer_ids[i], f->number);
+		checker_offer_ended(f->checker, c->offer_ids[i]);
+		if (!c->machine)
+			c->refused_secs = 0; /* it may be no offer any more */
+	}
+	if (c->type == CALL(TEARDOWN))
 		checker_framework_ended(f->checker, f->number);
+	if (c->type == CALL(REVIVE))
+		checker_offers_wanted(f->checker, f->number);
+}
+
+/* The master has carried it out, whether we hear of that or not. */
+static void on_call_replied(void *arg, int status)
+{
+	struct sim_framework *f = arg;
+	struct fw_call *c = f->current;
+	if (status != 202 || !c || !c->arrived)
+		return; /* an answer to a call that we have given up */
+	if (c->type == CALL(SUPPRESS))
+		checker_offers_suppressed(f->checker, f->number);
+	if (c->refused && c->refused_secs != 0)
+		checker_offer_refused(f->checker, f->number, c->machine, c->refused, c->refused_secs);
 }
 
 static void next_call(struct sim_framework *f)
 {
-	static const struct sim_call_fns fns = {
-		.on_answer = on_call_answer, .on_end = on_call_end, .on_arrived = on_call_arrived};
+	static const struct sim_call_fns fns = {.on_answer = on_call_answer,
+						.on_end = on_call_end,
+						.on_arrived = on_call_arrived,
+						.on_replied = on_call_replied};
 	if (f->in_flight || list_empty(&f->calls))
 		return;
 	struct fw_call *c = f->current = list_first(&f->calls, struct fw_call, in_queue);
@@ -102,10 +126,18 @@ static void next_call(struct sim_framework *f)
 
 void fw_call(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t n_offer_ids)
 {
+	fw_refuse(f, c, offer_ids, n_offer_ids, NULL, NULL);
+}
+
+void fw_refuse(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t n_offer_ids, resources *refused,
+	       const Mesos__V1__Filters *filters)
+{
 	Mesos__V1__FrameworkID id = MESOS__V1__FRAMEWORK_ID__INIT;
 	struct buf b = {0};
-	if (!f->subscribed)
+	if (!f->subscribed) {
+		res_free(refused);
 		return;
+	}
 	id.value = f->id;
 	c->framework_id = &id;
 	c->has_type = 1;
@@ -117,6 +149,8 @@ void fw_call(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t
 	q->size = b.len;
 	q->offer_ids = xcalloc(n_offer_ids + 1, sizeof(char *));
 	q->n_offer_ids = n_offer_ids;
+	q->refused = refused;
+	q->refused_secs = filters ? filters->refuse_seconds : 5;
 	for (size_t i = 0; i < n_offer_ids; i++)
 		q->offer_ids[i] = xstrdup(offer_ids[i]);
 	list_append(&f->calls, &q->in_queue);
@@ -153,10 +187,14 @@ static void on_written_subscribed(struct stream *s, const Mesos__V1__Scheduler__
 {
 	struct sim_framework *f = s->f;
 	list_each(&f->streams, struct stream, in_framework, old)
-		if (old != s)
+		if (old != s) {
+			old->overtaken = true;
 			checker_offers_ended(f->checker, old);
+		}
+	checker_offers_wanted(f->checker, f->number);
 	if (!f->id)
 		xset(&f->id, e->framework_id->value);
+	f->who.id = f->id;
 }
 
 static int on_written_event(void *arg, const char *record, size_t len)
@@ -164,11 +202,14 @@ static int on_written_event(void *arg, const char *record, size_t len)
 	struct stream *s = arg;
 	struct arena mz_autoarena m = {0};
 	Mesos__V1__Scheduler__Event *v = decode(s, record, len, &m);
+	if (v && s->overtaken && v->type != MESOS__V1__SCHEDULER__EVENT__TYPE__ERROR)
+		sim_fail(s->f->sim, "'%s' got event %d on a stream that a newer one has replaced", s->f->name,
+			 (int)v->type);
 	if (v && v->type == MESOS__V1__SCHEDULER__EVENT__TYPE__SUBSCRIBED)
 		on_written_subscribed(s, v->subscribed);
 	if (v && v->type == MESOS__V1__SCHEDULER__EVENT__TYPE__OFFERS)
 		for (size_t i = 0; i < v->offers->n_offers; i++)
-			checker_offer_made(s->f->checker, s, v->offers->offers[i]);
+			checker_offer_made(s->f->checker, s, &s->f->who, v->offers->offers[i]);
 	if (v && v->type == MESOS__V1__SCHEDULER__EVENT__TYPE__RESCIND)
 		checker_offer_ended(s->f->checker, v->rescind->offer_id->value);
 	return 0;
@@ -214,6 +255,7 @@ static void on_subscribed(struct sim_framework *f, const Mesos__V1__Scheduler__E
 	if (f->id && !str_eq(f->id, e->framework_id->value))
 		sim_fail(f->sim, "'%s' subscribed as '%s' and became '%s'", f->name, f->id, e->framework_id->value);
 	xset(&f->id, e->framework_id->value);
+	f->who.id = f->id;
 	f->subscribed = true;
 	gossip_tell(f->cfg.gossip, GOSSIP_FRAMEWORK, f->id);
 	sim_trace(f->sim, "%s is %s", f->name, f->id);
@@ -313,7 +355,7 @@ static Mesos__V1__FrameworkInfo *make_info(struct sim_framework *f, struct arena
 	i->name = f->name;
 	i->has_failover_timeout = i->has_checkpoint = 1;
 	i->failover_timeout = 7 * 24 * 3600.0;
-	i->checkpoint = 1;
+	i->checkpoint = !f->cfg.unchecked;
 	if (f->id) {
 		i->id = PB_NEW(m, Mesos__V1__FrameworkID, mesos__v1__framework_id);
 		i->id->value = f->id;
@@ -426,6 +468,9 @@ struct sim_framework *sim_framework_new(struct sim *s, struct sim_net *net, stru
 	f->codec = sim_chance(s, 400) ? CODEC_JSON : CODEC_PROTOBUF;
 	f->partition_aware = sim_chance(s, 700);
 	f->multi_role = sim_chance(s, 700);
+	f->who = (struct checker_scheduler){
+		.number = number, .role = f->role, .multi_role = f->multi_role, .partition_aware = f->partition_aware,
+		.unchecked = cfg->unchecked};
 	f->id = cfg->own_id ? xasprintf("chosen-by-%s", f->name) : NULL;
 	f->node = sim_node_new(s, &f->host, f->name);
 	list_init(&f->calls);
@@ -461,6 +506,11 @@ void sim_framework_free(struct sim_framework *f)
 bool sim_framework_is_done(const struct sim_framework *f)
 {
 	return f->done;
+}
+
+bool sim_framework_has_ended(const struct sim_framework *f)
+{
+	return f->n_ended == f->cfg.n_tasks;
 }
 
 void sim_framework_leave(struct sim_framework *f)

@@ -23,6 +23,8 @@ struct sim_framework_config {
 	unsigned again_permille;	 /* launches something with the id of a task that it has */
 	bool own_id;			 /* has chosen its framework id itself */
 	bool forever;			 /* declines whatever comes, until it is told to leave */
+	bool unchecked;			 /* its executors end with their agent */
+	const bool *may_leave;		 /* not before, even if all its tasks have ended */
 	struct gossip *gossip;		 /* where wrong ids come from; may be NULL */
 };
 
@@ -36,6 +38,8 @@ void sim_framework_free(struct sim_framework *f);
 /* All tasks have ended, and it has left. */
 bool sim_framework_is_done(const struct sim_framework *f);
 struct sim_host *sim_framework_host(struct sim_framework *f);
+/* All tasks have ended. */
+bool sim_framework_has_ended(const struct sim_framework *f);
 /* One that stays for ever is to tear down. */
 void sim_framework_leave(struct sim_framework *f);
 /* Where it stands, for messages. */

@@ -46,6 +46,10 @@ struct fw_call {
 	size_t size;
 	char **offer_ids; /* ACCEPT, DECLINE: what it ends */
 	size_t n_offer_ids;
+	resources *refused; /* of them, NULL: nothing */
+	double refused_secs;
+	const char *machine; /* of the offers, if the master took them all; known when it arrives */
+	bool arrived;
 };
 
 struct sim_framework {
@@ -61,6 +65,7 @@ struct sim_framework {
 	struct sim_node *node;
 	enum codec codec;
 	bool partition_aware, multi_role;
+	struct checker_scheduler who; /* for the checker */
 	char role[32], name[32];
 	char *id, *stream_id; /* NULL before SUBSCRIBED; before the answer */
 	struct stream *stream; /* the newest */
@@ -82,11 +87,15 @@ struct stream {
 	struct sim_framework *f;
 	struct sim_call *call; /* NULL: ended */
 	unsigned life;
+	bool overtaken; /* a newer one has been SUBSCRIBED */
 	struct recordio_reader reader, written;
 };
 
 /* framework.c */
 void fw_call(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t n_offer_ids);
+/* The same, of an ACCEPT or DECLINE that leaves `refused`, which it takes over. */
+void fw_refuse(struct sim_framework *f, pb_call *c, char *const *offer_ids, size_t n_offer_ids, resources *refused,
+	       const Mesos__V1__Filters *filters);
 void fw_teardown(struct sim_framework *f);
 /* framework_launch.c */
 bool fw_launch(struct sim_framework *f, struct fw_offer *o); /* false: nothing fits */

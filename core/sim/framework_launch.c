@@ -123,51 +123,6 @@ static Mesos__V1__Filters *draw_filters(struct sim_framework *f, double secs, st
 	return x;
 }
 
-void fw_decline(struct sim_framework *f, struct fw_offer *o, double secs)
-{
-	struct arena mz_autoarena m = {0};
-	pb_call c = MESOS__V1__SCHEDULER__CALL__INIT;
-	c.type = CALL(DECLINE);
-	c.decline = PB_NEW(&m, Mesos__V1__Scheduler__Call__Decline, mesos__v1__scheduler__call__decline);
-	c.decline->n_offer_ids = 1;
-	c.decline->offer_ids = &o->offer->id;
-	c.decline->filters = draw_filters(f, secs, &m);
-	fw_call(f, &c, &o->id, 1);
-}
-
-/* ACCEPT of the offer with these operations, sometimes with another offer that is no
- * more, or is not ours. */
-static void accept(struct sim_framework *f, struct fw_offer *o, Mesos__V1__Offer__Operation **ops, size_t n_ops,
-		   struct arena *m)
-{
-	Mesos__V1__Scheduler__Call__Accept a = MESOS__V1__SCHEDULER__CALL__ACCEPT__INIT;
-	Mesos__V1__OfferID wrong = MESOS__V1__OFFER_ID__INIT, *ids[] = {o->offer->id, &wrong};
-	pb_call c = MESOS__V1__SCHEDULER__CALL__INIT;
-	a.n_offer_ids = 1;
-	a.offer_ids = ids;
-	if (sim_chance(f->sim, f->cfg.stale_permille)) {
-		const char *id = gossip_any(f->cfg.gossip, GOSSIP_OFFER);
-		bool in_hand = id && map_has(&f->offers, id);
-		wrong.value = (char *)(id && !in_hand ? id : "none");
-		a.n_offer_ids = 2;
-	}
-	a.operations = ops;
-	a.n_operations = n_ops;
-	a.filters = draw_filters(f, (double)sim_below(f->sim, 3), m);
-	c.type = CALL(ACCEPT);
-	c.accept = &a;
-	fw_call(f, &c, &o->id, 1);
-}
-
-static void kill_some(struct sim_framework *f, Mesos__V1__TaskInfo **v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		struct fw_task *t = map_get(&f->tasks, v[i]->task_id->value);
-		if (t->kill)
-			(void)loop_timer(&f->node->loop, sim_exp(f->sim, 3 * NS_PER_SEC), fw_kill, t);
-	}
-}
-
 /* What the offer has, without whom it is allocated to. */
 static resources *offered(struct fw_offer *o)
 {
@@ -178,6 +133,55 @@ static resources *offered(struct fw_offer *o)
 	resources *left = res_unallocate(all);
 	res_free(all);
 	return left;
+}
+
+void fw_decline(struct sim_framework *f, struct fw_offer *o, double secs)
+{
+	struct arena mz_autoarena m = {0};
+	pb_call c = MESOS__V1__SCHEDULER__CALL__INIT;
+	c.type = CALL(DECLINE);
+	c.decline = PB_NEW(&m, Mesos__V1__Scheduler__Call__Decline, mesos__v1__scheduler__call__decline);
+	c.decline->n_offer_ids = 1;
+	c.decline->offer_ids = &o->offer->id;
+	c.decline->filters = draw_filters(f, secs, &m);
+	fw_refuse(f, &c, &o->id, 1, offered(o), c.decline->filters);
+}
+
+/* ACCEPT of the offer with these operations, which leave `left` of it, sometimes with
+ * another offer that is no more, or is not ours. */
+static void accept(struct sim_framework *f, struct fw_offer *o, Mesos__V1__Offer__Operation **ops, size_t n_ops,
+		   resources *left, struct arena *m)
+{
+	bool stale = false;
+	Mesos__V1__Scheduler__Call__Accept a = MESOS__V1__SCHEDULER__CALL__ACCEPT__INIT;
+	Mesos__V1__OfferID wrong = MESOS__V1__OFFER_ID__INIT, *ids[] = {o->offer->id, &wrong};
+	pb_call c = MESOS__V1__SCHEDULER__CALL__INIT;
+	a.n_offer_ids = 1;
+	a.offer_ids = ids;
+	if (sim_chance(f->sim, f->cfg.stale_permille)) {
+		const char *id = gossip_any(f->cfg.gossip, GOSSIP_OFFER);
+		bool in_hand = id && map_has(&f->offers, id);
+		wrong.value = (char *)(id && !in_hand ? id : "none");
+		a.n_offer_ids = 2;
+		stale = true; /* then nothing is refused, all comes back */
+	}
+	a.operations = ops;
+	a.n_operations = n_ops;
+	a.filters = draw_filters(f, (double)sim_below(f->sim, 3), m);
+	c.type = CALL(ACCEPT);
+	c.accept = &a;
+	if (stale)
+		res_clear(left);
+	fw_refuse(f, &c, &o->id, 1, left, a.filters);
+}
+
+static void kill_some(struct sim_framework *f, Mesos__V1__TaskInfo **v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct fw_task *t = map_get(&f->tasks, v[i]->task_id->value);
+		if (t->kill)
+			(void)loop_timer(&f->node->loop, sim_exp(f->sim, 3 * NS_PER_SEC), fw_kill, t);
+	}
 }
 
 /* Takes it from `left`; NULL: that does not have it. */
@@ -240,15 +244,16 @@ static bool launch_tasks(struct sim_framework *f, struct fw_offer *o)
 		again = same_again(f, agent_id, left, &m);
 	if (again)
 		l.task_infos[l.n_task_infos++] = again;
-	res_free(left);
 	res_free(executor);
-	if (!n)
+	if (!n) {
+		res_free(left);
 		return false;
+	}
 	Mesos__V1__Offer__Operation op = MESOS__V1__OFFER__OPERATION__INIT, *ops = &op;
 	op.has_type = 1;
 	op.type = MESOS__V1__OFFER__OPERATION__TYPE__LAUNCH;
 	op.launch = &l;
-	accept(f, o, &ops, 1, &m);
+	accept(f, o, &ops, 1, left, &m);
 	kill_some(f, l.task_infos, n);
 	return true;
 }
@@ -290,9 +295,13 @@ static Mesos__V1__Offer__Operation *make_pod(struct sim_framework *f, const char
 		op->launch_group->task_group = PB_NEW(m, Mesos__V1__TaskGroupInfo, mesos__v1__task_group_info);
 		op->launch_group->task_group->tasks = (Mesos__V1__TaskInfo **)pb_array(m, n);
 		op->launch_group->task_group->n_tasks = n;
-		for (unsigned i = 0; i < n; i++)
-			op->launch_group->task_group->tasks[i] =
-				task_info(task_new(f, agent_id, true), own[i], NULL, m);
+		const char *ids[MAX_POD];
+		for (unsigned i = 0; i < n; i++) {
+			struct fw_task *t = task_new(f, agent_id, true);
+			op->launch_group->task_group->tasks[i] = task_info(t, own[i], NULL, m);
+			ids[i] = t->id;
+		}
+		checker_group_launched(f->checker, ids, n);
 	}
 	while (got)
 		res_free(own[--got]);
@@ -308,10 +317,11 @@ static bool launch_pods(struct sim_framework *f, struct fw_offer *o)
 	size_t n = 0, max = 1 + sim_below(f->sim, MAX_PODS_AN_OFFER);
 	while (n < max && (ops[n] = make_pod(f, o->offer->agent_id->value, left, &m)))
 		n++;
-	res_free(left);
-	if (!n)
+	if (!n) {
+		res_free(left);
 		return false;
-	accept(f, o, ops, n, &m);
+	}
+	accept(f, o, ops, n, left, &m);
 	for (size_t i = 0; i < n; i++)
 		kill_some(f, ops[i]->launch_group->task_group->tasks, ops[i]->launch_group->task_group->n_tasks);
 	return true;

@@ -115,11 +115,12 @@ static void on_ack(void *arg)
 	free(k);
 }
 
-/* Has it ended for us? What nobody knows, and never told us of, never was. */
+/* Has it ended for us? What nobody knows, and never told us of, never was; but it may
+ * be on an agent that is away, if we did not say which one we mean. */
 static bool is_end(const struct fw_task *t, const Mesos__V1__TaskStatus *s)
 {
 	if (s->state == TS(UNKNOWN))
-		return !t->heard;
+		return !t->heard && s->agent_id;
 	return task_state_is_terminal(s->state);
 }
 
@@ -137,7 +138,7 @@ void fw_on_update(struct sim_framework *f, const Mesos__V1__TaskStatus *s)
 {
 	struct fw_task *t = map_get(&f->tasks, s->task_id->value);
 	sim_trace(f->sim, "%s of %s: %s", task_state_name(s->state), s->task_id->value, s->message ? s->message : "");
-	checker_update_seen(f->checker, f->number, s);
+	checker_update_seen(f->checker, &f->who, s);
 	if (!t || is_refusal(t, s))
 		return;
 	t->last_news = sim_now(f->sim);
@@ -195,7 +196,7 @@ static void reconcile(struct sim_framework *f)
 void fw_on_tick(struct sim_framework *f)
 {
 	if (f->n_ended == f->cfg.n_tasks) {
-		if (!f->cfg.forever || f->leaves)
+		if (f->cfg.forever ? f->leaves : *f->cfg.may_leave)
 			fw_teardown(f);
 		return;
 	}

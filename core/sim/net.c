@@ -53,6 +53,14 @@ static void on_never_served(struct side *s MZ_UNUSED, const char *why MZ_UNUSED)
 
 static const struct side_ops first_ops = {on_first_word, on_never_served};
 
+static void side_set_node(struct side *s, struct sim_node *node)
+{
+	list_remove(&s->in_node);
+	s->node = node;
+	if (node)
+		list_append(&node->sides, &s->in_node);
+}
+
 struct conn *conn_new(struct sim_net *n, struct sim_node *client, const char *address, size_t max_queued)
 {
 	struct conn *c = xnew(struct conn);
@@ -64,7 +72,7 @@ struct conn *conn_new(struct sim_net *n, struct sim_node *client, const char *ad
 		c->side[i].conn = c;
 		list_init(&c->side[i].queue);
 	}
-	c->side[0].node = client;
+	side_set_node(&c->side[0], client);
 	c->side[1].ops = &first_ops;
 	list_append(&n->conns, &c->in_net);
 	return c;
@@ -81,6 +89,17 @@ static void queue_clear(struct side *s)
 	s->timer = NULL;
 }
 
+static void conn_free(struct conn *c)
+{
+	for (int i = 0; i < 2; i++) {
+		queue_clear(&c->side[i]);
+		side_set_node(&c->side[i], NULL);
+	}
+	list_remove(&c->in_net);
+	free(c->address);
+	free(c);
+}
+
 static void on_reap(void *arg)
 {
 	struct conn *c = arg;
@@ -88,11 +107,7 @@ static void on_reap(void *arg)
 	if (c->n_cuts || c->side[0].ops || c->side[1].ops || !list_empty(&c->side[0].queue) ||
 	    !list_empty(&c->side[1].queue))
 		return;
-	queue_clear(&c->side[0]);
-	queue_clear(&c->side[1]);
-	list_remove(&c->in_net);
-	free(c->address);
-	free(c);
+	conn_free(c);
 }
 
 static void reap_later(struct conn *c)
@@ -251,7 +266,7 @@ const struct sim_server *conn_serve(struct side *s)
 		conn_cut(s->conn, "connection refused");
 		return NULL;
 	}
-	s->node = srv->node;
+	side_set_node(s, srv->node);
 	sim_enter(s->conn->net->sim, s->node);
 	return srv;
 }
@@ -270,25 +285,20 @@ void sim_net_unlisten(struct sim_net *n, const char *address)
 
 void sim_net_crash(struct sim_net *n, struct sim_node *node)
 {
-	list_each(&n->conns, struct conn, in_net, c)
-		for (int i = 0; i < 2; i++)
-			if (c->side[i].node == node && sim_chance(n->sim, 500)) {
-				queue_clear(&c->side[i]);
-				c->side[i].ended = false; /* sim_net_forget() ends it */
-			}
+	list_each(&node->sides, struct side, in_node, s)
+		if (sim_chance(n->sim, 500)) {
+			queue_clear(s);
+			s->ended = false; /* sim_net_forget() ends it */
+		}
 }
 
-void sim_net_forget(struct sim_net *n, struct sim_node *node)
+void sim_net_forget(struct sim_net *n MZ_UNUSED, struct sim_node *node)
 {
-	list_each(&n->conns, struct conn, in_net, c)
-		for (int i = 0; i < 2; i++) {
-			struct side *s = &c->side[i];
-			if (s->node != node)
-				continue;
-			if (s->ops || !s->ended)
-				side_close(s);
-			s->node = NULL;
-		}
+	list_each(&node->sides, struct side, in_node, s) {
+		if (s->ops || !s->ended)
+			side_close(s);
+		side_set_node(s, NULL);
+	}
 }
 
 void sim_net_reset(struct sim_net *n, struct sim_host *h, unsigned permille)
@@ -326,11 +336,7 @@ void sim_net_free(struct sim_net *n)
 		return;
 	list_each(&n->conns, struct conn, in_net, c) {
 		c->side[0].ops = c->side[1].ops = NULL;
-		queue_clear(&c->side[0]);
-		queue_clear(&c->side[1]);
-		list_remove(&c->in_net);
-		free(c->address);
-		free(c);
+		conn_free(c);
 	}
 	map_done(&n->servers);
 	sim_node_free(n->wire);

@@ -62,10 +62,11 @@ struct sim_call_fns {
 	void (*on_data)(void *arg, const void *data, size_t size);
 	void (*on_end)(void *arg, const char *why);
 	/* Looks into the server's side, for checks: the request is about to be
-	 * handled; something was written to the stream; the server is done with it.
+	 * handled; it was answered, and no stream follows; something was written to the stream; the server is done with it.
 	 * Called as long as the server has the request, also when the client has
 	 * hung up: `arg` must live on. */
 	void (*on_arrived)(void *arg);
+	void (*on_replied)(void *arg, int status);
 	void (*on_written)(void *arg, const void *data, size_t size);
 	void (*on_server_end)(void *arg);
 };

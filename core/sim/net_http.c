@@ -59,6 +59,8 @@ static void op_reply(struct http_exchange *x, int status, const struct http_head
 		     const void *body, size_t size)
 {
 	struct served *v = (struct served *)x;
+	if (v->taps.on_replied)
+		v->taps.on_replied(v->tap_arg, status);
 	if (v->side) {
 		(void)side_send(v->side, answer(WORD_ANSWER, status, headers, n_headers, body, size));
 		side_close(v->side);
@@ -78,15 +80,24 @@ static struct http_stream *op_stream(struct http_exchange *x, int status, const 
 
 static const struct http_exchange_ops exchange_ops = {.reply = op_reply, .stream = op_stream};
 
+static void tell_server_end(struct served *v)
+{
+	if (v->taps.on_server_end)
+		v->taps.on_server_end(v->tap_arg);
+}
+
 static int op_send(struct http_stream *s, const void *data, size_t size)
 {
 	struct served *v = mz_container_of(s, struct served, s);
 	if (!v->side)
 		return -EPIPE;
 	int rc = side_send(v->side, word_new(WORD_DATA, data, size));
-	/* Also what a broken connection will not carry: it was said, and holds. */
+	/* Also what a broken connection will not carry: it was said, and holds. But with
+	 * that the server knows, and says nothing on it any more. */
 	if (v->taps.on_written)
 		v->taps.on_written(v->tap_arg, data, size);
+	if (rc < 0)
+		tell_server_end(v);
 	return rc;
 }
 
@@ -94,12 +105,6 @@ static size_t op_queued(const struct http_stream *s)
 {
 	const struct served *v = mz_container_of(s, struct served, s);
 	return v->side ? v->side->queued : 0;
-}
-
-static void tell_server_end(struct served *v)
-{
-	if (v->taps.on_server_end)
-		v->taps.on_server_end(v->tap_arg);
 }
 
 static void op_close(struct http_stream *s)

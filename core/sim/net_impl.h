@@ -28,6 +28,7 @@ struct word {
 struct side {
 	struct conn *conn;
 	struct sim_node *node; /* NULL: the server's, before the first word has arrived */
+	struct list in_node;
 	void *owner;
 	const struct side_ops *ops; /* NULL: nobody is there any more */
 	bool ended; /* WORD_END was queued */

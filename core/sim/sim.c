@@ -139,7 +139,8 @@ struct loop_timer *sim_queue(struct sim_node *n, int64_t delay_ns, loop_fn fn, v
 	struct sim *s = n->sim;
 	struct loop_timer *t = xnew(struct loop_timer);
 	t->node = n;
-	t->at = s->now + MZ_MAX(delay_ns, 0);
+	if (__builtin_add_overflow(s->now, MZ_MAX(delay_ns, 0), &t->at))
+		t->at = INT64_MAX;
 	t->seq = ++s->seq;
 	t->fn = fn;
 	t->arg = arg;

@@ -32,6 +32,7 @@ struct sim_node {
 	char name[64];
 	bool dead; /* nothing of it runs any more */
 	struct list timers;
+	struct list sides; /* of its connections: net.c */
 };
 
 struct sim *sim_new(uint64_t seed);

@@ -157,6 +157,7 @@ struct sim_node *sim_node_new(struct sim *s, struct sim_host *host, const char *
 	n->host = host;
 	snprintf(n->name, sizeof(n->name), "%s", name);
 	list_init(&n->timers);
+	list_init(&n->sides);
 	return n;
 }
 

@@ -116,7 +116,7 @@ static int on_written_event(void *arg, const char *record, size_t len)
 	}
 	if (e && e->type == EVENT(OFFERS))
 		for (size_t i = 0; i < e->offers->n_offers; i++) {
-			checker_offer_made(s->v->checker, s, e->offers->offers[i]);
+			checker_offer_made(s->v->checker, s, NULL, e->offers->offers[i]);
 			(void)map_put(&s->v->own_offers, e->offers->offers[i]->id->value, s);
 		}
 	if (e && e->type == EVENT(RESCIND))
