@@ -1,6 +1,7 @@
 /* steps_isolator.c - for containers_linux_test: an isolator that asks for what the
  * container's variable STEPS says, a step a line, and writes down into the sandbox
- * what it is given to isolate.
+ * what it is given to isolate. While there is a file hold-CALLBACK in the agent's
+ * directory, it is busy with that callback, and says so with a file held-CALLBACK.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #define MZ_MODULE_ABI 1
@@ -14,10 +15,67 @@
 #include <string.h>
 #include <unistd.h>
 
+struct busy {
+	struct busy *next;
+	struct steps *s;
+	struct mz_op *op;
+	struct mz_timer *timer;
+	char path[300];
+};
+
 struct steps {
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
+	struct busy *busy;
 };
+
+static void on_timer(void *arg)
+{
+	struct busy *b = arg;
+	struct steps *s = b->s;
+	if (access(b->path, F_OK) == 0) {
+		b->timer = s->h->timer(s->h, 1000000, on_timer, b);
+		return;
+	}
+	struct busy **at = &s->busy;
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	s->h->op_done(b->op, NULL, NULL);
+	free(b);
+}
+
+static void done(struct steps *s, const char *what, struct mz_op *op)
+{
+	struct busy *b = calloc(1, sizeof(*b));
+	snprintf(b->path, sizeof(b->path), "%s/hold-%s", s->k->work_dir(s->h), what);
+	if (access(b->path, F_OK) < 0) {
+		free(b);
+		s->h->op_done(op, NULL, NULL);
+		return;
+	}
+	char held[300];
+	snprintf(held, sizeof(held), "%s/held-%s", s->k->work_dir(s->h), what);
+	FILE *f = fopen(held, "w");
+	fputs("x\n", f);
+	fclose(f);
+	b->s = s;
+	b->op = op;
+	b->next = s->busy;
+	s->busy = b;
+	on_timer(b);
+}
+
+static void destroy(void *inst)
+{
+	struct steps *s = inst;
+	while (s && s->busy) {
+		struct busy *b = s->busy;
+		s->busy = b->next;
+		free(b);
+	}
+	free(s);
+}
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
@@ -115,7 +173,10 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		}
 		free(text);
 	}
-	s->h->op_done(op, err.code ? &err : NULL, NULL);
+	if (err.code)
+		s->h->op_done(op, &err, NULL);
+	else
+		done(s, "prepare", op);
 }
 
 static void copy_file(FILE *to, const char *path)
@@ -140,11 +201,38 @@ static void isolate(void *inst, const struct mz_container *c, int32_t pid, struc
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	copy_file(f, path);
 	fclose(f);
-	s->h->op_done(op, NULL, NULL);
+	done(s, "isolate", op);
+}
+
+static void update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	(void)c;
+	done(inst, "update", op);
+}
+
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	(void)c, (void)u;
+	done(inst, "usage", op);
+}
+
+static void cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	(void)id;
+	done(inst, "cleanup", op);
 }
 
 static const struct mz_isolator_ops ops = {
-	.size = sizeof(ops), .create = create, .destroy = free, .flags = flags, .prepare = prepare, .isolate = isolate};
+	.size = sizeof(ops),
+	.create = create,
+	.destroy = destroy,
+	.flags = flags,
+	.prepare = prepare,
+	.isolate = isolate,
+	.update = update,
+	.usage = usage,
+	.cleanup = cleanup,
+};
 
 MZ_MODULE = {
 	MZ_MODULE_HEAD(ISOLATOR),
