@@ -513,8 +513,6 @@ static void debugs_on_v2(void **state)
 	if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
 		return;
 	life_end(l);
-	snprintf(dir, sizeof(dir), "/sys/fs/cgroup/freezer/%s", group);
-	assert_int_equal(rmdir(dir), 0);
 	hierarchy = "/sys/fs/cgroup/unified";
 	life_begin(l);
 	snprintf(dir, sizeof(dir), "%s/%s/v", hierarchy, group);
@@ -634,6 +632,18 @@ static void terminal_in_a_rootfs(void **state)
 	assert_true(S_ISREG(st.st_mode));
 }
 
+/* Its user is another one outside, and the terminal is that one's. */
+static void terminal_in_a_user_namespace(void **state)
+{
+	struct life *l = *state;
+	static const char steps[] = PID MNT "ns 0x10000000\n" PROC "map 0 0 65534 1\nmap 1 0 65534 1\n";
+	struct run *r = start(l, "users", "id -u; stat -c %u $(tty); echo by name > $(tty); test -t 0 && exit 9",
+			      (struct how){.tty = true, .steps = steps, .user = "nobody"});
+	until(l, &r->exited);
+	assert_int_equal(WEXITSTATUS(r->wait_status), 9);
+	assert_string_equal(read_text(at("runs/%s/stdout", "users")), "0\r\n0\r\nby name\r\n");
+}
+
 /* ---- both launchers ------------------------------------------------------------------- */
 
 static int set_up_on_posix(void **state)
@@ -678,6 +688,7 @@ int main(int argc, char **argv)
 		TEST(debug_output_waits, on_linux),
 		TEST(debug_has_no_files_of_its_own, on_linux),
 		TEST(terminal_in_a_rootfs, on_linux),
+		TEST(terminal_in_a_user_namespace, on_linux),
 	};
 	(void)argc;
 	/* The build tree, from where the program is. */
