@@ -268,8 +268,7 @@ void update_from_executor(struct executor *ex, struct task *t, Mesos__V1__TaskSt
 void update_acknowledge(struct executor *ex, const char *task_id, const unsigned char *uuid);
 void handle_acknowledge(struct agent *a, const Mezzo__Link__Acknowledge *m);
 bool update_is_acked(const struct task *t, const unsigned char *uuid);
-/* So many wait that no more are taken of it but its end. */
-bool update_is_full(const struct task *t);
+bool update_is_full(const struct task *t); /* no more are taken, but its end */
 void updates_resume(struct agent *a); /* a link is there again */
 void updates_pause(struct agent *a);
 void update_restore(struct task *t, const char *key, const Mezzo__Records__AgentUpdate *r);
