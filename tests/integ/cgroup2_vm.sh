@@ -18,7 +18,7 @@ file -L "$(command -v busybox)" 2>/dev/null | grep -q static || ldd "$(command -
 	skip_all "busybox is not static"
 
 tests="lib/cgroup_test"
-for m in cgroups_{cpu,mem,pids,cpuset,devices,blkio,hugetlb,net_cls,perf_event} gpu_nvidia disk_xfs; do
+for m in cgroups_{cpu,mem,pids,cpuset,devices,blkio,hugetlb,net_cls,perf_event} gpu_nvidia disk_xfs posix_cpu network_ports; do
 	tests="$tests isolator/$m/${m}_test"
 done
 

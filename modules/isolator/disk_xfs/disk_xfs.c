@@ -25,7 +25,7 @@ struct xfs {
 	int64_t headroom_bytes, interval_ns;
 	struct project *projects;
 	struct mz_timer *timer;
-	int looking; /* a worker is */
+	struct look *look; /* that a worker has, or NULL */
 	uint64_t generation;
 	struct mz_metric *used, *exceeded;
 };
@@ -309,7 +309,7 @@ static void on_looked(void *arg)
 {
 	struct look *k = arg;
 	struct xfs *x = k->x;
-	x->looking = 0;
+	x->look = NULL;
 	for (size_t i = 0; i < k->n; i++) {
 		struct project *p = of_generation(x, k->v[i].generation);
 		if (p && !p->live && k->v[i].gone)
@@ -337,10 +337,10 @@ static void on_due(void *arg)
 		for (const struct project *p = x->projects; p; p = p->next)
 			k->v[k->n++] = (struct target){
 				.generation = p->generation, .number = p->number, .live = p->live, .sandbox = strdup(p->sandbox)};
-		x->looking = 1;
+		x->look = k;
 		if (x->h->offload(x->h, look_work, on_looked, k) == 0)
 			return;
-		x->looking = 0;
+		x->look = NULL;
 		look_free(k);
 	}
 	start_timer(x); /* too much to do just now */
@@ -348,7 +348,7 @@ static void on_due(void *arg)
 
 static void start_timer(struct xfs *x)
 {
-	if (x->projects && !x->timer && !x->looking)
+	if (x->projects && !x->timer && !x->look)
 		x->timer = x->h->timer(x->h, x->interval_ns, on_due, x);
 }
 
@@ -445,6 +445,9 @@ static void destroy(void *inst)
 	if (!x)
 		return;
 	x->h->timer_cancel(x->h, x->timer);
+	/* The host has waited for running work; its done() will not be called. */
+	if (x->look)
+		look_free(x->look);
 	while (x->projects) {
 		struct project *p = x->projects;
 		x->projects = p->next;
