@@ -13,8 +13,11 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/locate.h"
+#include "loop/loop.h"
 
-enum { END_LOOKS = 150 }; /* 30 s */
+#define LOOK_NS (100 * NS_PER_MS)
+#define POST_NS (10 * NS_PER_SEC)
+enum { END_LOOKS = 300 }; /* 30 s */
 
 static const struct cli_opt opts[] = {
 	{"no-stdin", 0, NULL, "only shows: sends no input"},
@@ -22,24 +25,41 @@ static const struct cli_opt opts[] = {
 	{0},
 };
 
-/* Its output has ended; the master hears of it a moment later. */
+/* The exit status of the task, from its agent's lists; -1: it has not ended. */
+static int find_status(const json_t *answer, const struct located *l)
+{
+	static const char *const lists[] = {"terminated_tasks", "completed_tasks"};
+	const json_t *all = json_object_get(answer, "get_tasks");
+	json_t *t;
+	size_t k;
+
+	for (size_t i = 0; i < MZ_N(lists); i++)
+		json_array_foreach(js_array(all, lists[i]), k, t) {
+			json_t *statuses = js_array(t, "statuses");
+			size_t n = json_array_size(statuses);
+			if (str_eq(js_str(json_object_get(t, "task_id"), "value"), js_str(l->task, "id")) &&
+			    str_eq(js_str(json_object_get(t, "framework_id"), "value"), js_str(l->task, "framework_id")))
+				return cli_task_status(js_str(t, "state"),
+						       n ? js_str(json_array_get(statuses, n - 1), "message") : "");
+		}
+	return -1;
+}
+
+/* Its output has ended; its agent hears of the task a moment later. The master may
+ * know much later, if its framework is not there to acknowledge what came before. */
 static int task_status(const struct cli *c, const struct located *l)
 {
-	const char *framework = js_str(l->task, "framework_id");
-	const struct timespec pause = {0, 200 * 1000 * 1000};
+	const struct timespec pause = {0, LOOK_NS};
 
 	for (int i = 0; i < END_LOOKS; i++) {
-		json_t *tasks = NULL;
-		const json_t *t;
+		mz_autofree char *body = NULL;
 		struct mz_err err;
-		int status = -1, rc = cli_get(cli_master(c), "/tasks?limit=1000000", &tasks, &err);
-		if (rc == 0 && cli_find_task(tasks, c->args.v[0], framework, &t, &err) == 0 &&
-		    cli_state_is_terminal(js_str(t, "state"))) {
-			json_t *all = js_array(t, "statuses");
-			size_t n = json_array_size(all);
-			status = cli_task_status(js_str(t, "state"), n ? js_str(json_array_get(all, n - 1), "message") : "");
-		}
-		json_decref(tasks);
+		int http, status = -1;
+		if (cli_post(l->ip, l->at.port, "{\"type\":\"GET_TASKS\"}", POST_NS, &http, &body, &err) < 0)
+			return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: %s", c->args.v[0], err.msg);
+		json_t *answer = http == 200 ? json_loads(body, 0, NULL) : NULL;
+		status = find_status(answer, l);
+		json_decref(answer);
 		if (status >= 0)
 			return status;
 		nanosleep(&pause, NULL);

@@ -21,6 +21,7 @@ static const struct cli_opt opts[] = {
 	{"role", 0, "ROLE", "the role whose resources are used (default: *)"},
 	{"user", 'u', "USER", "who runs the task (default: you)"},
 	{"instances", 'i', "N", "runs N of them; their lines get a prefix (default: 1)"},
+	{"tty", 0, NULL, "gives the task a terminal, for mezzo attach"},
 	{"detach", 'd', NULL, "does not wait: prints the ids and leaves the tasks running"},
 	{"timeout", 't', "TIME", "kills what still runs after this time (30s, 5mins); exit status 124"},
 	{0},
@@ -91,6 +92,8 @@ int run_plan_init(struct run_plan *p, const struct cli *c, struct mz_err *err)
 	p->detach = cli_flag(c, "detach");
 	p->json = cli_flag(c, "json");
 	p->user = cli_option(c, "user");
+	if (cli_flag(c, "tty"))
+		p->task.json = "{\"container\":{\"type\":\"MESOS\",\"tty_info\":{}}}";
 	p->role = cli_option(c, "role") ? cli_option(c, "role") : "*";
 	p->task.resources = cli_option(c, "resources") ? cli_option(c, "resources") : "cpus:0.1;mem:32";
 	rc = plan_command(p, c, err);

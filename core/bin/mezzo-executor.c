@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -279,6 +280,16 @@ static const char *parse_arguments(struct executor *e, int argc, char **argv)
 	return name;
 }
 
+/* A terminal that the container was given is for the task, which has a session of its
+ * own: it cannot be that of ours, too. */
+static void leave_terminal(void)
+{
+	if (!isatty(STDIN_FILENO))
+		return;
+	signal(SIGHUP, SIG_IGN); /* who leaves it is told that it has gone */
+	(void)ioctl(STDIN_FILENO, TIOCNOTTY);
+}
+
 int main(int argc, char **argv)
 {
 	static struct executor e;
@@ -288,6 +299,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", err.msg);
 		return 1;
 	}
+	leave_terminal();
 	log_set_level(MZ_LOG_WARNING);
 	e.reader = &reader;
 	list_init(&e.updates);

@@ -33,7 +33,8 @@ typedef void (*loop_fd_fn)(void *arg, int ready);
 typedef void (*loop_exit_fn)(void *arg, pid_t pid, int wait_status);
 
 /* How a child is started: no shell, no PATH search, only fds 0-2 (each of
- * `fds`, -1 = /dev/null) are inherited, own session, default signals. */
+ * `fds`, -1 = /dev/null) are inherited, own session, default signals. A terminal as
+ * its input becomes the controlling one of that session, unless it is another's. */
 struct loop_spawn {
 	const char *const *argv;
 	const char *const *env; /* NULL: empty */

@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,6 +54,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int be_bor
 	struct birth *b = arg;
 	struct sigaction sa = {.sa_handler = SIG_DFL};
 	if (take_slots(b->slots) == 0 && setsid() >= 0) {
+		(void)ioctl(0, TIOCSCTTY, 0); /* if it is a terminal that is nobody's, then it is ours */
 		/* Before they are let through: a handler would run in our memory. */
 		for (int sig = 1; sig < NSIG; sig++)
 			(void)sigaction(sig, &sa, NULL);

@@ -189,7 +189,7 @@ static int start(struct command *c, struct mz_err *err)
 	int rc = launch_make(&l, c->k, c->h, c->task, "command", err);
 	if (rc == 0) {
 		struct mz_spawn s = {.size = sizeof(s),
-				     .fd_in = -1,
+				     .fd_in = isatty(STDIN_FILENO) ? STDIN_FILENO : -1,
 				     .fd_out = STDOUT_FILENO,
 				     .fd_err = STDERR_FILENO,
 				     .argv = (const char *const *)l.argv,
