@@ -147,7 +147,7 @@ static void who_stalls_is_cut(void **state)
 {
 	struct life *l = *state;
 	life_end(l);
-	stall = "200ms";
+	stall = "1secs";
 	life_begin(l);
 	struct run *r = start(l, "slow", "read go; head -c 3000000 /dev/zero", (struct how){0});
 	struct client slow = attach(l, "slow", 'o'), fast = attach(l, "slow", 'o'), in = attach(l, "slow", 'i');
@@ -319,7 +319,7 @@ static void who_stalls_at_the_end(void **state)
 {
 	struct life *l = *state;
 	life_end(l);
-	stall = "200ms";
+	stall = "1secs";
 	life_begin(l);
 	struct run *r = start(l, "stalled", "read go; head -c 100000 /dev/zero; echo x >&2; sleep 1000 & exit 2", (struct how){0});
 	struct client slow = attach(l, "stalled", 'o'), in = attach(l, "stalled", 'i');
@@ -614,6 +614,8 @@ static void terminal_in_a_rootfs(void **state)
 	struct run *r = start(l, "root", "tty; stty size; echo x > /dev/tty; echo y > /dev/console; read z; echo $z",
 			      (struct how){.tty = true, .steps = steps, .user = "nobody"});
 	struct client out = attach(l, "root", 'o'), in = attach(l, "root", 'i');
+	while (!strstr(read_text(at("runs/%s/stdout", "root")), "y\r\n")) /* or its echo is in between */
+		loop_event_turn(l->loop, NS_PER_MS);
 	say(&in, "hello\n");
 	until_closed(l, &out);
 	until(l, &r->exited);
