@@ -139,6 +139,7 @@ void life_end(struct life *l)
 	module_registry_free(l->registry);
 	until_idle(l);
 	loop_event_free(l->loop);
+	*l = (struct life){0};
 }
 
 void until(struct life *l, const bool *what)
@@ -374,31 +375,55 @@ int set_up(void **state)
 	return 0;
 }
 
+static void on_recovered(void *arg, const struct mz_err *err)
+{
+	(void)err;
+	*(bool *)arg = true;
+}
+
+/* Of a test that failed. */
+static void destroy_the_rest(struct life *l)
+{
+	struct mz_err err;
+	bool done = false;
+	if (!l->c) {
+		life_begin(l);
+		l->c->ops->recover(l->c, NULL, 0, on_recovered, &done);
+		until(l, &done);
+	}
+	for (size_t i = 0; i < n_runs; i++)
+		if (runs[i].launched && !runs[i].code && !runs[i].exited)
+			(void)l->c->ops->terminate(l->c, runs[i].id, &err);
+	for (size_t i = 0; i < n_runs; i++)
+		for (int k = 0; k < 1000 && runs[i].launched && !runs[i].code && !runs[i].exited; k++)
+			loop_event_turn(l->loop, 10 * NS_PER_MS);
+}
+
+/* A cgroup of ours, which should be gone or empty. */
+static int remove_group(const char *top)
+{
+	mz_autofree char *dir = xasprintf("%s/%s", top, group);
+	if (rmdir(dir) == 0 || errno == ENOENT)
+		return 0;
+	fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
+	mz_autofree char *command = xasprintf("find %s -depth -type d -exec rmdir {} \\; 2>/dev/null", dir);
+	(void)!system(command);
+	return -1;
+}
+
 int tear_down(void **state)
 {
-	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup", "/sys/fs/cgroup/unified"},
-				 *const controllers[] = {"cpu", "cpuacct", "memory", "pids", "devices"};
+	static const char *const tops[] = {"/sys/fs/cgroup/freezer", "/sys/fs/cgroup",	       "/sys/fs/cgroup/unified",
+					   "/sys/fs/cgroup/cpu",     "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup/memory",
+					   "/sys/fs/cgroup/pids",    "/sys/fs/cgroup/devices"};
+	int rc = 0;
+	destroy_the_rest(*state);
 	life_end(*state);
 	if (n_in(at("run/%s", "io"))) {
 		fprintf(stderr, "sockets are left behind\n");
-		return -1;
+		rc = -1;
 	}
-	for (size_t i = 0; i < MZ_N(tops); i++) {
-		char dir[128];
-		snprintf(dir, sizeof(dir), "%s/%s", tops[i], group);
-		if (rmdir(dir) < 0 && errno != ENOENT) {
-			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
-			return -1;
-		}
-	}
-	/* Isolators have them there for good. */
-	for (size_t i = 0; i < MZ_N(controllers); i++) {
-		char dir[128];
-		snprintf(dir, sizeof(dir), "/sys/fs/cgroup/%s/%s", controllers[i], group);
-		if (rmdir(dir) < 0 && errno != ENOENT) {
-			fprintf(stderr, "'%s' is left behind: %s\n", dir, strerror(errno));
-			return -1;
-		}
-	}
-	return tree_remove(root, NULL);
+	for (size_t i = 0; i < MZ_N(tops); i++)
+		rc |= remove_group(tops[i]);
+	return tree_remove(root, NULL) | rc;
 }
