@@ -117,7 +117,7 @@ static void op_close(struct http_stream *s)
 	served_free(v);
 }
 
-static const struct http_stream_ops stream_ops = {op_send, op_queued, op_close};
+static const struct http_stream_ops stream_ops = {.send = op_send, .queued = op_queued, .close = op_close};
 
 static void on_client_word(struct side *s MZ_UNUSED, struct word *w MZ_UNUSED)
 {

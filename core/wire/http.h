@@ -96,6 +96,7 @@ struct http_stream_ops {
 	int (*send)(struct http_stream *s, const void *data, size_t size);
 	size_t (*queued)(const struct http_stream *s);
 	void (*close)(struct http_stream *s);
+	void (*abort)(struct http_stream *s); /* NULL: as close */
 };
 
 struct http_stream {
@@ -126,6 +127,16 @@ static inline size_t http_queued(const struct http_stream *s)
 static inline void http_close(struct http_stream *s)
 {
 	s->ops->close(s);
+}
+
+/* The same, but the peer can see that something is missing: its connection ends
+ * without the end of the stream. */
+static inline void http_abort(struct http_stream *s)
+{
+	if (s->ops->abort)
+		s->ops->abort(s);
+	else
+		s->ops->close(s);
 }
 
 /* ---- routing ------------------------------------------------------------ */

@@ -381,7 +381,7 @@ static int stream_send(struct http_stream *st, const void *data, size_t size)
 	return 0;
 }
 
-static void stream_close(struct http_stream *st)
+static void stream_end(struct http_stream *st, bool complete)
 {
 	struct http_call *call = mz_container_of(st, struct http_call, st);
 
@@ -392,9 +392,21 @@ static void stream_close(struct http_stream *st)
 		http_call_free(call);
 		return;
 	}
-	if (!call->http_1_0 && !call->to_head)
+	if (!complete)
+		call->closes = true;
+	else if (!call->http_1_0 && !call->to_head)
 		http_call_put(call, "0\r\n\r\n", 5);
 	done(call);
 }
 
-static const struct http_stream_ops stream_ops = {stream_send, stream_queued, stream_close};
+static void stream_close(struct http_stream *st)
+{
+	stream_end(st, true);
+}
+
+static void stream_abort(struct http_stream *st)
+{
+	stream_end(st, false);
+}
+
+static const struct http_stream_ops stream_ops = {stream_send, stream_queued, stream_close, stream_abort};

@@ -81,7 +81,13 @@ static void on_close(struct http_stream *s)
 	c->closed = true;
 }
 
-static const struct http_stream_ops stream_ops = {on_send, on_queued, on_close};
+static void on_abort(struct http_stream *s)
+{
+	mz_container_of(s, struct fake_call, stream)->aborted = true;
+	on_close(s);
+}
+
+static const struct http_stream_ops stream_ops = {on_send, on_queued, on_close, on_abort};
 
 static struct http_stream *on_stream(struct http_exchange *x, int status, const struct http_header *h, size_t n)
 {

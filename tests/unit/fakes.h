@@ -26,7 +26,7 @@ struct fake_call {
 	struct buf headers;	/* "Name: value\n" */
 	struct buf body;
 	/* An event stream: records, in order, each a string of its own. */
-	bool is_stream, closed, full; /* full: the next send is refused and the stream cut */
+	bool is_stream, closed, aborted, full; /* full: the next send is refused and the stream cut */
 	size_t queued;		      /* what the peer has not taken, as the test says */
 	struct http_stream stream;
 	struct loop *loop;

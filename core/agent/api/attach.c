@@ -96,8 +96,10 @@ static void on_nothing(void *arg)
 static void on_output_end(void *arg, bool complete)
 {
 	struct output *o = arg;
-	(void)complete; /* HTTP has no way to tell: who has to know waits for the container */
-	http_close(o->stream);
+	if (complete)
+		http_close(o->stream);
+	else
+		http_abort(o->stream);
 	output_free(o);
 }
 

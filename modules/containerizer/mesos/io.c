@@ -21,6 +21,7 @@
 
 /* The server itself takes five seconds at most. */
 static const int64_t END_NS = 15LL * 1000000000, LOST_NS = 200 * 1000000;
+static const int64_t NEVER_NS = 10LL * 365 * 86400 * 1000000000;
 enum { REASON_IO_SWITCHBOARD_EXITED = 27 };
 
 int io_create(struct mesos *m, struct mz_err *err)
@@ -37,13 +38,15 @@ int io_create(struct mesos *m, struct mz_err *err)
 void io_describe(struct box *b, struct text *t)
 {
 	const struct mz_container *c = b->c;
-	char line[96];
+	char line[128];
 	if (!c->attachable && !c->tty)
 		return;
-	/* Who starts something for debugging is there to look at it. */
+	/* Who starts something for debugging is there to look at it, at his own pace:
+	 * nobody else waits. */
 	int wait = c->container_class == MZ_CONTAINER_DEBUG;
+	int64_t stall_ns = wait ? NEVER_NS : b->m->stall_ns;
 	snprintf(line, sizeof(line), "%d %u %u %lld", (c->tty != 0) | wait << 1, (unsigned)c->tty_rows & 0xffff,
-		 (unsigned)c->tty_columns & 0xffff, (long long)(b->m->stall_ns / 1000000));
+		 (unsigned)c->tty_columns & 0xffff, (long long)(stall_ns / 1000000));
 	text_add_line(t, 'i', line, b->m->io_dir);
 }
 
