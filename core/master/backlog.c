@@ -1,7 +1,8 @@
 /* backlog.c - answers to RECONCILE and RECONCILE_OPERATIONS, in portions. A framework
  * with very many tasks asks for all of them at once; told in one go, the answers
  * would fill its stream's bounded queue however fast it reads, and cut it. So the
- * questions wait here, and are answered as the stream takes the answers.
+ * questions wait here, and are answered as the stream takes the answers; offers wait in
+ * the same way (offers.c).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master/internal.h"
 
@@ -47,9 +48,25 @@ void backlog_drop(struct framework *f)
 	f->backlog = NULL;
 }
 
-bool stream_is_full(const struct framework *f)
+/* A stream of which nothing is taken for two heartbeats, while there is more for it,
+ * ends as if its queue were full. */
+enum stream_room stream_room(struct framework *f)
 {
-	return f->session.stream && !f->session.cut && http_queued(f->session.stream) > STREAM_PORTION_BYTES;
+	struct session *s = &f->session;
+	size_t queued = s->stream && !s->cut ? http_queued(s->stream) : 0;
+	int64_t now = loop_now(f->m->loop);
+	if (queued < s->queued || now - s->checked_ns > NS_PER_SEC)
+		s->moved_ns = now;
+	s->queued = queued;
+	s->checked_ns = now;
+	if (queued <= STREAM_PORTION_BYTES)
+		return STREAM_HAS_ROOM;
+	if (now - s->moved_ns < 2 * f->m->cfg.heartbeat_ns)
+		return STREAM_IS_FULL;
+	log_warning(AREA, "Framework %s (%s) does not read its stream, which is cut", f->id, f->info->name);
+	session_close(f, NULL);
+	framework_disconnected(f);
+	return STREAM_IS_CUT;
 }
 
 static void answer(struct framework *f, const struct question *q)
@@ -68,13 +85,16 @@ static void on_turn(void *arg)
 	struct framework *f = arg;
 	struct backlog *b = f->backlog;
 	size_t first = b->next;
+	enum stream_room room = STREAM_HAS_ROOM;
 	b->timer = NULL;
-	while (b->next < b->v.n && !stream_is_full(f)) {
+	while (b->next < b->v.n && (room = stream_room(f)) == STREAM_HAS_ROOM) {
 		struct question *q = &b->v.v[b->next++];
 		b->bytes -= size_of(q);
 		answer(f, q);
 		question_done(q);
 	}
+	if (room == STREAM_IS_CUT)
+		return; /* and the backlog with it */
 	if (b->next == b->v.n && b->again) {
 		b->again = b->all = false;
 		ask_about_all(f);

@@ -216,7 +216,8 @@ void reconcile_operation(struct framework *f, const char *id, const char *agent_
 /* ---- backlog.c: what waits for room in the framework's stream ------------------------------ */
 /* Above this, what can wait waits. Far below what cuts the stream. */
 enum { STREAM_PORTION_BYTES = 32 << 10 };
-bool stream_is_full(const struct framework *f);
+enum stream_room { STREAM_HAS_ROOM, STREAM_IS_FULL, STREAM_IS_CUT };
+enum stream_room stream_room(struct framework *f);
 void backlog_drop(struct framework *f);
 
 /* ---- messages of agents -------------------------------------------------------------------------- */

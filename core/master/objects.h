@@ -57,6 +57,9 @@ struct session {
 	enum codec codec;
 	char id[UUID_TEXT];
 	struct loop_timer *heartbeat;
+	/* As something waited for room: what was queued, when that was, when it last shrank. */
+	size_t queued;
+	int64_t checked_ns, moved_ns;
 };
 
 /* One task, live, unreachable or completed. What is shown of it is `packed`: a

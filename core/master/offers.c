@@ -100,8 +100,9 @@ static void send_some(struct framework *f)
 static bool send_fresh(struct framework *f, bool *ret_any)
 {
 	while (!list_empty(&f->fresh)) {
-		if (stream_is_full(f))
-			return false;
+		enum stream_room room = stream_room(f);
+		if (room != STREAM_HAS_ROOM)
+			return room == STREAM_IS_CUT; /* then nothing is fresh any more */
 		send_some(f);
 		*ret_any = true;
 	}

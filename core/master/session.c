@@ -97,6 +97,8 @@ void session_open(struct framework *f, struct http_stream *s, enum codec c, cons
 {
 	f->session.stream = s;
 	f->session.codec = c;
+	f->session.queued = 0;
+	f->session.checked_ns = f->session.moved_ns = loop_now(f->m->loop);
 	snprintf(f->session.id, sizeof(f->session.id), "%s", id);
 	s->on_gone = on_stream_gone;
 	s->arg = f;

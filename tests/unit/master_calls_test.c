@@ -642,6 +642,29 @@ static void offers_wait_for_room(void **state)
 	world_check(w);
 }
 
+/* Who takes nothing at all is cut, whatever waits for it; who takes a little is not. */
+static void who_reads_nothing_is_cut(void **state)
+{
+	struct world *w = *state;
+	for (int offers = 0; offers < 2; offers++) {
+		struct sched *s = sched_subscribe(w, PLAIN ",\"failover_timeout\":600", NULL);
+		s->stream->queued = 1 << 20;
+		if (offers)
+			agent_join(w, RES, NULL, NULL);
+		else
+			sched_call(s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[" TASKS_ASKED "]}");
+		world_pass(w, 29 * SECS);
+		assert_false(s->stream->closed);
+		s->stream->queued--;
+		world_pass(w, 29 * SECS);
+		assert_false(s->stream->closed);
+		world_pass(w, 2 * SECS);
+		assert_true(s->stream->closed);
+		assert_int_equal(sched_call(s, "\"type\":\"REVIVE\""), 403);
+		world_check(w);
+	}
+}
+
 /* A thousand in one event, the others in the next. */
 static void offers_in_portions(void **state)
 {
@@ -668,7 +691,7 @@ int main(void)
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
-		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(offers_in_portions),
+		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(who_reads_nothing_is_cut), T(offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},

@@ -56,7 +56,7 @@ struct placement {
 	size_t bytes; /* of the TaskInfo as it is sent */
 };
 /* A frame to an agent takes 64 MB; a FrameworkInfo (subscribe.c) is in each. */
-enum { MAX_TASK_BYTES = 16 << 20, MAX_GROUP_BYTES = 32 << 20 };
+enum { MAX_TASK_BYTES = PB_MAX_RECORD, MAX_GROUP_BYTES = 32 << 20 };
 void placement_done(struct placement *p);
 /* Everything that LAUNCH and LAUNCH_GROUP have in common; the TaskInfo is put in
  * the form that agents get. `available` is what is still there. */
