@@ -3,6 +3,7 @@
  *	attack fork|memory|shm|fds|disk|deep|inodes|log|line|cpu	floods
  *	attack escapes AGENT-PID SECRET-PATH		ways out
  *	attack user-namespace				what one would open
+ *	attack watch FILE				those who enter, until FILE is there
  *	attack tick FILE				not an attack: the neighbour
  *	attack session KEY COMMAND…			runs it in a session with a key
  * SPDX-License-Identifier: Apache-2.0 */
@@ -77,6 +78,8 @@ int main(int argc, char **argv)
 		return session(argv + 2);
 	if (argc > 3 && !strcmp(argv[1], "escapes"))
 		return escapes(argv + 2);
+	if (argc == 3 && !strcmp(argv[1], "watch"))
+		return watch(argv + 2);
 	if (!strcmp(argv[1], "user-namespace"))
 		return user_namespace(argv + 2);
 	return flood(argv[1], argv + 2);

@@ -15,6 +15,8 @@ __attribute__((format(printf, 2, 3))) void not_tried(const char *what, const cha
 int flood(const char *kind, char **argv);
 /* Ways out of the container. argv: the agent's pid, a path outside that is secret. */
 int escapes(char **argv);
+/* Looks into those who enter the container, until there is the file argv[0]. */
+int watch(char **argv);
 /* What a user namespace of its own would open: as an ordinary user. */
 int user_namespace(char **argv);
 

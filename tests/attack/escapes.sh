@@ -200,6 +200,30 @@ ok "it was that" said mapped '^ +0 +700000000 '
 verdicts mapped 40
 ok "no cgroup is left" until_true 30 no_groups
 stop_hard "$AGENT"
+# ---- who enters is looked at by those inside, who are root there with all rights ----
+WHERE='' WORK=third
+write_conf "  - {name: namespaces_user, settings: {first_id: 700000000}}"
+sed -i '/linux_capabilities/d' "$T/conf.yaml"
+start
+run watcher "exec $ATTACK watch $T/open/watched" "$as_root | .resources[0].scalar.value = 2"
+wait_for 30 "the watcher" said watcher watches
+parent=$(get "http://$WHERE/containers" | jq -r '.[0].container_id')
+enter()
+{
+	get -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' "http://$WHERE/api/v1" -d '{"type": "LAUNCH_NESTED_CONTAINER",
+		"launch_nested_container": {"container_id": {"value": "in'"$1"'", "parent": {"value": "'"$parent"'"}}, "command": {"value": "true"},
+		"container": {"type": "MESOS", "linux_info": {"share_pid_namespace": true}}}}'
+}
+entered=0
+for i in $(seq 30); do
+	[ "$(enter "$i")" = 200 ] && entered=$((entered + 1))
+done
+is "containers enter its pid namespace" "$entered" 30
+touch "$T/open/watched"
+ok "the watcher ends" until_true 30 has_ended watcher
+verdicts watcher 4
+ok "no cgroup is left" until_true 30 no_groups
+stop_hard "$AGENT"
 is "no mount is left" "$(grep -c "$T" /proc/self/mountinfo)" 0
 is "no secret is in a log" "$(cat "$T"/*.log* | grep -c "$SECRET")" 0
 done_testing
