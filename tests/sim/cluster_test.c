@@ -29,16 +29,16 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-	{"full", {.modules = MODULES, .n_agents = 200, .n_frameworks = 20, .n_tasks = 20000}, 12},
-	{"faults", {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .faults = true}, 150},
+	{"full", {.modules = MODULES, .n_agents = 200, .n_frameworks = 20, .n_tasks = 20000}, 16},
+	{"faults", {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .faults = true}, 200},
 	{"naughty",
 	 {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .naughty = true, .n_vandals = 3,
 	  .pod_size = 4, .pod_permille = 300},
-	 80},
+	 120},
 	{"chaos",
 	 {.modules = MODULES, .n_agents = 20, .n_frameworks = 5, .n_tasks = 1000, .naughty = true, .n_vandals = 2,
 	  .pod_size = 4, .pod_permille = 300, .faults = true},
-	 150},
+	 250},
 };
 
 /* Seeds that have found something, beyond those that run anyway. */

@@ -275,7 +275,7 @@ static void test_same_executor_id_twice(void **state)
 	}
 	world_restart(w);
 	for (int i = 0; i < 8; i++) {
-		char executor[8];
+		char executor[16];
 		snprintf(executor, sizeof(executor), "e%d", i);
 		assert_int_equal(executor_subscribe(w, executor, NULL)->status, 200);
 	}
