@@ -45,7 +45,7 @@ struct life {
 struct run {
 	char id[64];
 	bool launched, exited;
-	int code, wait_status;
+	int code, wait_status, reason;
 	int32_t pid;
 	char message[256];
 };
@@ -63,6 +63,7 @@ static void on_exited(void *arg, const char *id, const struct mz_termination *t)
 			assert_false(runs[i].exited);
 			runs[i].exited = true;
 			runs[i].wait_status = t->wait_status;
+			runs[i].reason = t->reason;
 			if (t->message)
 				snprintf(runs[i].message, sizeof(runs[i].message), "%s", t->message);
 			return;
@@ -786,6 +787,31 @@ static void destroy_in_hook(struct life *l)
 	assert_nothing_left(l);
 }
 
+/* The container is over a limit before we know that it has started. */
+static void ends_by_a_limit_while_it_starts(void **state)
+{
+	struct life *l = *state;
+	mz_autofree char *hook = xstrdup(at("%s", "hook")), *steps = xasprintf(PID MNT "hook %s\n", hook);
+	mz_autofree char *hold = xstrdup(at("%s", "hold-hook")), *limit = xstrdup(at("%s", "limit"));
+	FILE *f = fopen(hook, "w");
+	fprintf(f, "#!/bin/sh\necho x > %s/held-hook\nwhile test -e %s/hold-hook; do sleep 0.01; done\n", root, root);
+	assert_int_equal(fchmod(fileno(f), 0700), 0);
+	fclose(f);
+	touch(hold);
+	touch(at("%s", "may-limit"));
+	struct run *r = launch(l, "limited", steps, "sleep 1000");
+	until_text(l, at("%s", "held-hook"));
+	touch(limit);
+	while (access(limit, F_OK) == 0)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_int_equal(unlink(hold), 0);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	assert_int_equal(r->reason, 8);
+	assert_string_equal(r->message, "Too much of it");
+	assert_nothing_left(l);
+}
+
 static void destroys_while_isolators_are_busy(void **state)
 {
 	static const char *const calls[] = {"prepare", "isolate", "update", "usage", "cleanup"};
@@ -906,6 +932,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(survives_no_shim, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_in_every_state, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ends_by_a_limit_while_it_starts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_while_isolators_are_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stops_while_isolators_are_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(works_on_v2, set_up, tear_down),

@@ -20,7 +20,7 @@ struct busy {
 	struct steps *s;
 	struct mz_op *op;
 	struct mz_timer *timer;
-	char path[300];
+	char path[300], id[64];
 };
 
 struct steps {
@@ -189,6 +189,39 @@ static void copy_file(FILE *to, const char *path)
 		fclose(f);
 }
 
+/* Until there is a file `limit`: then the container is said to be over one. */
+static void on_limit_timer(void *arg)
+{
+	struct busy *b = arg;
+	struct steps *s = b->s;
+	const struct mz_limitation l = {.size = sizeof(l), .reason = 8, .message = "Too much of it"};
+	if (unlink(b->path) < 0) {
+		b->timer = s->h->timer(s->h, 1000000, on_limit_timer, b);
+		return;
+	}
+	struct busy **at = &s->busy;
+	while (*at != b)
+		at = &(*at)->next;
+	*at = b->next;
+	s->k->limitation(s->h, b->id, &l);
+	free(b);
+}
+
+static void may_limit(struct steps *s, const char *id)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "%s/may-limit", s->k->work_dir(s->h));
+	if (access(path, F_OK) < 0)
+		return;
+	struct busy *b = calloc(1, sizeof(*b));
+	snprintf(b->path, sizeof(b->path), "%s/limit", s->k->work_dir(s->h));
+	snprintf(b->id, sizeof(b->id), "%s", id);
+	b->s = s;
+	b->next = s->busy;
+	s->busy = b;
+	on_limit_timer(b);
+}
+
 static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
 {
 	struct steps *s = inst;
@@ -201,6 +234,7 @@ static void isolate(void *inst, const struct mz_container *c, int32_t pid, struc
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	copy_file(f, path);
 	fclose(f);
+	may_limit(s, c->id);
 	done(s, "isolate", op);
 }
 

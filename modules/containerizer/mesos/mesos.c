@@ -183,6 +183,8 @@ static void finish(struct box *b)
 	struct mesos *m = b->m;
 	m->h->metric_add(m->destroyed, 1);
 	if (b->launch_op) {
+		if (b->limitation.size)
+			fail(&b->err, -EDQUOT, "%s", b->limitation_message ? b->limitation_message : "It went over a limit");
 		if (!b->err.code)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
 		if (b->has_record)
@@ -367,6 +369,8 @@ void on_box_started(struct box *b, int32_t payload)
 	m->k->launch_free(b->launch);
 	b->launch = NULL;
 	m->h->op_done(op, NULL, &r);
+	if (b->limitation.size)
+		box_destroy(b);
 	io_check(b); /* it may have been killed meanwhile */
 }
 
@@ -712,7 +716,9 @@ static void on_limitation(void *inst, const char *id, const struct mz_limitation
 	b->limitation = (struct mz_limitation){
 		.size = sizeof(b->limitation), .reason = l->reason, .message = b->limitation_message};
 	say(b->m, MZ_LOG_INFO, "Container '%s' is destroyed: %s", id, l->message ? l->message : "it went over a limit");
-	box_destroy(b);
+	/* Its start may be on the way to us: then it was launched, and ends like that. */
+	if (b->state != BOX_STARTING || b->shim_gone)
+		box_destroy(b);
 }
 
 /* ---- the instance -------------------------------------------------------------- */
