@@ -545,7 +545,7 @@ static void test_history_is_bounded(void **state)
 	struct world *w = *state;
 	world_register(w);
 	for (int i = 0; i < 8; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "t%d", i);
 		run_task(w, id, NULL);
 		executor_subscribe(w, id, NULL);
@@ -571,7 +571,7 @@ static void test_gc(void **state)
 	world_register(w);
 	w->max_completed = 100;
 	for (int i = 0; i < 40; i++) {
-		char id[8];
+		char id[16];
 		snprintf(id, sizeof(id), "t%d", i);
 		run_task(w, id, NULL);
 		kill_task(w, id);
