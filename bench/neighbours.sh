@@ -4,6 +4,7 @@
 # the agent for /health as often, both without an attack and with each. Root only.
 #
 #	bench/neighbours.sh [SECONDS [ATTACK…]]		each measurement takes SECONDS (10)
+# ROOT_CPUS sets root_cpus of cgroups_cpu: what all containers weigh together.
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../tests/lib.sh"
 . "$MEZZO_SRC/tests/attack/setup.sh"
@@ -76,7 +77,7 @@ row()
 	done
 	echo
 }
-echo "Setting: $(nproc) cores, Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg); neighbour and attacker 1 cpu each; ${SECONDS_EACH} s a line; microseconds"
+echo "Setting: $(nproc) cores, Linux $(uname -r), load $(cut -d' ' -f1 /proc/loadavg); neighbour and attacker 1 cpu each; root_cpus ${ROOT_CPUS:-0}; ${SECONDS_EACH} s a line; microseconds"
 echo "          | neighbour wakes late       | its work takes             | GET /health of the agent"
 echo "attack    |     p50      p99       max |     p50      p99       max |     p50      p99       max"
 for a in $attacks; do

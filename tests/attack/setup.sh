@@ -69,7 +69,7 @@ logger:
   name: rotate
   settings: {max_stdout_size: 1MB, max_stdout_files: 2, max_stderr_size: 1MB, max_stderr_files: 2}
 isolation:
-  - {name: cgroups_cpu, settings: {cfs: true}}
+  - {name: cgroups_cpu, settings: {cfs: true, root_cpus: ${ROOT_CPUS:-0}}}
   - cgroups_mem
   - {name: cgroups_pids, settings: {max: 96, per_cpu: 1}}
   - cgroups_cpuset

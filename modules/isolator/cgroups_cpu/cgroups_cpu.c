@@ -17,6 +17,7 @@ enum {
 	SHARES_PER_CPU = 1024, /* v1 */
 	SHARES_PER_CPU_REVOCABLE = 10,
 	SHARES_MIN = 2,
+	SHARES_MAX = 262144,
 	WEIGHT_PER_CPU = 100, /* v2 */
 	WEIGHT_PER_CPU_REVOCABLE = 1,
 	WEIGHT_MIN = 1,
@@ -28,6 +29,8 @@ struct cpu {
 	const struct mz_isolator_host *k;
 	struct cg cpu, acct; /* acct: v1, where it is mounted by itself; else version 0 */
 	int cfs, low_revocable;
+	int64_t root_cpus; /* 0: all of the machine's */
+	int root_done;
 };
 
 static int has_revocable(const struct cpu *p, const struct mz_resources *r)
@@ -52,7 +55,7 @@ static int set_share(const struct cpu *p, const struct mz_container *c, int64_t 
 	if (p->cpu.version == 1)
 		return cg_write_int(&p->cpu, c->id, "cpu.shares",
 				    clamp(millicpus * (low ? SHARES_PER_CPU_REVOCABLE : SHARES_PER_CPU) / 1000,
-					  SHARES_MIN, 262144),
+					  SHARES_MIN, SHARES_MAX),
 				    err);
 	return cg_write_int(&p->cpu, c->id, "cpu.weight",
 			    clamp(millicpus * (low ? WEIGHT_PER_CPU_REVOCABLE : WEIGHT_PER_CPU) / 1000, WEIGHT_MIN,
@@ -95,6 +98,22 @@ static int set_limits(const struct cpu *p, const struct mz_container *c, struct 
 	return rc < 0 ? rc : set_quota(p, c, quota, err);
 }
 
+/* All containers are in one group, which would weigh no more than a single process
+ * beside it. One that never sleeps then makes the others wait with it for the
+ * group's turn. */
+static int set_root_share(struct cpu *p, struct mz_err *err)
+{
+	const char *file = p->cpu.version == 1 ? "cpu.shares" : "cpu.weight";
+	int64_t cpus = p->root_cpus ? p->root_cpus : sysconf(_SC_NPROCESSORS_ONLN);
+	if (p->root_done || !cg_has(&p->cpu, NULL, file))
+		return 0;
+	int rc = p->cpu.version == 1 ?
+			 cg_write_int(&p->cpu, NULL, file, clamp(cpus * SHARES_PER_CPU, SHARES_MIN, SHARES_MAX), err) :
+			 cg_write_int(&p->cpu, NULL, file, clamp(cpus * WEIGHT_PER_CPU, WEIGHT_MIN, WEIGHT_MAX), err);
+	p->root_done = rc == 0;
+	return rc;
+}
+
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
 {
 	struct cpu *p = inst;
@@ -102,6 +121,8 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	int rc = cgroups_join(&p->cpu, c, l, &err);
 	if (rc == 0 && p->acct.version)
 		rc = cgroups_join(&p->acct, c, l, &err);
+	if (rc == 0)
+		rc = set_root_share(p, &err);
 	if (rc == 0 && cg_owns(c))
 		rc = set_limits(p, c, &err);
 	cgroups_answer(p->h, op, rc, &err);
@@ -235,6 +256,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	p->k = h->kind;
 	p->cfs = h->conf_int(conf, "cfs") != 0;
 	p->low_revocable = h->conf_int(conf, "revocable_low_priority") != 0;
+	p->root_cpus = h->conf_int(conf, "root_cpus");
 	int rc = cgroups_find(&p->cpu, h, "cpu", err);
 	if (rc == 0 && p->cpu.version == 1)
 		rc = cgroups_find(&p->acct, h, "cpuacct", err);
@@ -258,6 +280,8 @@ static const struct mz_setting settings[] = {
 	MZ_SETTING(BOOL, "cfs", "false", 0, 0, "A quota of what was requested, where no limit is set"),
 	MZ_SETTING(BOOL, "revocable_low_priority", "true", 0, 0,
 		   "Containers with revocable cpus get a hundredth of the usual share"),
+	MZ_SETTING(INT, "root_cpus", "0", 0, 100000,
+		   "Share of all containers together, beside what else runs on the machine, in cpus; 0: as many as it has"),
 	MZ_SETTING_END,
 };
 

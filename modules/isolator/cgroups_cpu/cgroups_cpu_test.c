@@ -78,6 +78,27 @@ static void v2_settings(void **state)
 	world_v2_remove();
 }
 
+static void v2_root_share(void **state)
+{
+	(void)state;
+	char want[16];
+	v2_files();
+	world_file("mezzo/cpu.weight", "100\n");
+	void *inst = world_create();
+	container(1000, 0);
+	world_prepare(inst, &c1);
+	(void)snprintf(want, sizeof(want), "%ld", sysconf(_SC_NPROCESSORS_ONLN) * 100);
+	world_expect("mezzo/cpu.weight", want);
+	world_ops()->destroy(inst);
+	world.settings[0].name = "root_cpus";
+	world.settings[0].value = "16";
+	inst = world_create();
+	world_prepare(inst, &c1);
+	world_expect("mezzo/cpu.weight", "1600");
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
 static void v2_statistics(void **state)
 {
 	(void)state;
@@ -247,7 +268,8 @@ static void nowhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(v2_share),	  cmocka_unit_test(v2_settings), cmocka_unit_test(v2_statistics),
+		cmocka_unit_test(v2_share),	  cmocka_unit_test(v2_settings),
+		cmocka_unit_test(v2_root_share),  cmocka_unit_test(v2_statistics),
 		cmocka_unit_test(v1_quota_bites), cmocka_unit_test(v2_quota_bites), cmocka_unit_test(v1_recovers), cmocka_unit_test(nowhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
