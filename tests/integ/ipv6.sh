@@ -50,5 +50,6 @@ start_agent agent
 wait_for 60 "the agent to come back" agents_are 1
 call '{"type":"KILL","kill":{"task_id":{"value":"six"}}}' >/dev/null
 ok "the executor subscribes to a new agent" until_true 60 reached f six TASK_KILLED
-ok "mezzo run" "$MEZZO" run --master "$MASTER" --name from-run --command 'true'
+call '{"type":"TEARDOWN"}' >/dev/null # it holds all offers
+ok "mezzo run" "$MEZZO" run --master "$MASTER" --timeout 60s --name from-run --command 'true'
 done_testing
