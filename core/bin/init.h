@@ -173,6 +173,7 @@ void init_reap(pid_t payload, int *status);
  * passes; removed with what is below it. */
 int group_make(const char *path, struct init_failure *f);
 int group_kill_once(const char *path); /* without the freezer; how many there were */
+int group_is_frozen(const char *path);	/* who was killed dies when it goes on, no sooner */
 void group_kill(const char *path, int at_once); /* at once: with the freezer */
 void group_remove(const char *path);
 

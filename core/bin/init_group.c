@@ -145,6 +145,19 @@ int group_kill_once(const char *path)
 	return found;
 }
 
+int group_is_frozen(const char *path)
+{
+	char state[16] = "";
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : openat(dir, "freezer.state", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, state, sizeof(state) - 1); /* v2 kills them as they are */
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
+	return n > 2 && !strncmp(state, "FR", 2);
+}
+
 /* Who was killed is soon gone, and most containers are empty by now. The freezer is for
  * those that fork as fast as they die: they do not become fewer. */
 void group_kill(const char *path, int at_once)

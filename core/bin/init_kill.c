@@ -41,9 +41,10 @@ static int kill_children(void)
 
 void init_reap(pid_t payload, int *status)
 {
-	/* It does not fork any more; who else does is another's matter. So is one that
-	 * stands still: it dies when it goes on. */
-	const struct timespec patience = {1, 0};
+	/* It does not fork any more; who else does is another's matter. Where a thousand
+	 * containers end at once it may take seconds, and looking for it would take
+	 * longer. */
+	const struct timespec patience = {30, 0};
 	sigset_t child;
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);

@@ -277,7 +277,7 @@ static void shrink(void)
  * containers end when they are told to: the freezer is for those that do not. */
 static void destroy(const struct init_launch *l, pid_t payload, int *status)
 {
-	if (l->group && group_kill_once(l->group))
+	if (l->group && group_kill_once(l->group) && !group_is_frozen(l->group))
 		init_reap(payload, status);
 	if (l->group)
 		group_kill(l->group, 0);

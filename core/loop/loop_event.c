@@ -346,6 +346,13 @@ int loop_event_new(int n_workers, struct loop **ret, struct mz_err *err)
 	/* A peer that has gone is an error of write(), not the end of the daemon. */
 	signal(SIGPIPE, SIG_IGN);
 	struct loop_event *l = xnew(struct loop_event);
+	int rc = loop_spawn_init(l);
+	if (rc < 0) {
+		free(l);
+		event_base_free(base);
+		close(wake_fd);
+		return mz_fail(err, rc, "Cannot open /dev/null for what is started: %s", strerror(-rc));
+	}
 	l->loop.ops = &event_ops;
 	l->base = base;
 	l->wake_fd = wake_fd;

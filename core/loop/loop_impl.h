@@ -33,9 +33,10 @@ struct offload {
 	size_t n_jobs;
 };
 
-/* What programs are started with; made for the first. */
+/* What programs are started with. The descriptors are made with the loop, so that they
+ * are low. */
 struct loop_nest {
-	void *stack; /* NULL: not there yet */
+	void *stack; /* NULL: nothing was started yet */
 	int null, slots[3]; /* what becomes 0, 1 and 2 */
 };
 
@@ -81,6 +82,7 @@ int loop_child_kill(struct loop *l, struct loop_child *c, int sig);
 void loop_child_leave(struct loop *l, struct loop_child *c);
 void loop_child_free_all(struct loop_event *l);
 
+int loop_spawn_init(struct loop_event *l);
 /* 0 or a negative errno, also of the program's execution. */
 int loop_spawn_start(struct loop_event *l, const struct loop_spawn *s, const char *dir, pid_t *ret_pid);
 void loop_spawn_done(struct loop_event *l);

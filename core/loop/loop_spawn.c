@@ -65,16 +65,9 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int be_bor
 	_exit(127);
 }
 
-static int prepare(struct loop_event *l)
+int loop_spawn_init(struct loop_event *l)
 {
 	struct loop_nest *n = &l->nest;
-	if (n->stack)
-		return 0;
-	n->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (n->stack == MAP_FAILED) {
-		n->stack = NULL;
-		return -errno;
-	}
 	n->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int rc = n->null < 0 ? -errno : 0;
 	for (int i = 0; i < 3; i++) {
@@ -85,6 +78,17 @@ static int prepare(struct loop_event *l)
 	if (rc < 0)
 		loop_spawn_done(l);
 	return rc;
+}
+
+static int make_stack(struct loop_nest *n)
+{
+	if (n->stack)
+		return 0;
+	n->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (n->stack != MAP_FAILED)
+		return 0;
+	n->stack = NULL;
+	return -errno;
 }
 
 /* An end of a pipe must not stay open because of us. */
@@ -98,7 +102,7 @@ int loop_spawn_start(struct loop_event *l, const struct loop_spawn *s, const cha
 {
 	static char *const no_env[] = {NULL};
 	sigset_t all, before;
-	int rc = prepare(l);
+	int rc = make_stack(&l->nest);
 	if (rc < 0)
 		return rc;
 	struct birth b = {.s = s, .dir = dir, .slots = l->nest.slots, .env = no_env};
@@ -127,13 +131,12 @@ int loop_spawn_start(struct loop_event *l, const struct loop_spawn *s, const cha
 void loop_spawn_done(struct loop_event *l)
 {
 	struct loop_nest *n = &l->nest;
-	if (!n->stack)
-		return;
 	for (int i = 0; i < 3; i++)
 		if (n->slots[i] >= 0)
 			close(n->slots[i]);
 	if (n->null >= 0)
 		close(n->null);
-	munmap(n->stack, STACK_BYTES);
+	if (n->stack)
+		munmap(n->stack, STACK_BYTES);
 	n->stack = NULL;
 }
