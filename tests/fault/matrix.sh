@@ -6,7 +6,7 @@
 #
 #	matrix.sh [REGEX]	only rows that match
 #
-# timeout: 1200
+# timeout: 1800
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq python3
