@@ -18,6 +18,7 @@ remove_groups()
 {
 	local g p
 	cleanup_status=$?
+	# shellcheck disable=SC2044 # names without blanks
 	for g in $(find "$GROUPS_DIR"/*/"$OURS" "$GROUPS_DIR/$OURS" -name cgroup.procs 2>/dev/null); do
 		while read -r p; do kill -KILL "$p" 2>/dev/null; done <"$g"
 	done

@@ -1,0 +1,97 @@
+# shellcheck shell=bash
+# What the scripts stand on that need another machine: one that has nothing but cgroups v2,
+# and a disk with XFS and project quotas. It is emulated, without network. Source it after
+# lib.sh; then
+#
+#	vm_start_root		# or the whole file is skipped
+#	vm_add FILE /DIR	# with the libraries that it needs
+#	vm_disk			# a disk with XFS: mounted at /xfs by `vm_mount_disk` in the guest
+#	cat >"$ROOT/main" …	# what is run in the guest: a script of busybox' sh
+#	vm_run 180		# seconds; what it said is in $T/console
+#
+# The kernel is $MEZZO_VM_KERNEL, the path of a bzImage with cgroup2 built in; without, it is looked for
+# in /boot and in a package unpacked in $MEZZO_BUILD/vm. Its modules, which the disk needs, are
+# looked for beside it, in ../lib/modules/VERSION.
+# SPDX-License-Identifier: Apache-2.0
+ROOT=$T/root
+VM_DISK=()
+
+vm_start_root()
+{
+	local c k
+	for c in qemu-system-x86_64 busybox cpio gzip ldd; do
+		command -v "$c" >/dev/null || skip_all "no $c here"
+	done
+	KERNEL=${MEZZO_VM_KERNEL:-}
+	for k in "$MEZZO_BUILD"/vm/boot/vmlinuz-* /boot/vmlinuz-*; do
+		[ -n "$KERNEL" ] || [ ! -r "$k" ] || KERNEL=$k
+	done
+	[ -n "$KERNEL" ] && [ -r "$KERNEL" ] || skip_all "no kernel: set MEZZO_VM_KERNEL to a bzImage"
+	file -L "$(command -v busybox)" 2>/dev/null | grep -q static || ldd "$(command -v busybox)" 2>&1 | grep -q "not a dynamic" ||
+		skip_all "busybox is not static"
+	mkdir -p "$ROOT"/{bin,proc,sys,dev,tmp,var/tmp,mod,xfs,etc,root}
+	cp "$(command -v busybox)" "$ROOT/bin/busybox"
+	echo root:x:0:0::/root:/bin/sh >"$ROOT/etc/passwd"
+	echo root:x:0: >"$ROOT/etc/group"
+	cat >"$ROOT/init" <<'END_OF_INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+ln -s /proc/self/fd /dev/fd
+mount -t cgroup2 none /sys/fs/cgroup
+export PATH=/bin TMPDIR=/tmp
+vm_mount_disk()
+{
+	for m in /mod/*; do
+		[ ! -f $m ] || insmod $m || echo "no $m"
+	done
+	mount -t xfs -o prjquota /dev/vda /xfs && echo "XFS with project quotas"
+}
+. /main
+echo "all ran"
+reboot -f
+END_OF_INIT
+	chmod 755 "$ROOT/init"
+}
+
+vm_add()
+{
+	local lib
+	mkdir -p "$ROOT$2"
+	cp "$1" "$ROOT$2/" || return
+	ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r lib; do
+		[ -e "$ROOT$lib" ] || { mkdir -p "$ROOT$(dirname "$lib")" && cp -L "$lib" "$ROOT$lib"; }
+	done
+}
+
+# Fails if there can be none.
+vm_disk()
+{
+	local version modules m n=10
+	version=$(basename "$KERNEL" | sed 's/^vmlinuz-//')
+	modules=$(dirname "$KERNEL")/../lib/modules/$version
+	[ -d "$modules" ] && command -v mkfs.xfs >/dev/null && command -v depmod >/dev/null || return 1
+	mkdir -p "$T/modules/lib/modules"
+	cp -as "$(realpath "$modules")" "$T/modules/lib/modules/$version"
+	depmod -b "$T/modules" "$version"
+	for m in virtio_pci virtio_blk xfs; do
+		modprobe -d "$T/modules" -S "$version" --show-depends "$m" 2>/dev/null
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$T/needed"
+	while read -r m; do
+		cp -L "$m" "$ROOT/mod/$n-$(basename "$m")"
+		n=$((n + 1))
+	done <"$T/needed"
+	truncate -s 400M "$T/xfs.img" && mkfs.xfs -q "$T/xfs.img" || return 1
+	VM_DISK=(-drive "file=$T/xfs.img,format=raw,if=virtio")
+}
+
+vm_run()
+{
+	(cd "$ROOT" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$T/initrd.gz"
+	timeout "$1" qemu-system-x86_64 -accel tcg -M pc -cpu max -m 768 -smp 1 -nographic -no-reboot -nodefaults -serial stdio \
+		"${VM_DISK[@]}" -kernel "$KERNEL" -initrd "$T/initrd.gz" -append "console=ttyS0 quiet panic=-1" </dev/null 2>&1 |
+		tr -d '\r\033' >"$T/console"
+	sed 's/^/# /' "$T/console"
+}
