@@ -52,7 +52,7 @@ static const char *parse_letters(struct cli *c, const char *text)
 {
 	while (text[1] && text[1] != '-' && text[2]) {
 		const struct cli_opt *o = lookup(c, NULL, 0, text[1]);
-		if (!o || o->arg || !lookup(c, NULL, 0, text[2]))
+		if (!o || o->arg)
 			break;
 		vec_push(&c->values, ((struct cli_value){o, NULL}));
 		text++;
@@ -69,8 +69,8 @@ static int parse_option(struct cli *c, int argc, char *const *argv, int *i, stru
 	char at[64];
 
 	if (!o)
-		return mz_fail(err, -EINVAL, "%sunknown option '%.*s' (see 'mezzo%s%s --help')", place(c, at),
-			       (int)(is_long ? len + 2 : 2), text, c->cmd ? " " : "", c->cmd ? c->cmd->name : "");
+		return mz_fail(err, -EINVAL, "%sunknown option '-%.*s' (see 'mezzo%s%s --help')", place(c, at),
+			       (int)(is_long ? len + 1 : 1), text + 1, c->cmd ? " " : "", c->cmd ? c->cmd->name : "");
 	if (is_long && text[2 + len] == '=')
 		value = text + 2 + len + 1;
 	else if (!is_long && text[2])
@@ -106,8 +106,8 @@ int cli_parse(struct cli *c, int argc, char *const *argv, struct mz_err *err)
 			/* A "--" between is for those who are used to one. */
 			if (c->args.n > c->cmd->n_own || !str_eq(s, "--"))
 				vec_push(&c->args, s);
-			else
-				vec_push(&c->args, i + 1 < argc ? argv[++i] : "");
+			else if (i + 1 < argc)
+				vec_push(&c->args, argv[++i]);
 		} else if (str_eq(s, "--")) {
 			c->has_rest = true;
 			while (++i < argc)

@@ -269,6 +269,30 @@ is "output of one that was not started for it" "$(api "{\"type\":\"ATTACH_CONTAI
 is "a session in an unknown parent" "$(api '{"type":"LAUNCH_NESTED_CONTAINER_SESSION","launch_nested_container_session":{"container_id":{"value":"s","parent":{"value":"nobody"}},"command":{"value":"true"}}}')" 400
 "$MEZZO" kill --teardown "$task" >/dev/null 2>&1
 
+# ---- tasks of a pod ----
+subscribe pods "$(jq -cn --arg u "$(id -un)" '{user: $u, name: "pods", roles: ["dev"], capabilities: [{type: "MULTI_ROLE"}]}')"
+pod_offer=$(offer pods)
+jq -r .id.value <<<"$pod_offer" >>"$T/pods.used"
+call "$(jq -c '.agent_id as $agent | [["cpus", 0.1], ["mem", 32], ["disk", 1]] as $amounts
+	| [$amounts[] | {name: .[0], type: "SCALAR", scalar: {value: .[1]}, allocation_info: {role: "dev"}}] as $r
+	| {type: "ACCEPT", accept: {offer_ids: [.id], operations: [{type: "LAUNCH_GROUP", launch_group: {
+	executor: {type: "DEFAULT", executor_id: {value: "pod"}, resources: $r},
+	task_group: {tasks: [
+		{name: "plain", task_id: {value: "plain"}, agent_id: $agent, resources: $r,
+			command: {value: "exec sleep 1000", environment: {variables: [{name: "OWN", value: "pod"}]}}},
+		{name: "asks", task_id: {value: "asks"}, agent_id: $agent, resources: $r,
+			container: {type: "MESOS", tty_info: {window_size: {rows: 11, columns: 22}}},
+			command: {value: "stty size; read -r word; echo got $word; exit 6"}}]}}}]}}' <<<"$pod_offer")" >/dev/null
+wait_for 30 "the pod" reached pods plain TASK_RUNNING
+wait_for 30 "the pod" reached pods asks TASK_RUNNING
+like "exec beside a task of a pod: in its sandbox" "$("$MEZZO" exec plain pwd)" "^$T/agent/.*/containers/[-0-9a-zA-Z]*\$"
+is "with its environment" "$("$MEZZO" exec plain sh -c 'echo $OWN')" pod
+is "two sessions at once" "$("$MEZZO" exec plain sh -c 'echo one' & "$MEZZO" exec plain sh -c 'echo one'; wait)" $'one\none'
+echo word | "$MEZZO" attach asks >"$T/out" 2>"$T/err"
+is "attach to another one, from a pipe: its status" "${PIPESTATUS[1]}" 6
+like "and what it says" "$(tr -d '\r' <"$T/out" | tr '\n' '|')" '\|got word\|$'
+kill -KILL "$SUBSCRIBE_PID"
+
 # ---- kill -9 of the agent ----
 info='{"user":"root","name":"sessions","checkpoint":true,"failover_timeout":600,"roles":["dev"],"capabilities":[{"type":"MULTI_ROLE"}]}'
 [ "$(id -u)" -eq 0 ] || info=$(jq -c --arg u "$(id -un)" '.user = $u' <<<"$info")

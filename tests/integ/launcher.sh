@@ -102,6 +102,22 @@ if [ "$isolation" != "${isolation%namespaces_pid}" ]; then
 	}
 	ok "in a pid namespace of its own" isnt_ours
 fi
+# A command beside it is in its namespaces and its cgroup, and in a terminal if it likes.
+task_ns()
+{
+	readlink "/proc/$(members | tail -n 1)/ns/$1"
+}
+for ns in pid mnt ipc uts; do
+	is "exec is in the task's $ns namespace" "$("$MEZZO" exec first readlink "/proc/self/ns/$ns")" "$(task_ns $ns)"
+done
+is "in its cgroup" "$("$MEZZO" exec first sh -c 'cat /proc/self/cgroup' | grep -c "/$OURS/")" \
+	"$(grep -c "/$OURS/" "/proc/$(members | tail -n 1)/cgroup")"
+is "and ends with its own status" "$("$MEZZO" exec -t first sh -c 'test -t 0 && exit 9' </dev/null; echo $?)" 9
+one_group()
+{
+	[ "$(find "$GROUPS_DIR/$OURS" -mindepth 2 -type d -path '*/mezzo/*' | wc -l)" -eq 0 ]
+}
+ok "nothing is left of it" until_true 20 one_group
 # Whoever looks for the program in /proc finds nothing to write to.
 shim=$(shim_of_ours)
 like "the shim runs from memory" "$(readlink "/proc/$shim/exe")" '^/memfd:mezzo-init'

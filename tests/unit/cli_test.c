@@ -43,6 +43,28 @@ static void test_parse(void **state)
 	cli_done(&c);
 }
 
+/* What is behind the task's name is the command's, whatever it looks like. */
+static void test_parse_exec(void **state)
+{
+	struct cli c;
+	struct mz_err err = {0};
+
+	(void)state;
+	assert_int_equal(PARSE(&c, &err, "exec", "-ite", "A=1", "-uroot", "task", "ls", "-it", "--help", "--", "x"), 0);
+	assert_string_equal(c.cmd->name, "exec");
+	assert_true(cli_flag(&c, "interactive") && cli_flag(&c, "tty") && !cli_flag(&c, "help"));
+	assert_string_equal(cli_option(&c, "env"), "A=1");
+	assert_string_equal(cli_option(&c, "user"), "root");
+	assert_int_equal(c.args.n, 6);
+	assert_string_equal(c.args.v[2], "-it");
+	assert_string_equal(c.args.v[4], "--");
+	cli_done(&c);
+	assert_int_equal(PARSE(&c, &err, "exec", "task", "--", "-x"), 0);
+	assert_int_equal(c.args.n, 2);
+	assert_string_equal(c.args.v[1], "-x");
+	cli_done(&c);
+}
+
 static void test_usage_errors(void **state)
 {
 	static const struct {
@@ -56,6 +78,10 @@ static void test_usage_errors(void **state)
 		{{"mezzo", "kill"}, 2, "too few arguments"},
 		{{"mezzo", "--master"}, 2, "needs a value"},
 		{{"mezzo", "tasks", "--json=1"}, 3, "takes no value"},
+		{{"mezzo", "exec", "task"}, 3, "too few arguments"},
+		{{"mezzo", "exec", "task", "--"}, 4, "too few arguments"},
+		{{"mezzo", "exec", "-ix", "task", "true"}, 5, "unknown option '-x'"},
+		{{"mezzo", "tasks", "-wm"}, 3, "needs a value"},
 	};
 
 	(void)state;
@@ -277,7 +303,7 @@ static void test_documents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),	   cmocka_unit_test(test_usage_errors),
+		cmocka_unit_test(test_parse), cmocka_unit_test(test_parse_exec), cmocka_unit_test(test_usage_errors),
 		cmocka_unit_test(test_plan_errors), cmocka_unit_test(test_table),
 		cmocka_unit_test(test_status),	   cmocka_unit_test(test_parse_read),
 		cmocka_unit_test(test_find_task),  cmocka_unit_test(test_documents),
