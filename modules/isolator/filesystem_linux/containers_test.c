@@ -315,6 +315,49 @@ static void swapped_sources(void **state)
 	assert_int_equal(n_mounted + n_refused, 100);
 }
 
+/* Somebody who may write to the sandbox exchanges a directory in the way of a volume,
+ * and a link to another, all the time. */
+static void swap_in_sandbox(const char *id)
+{
+	char dir[160], link[160], to[128], sandbox[128];
+	snprintf(sandbox, sizeof(sandbox), "%s/runs/%s", root, id);
+	snprintf(dir, sizeof(dir), "%s/sub", sandbox);
+	snprintf(link, sizeof(link), "%s/link", sandbox);
+	snprintf(to, sizeof(to), "%s/forbidden", root);
+	while (mkdir(dir, 0777) < 0 && errno != EEXIST)
+		;
+	(void)!symlink(to, link);
+	for (;;)
+		renameat2(AT_FDCWD, dir, AT_FDCWD, link, RENAME_EXCHANGE);
+}
+
+static void swapped_targets(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	int n_mounted = 0, n_refused = 0;
+	write_text("%D/forbidden/file", "as it was\n");
+	for (int i = 0; i < 60; i++) {
+		char id[16], path[64];
+		snprintf(id, sizeof(id), "t%d", i);
+		pid_t child = fork();
+		if (child == 0)
+			swap_in_sandbox(id);
+		int rc = run(id, "{\"mode\":\"RW\",\"container_path\":\"sub/data\",\"host_path\":\"%D/host/sub\"}", "",
+			     "ls %D/forbidden; cat %D/forbidden/data/file 2>/dev/null; true");
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		snprintf(path, sizeof(path), "%%D/runs/%s/stdout", id);
+		if (rc == 0)
+			assert_string_equal(read_text(path), "file\n");
+		assert_int_equal(access(at("%D/forbidden/data"), F_OK), -1);
+		n_mounted += rc == 0;
+		n_refused += rc < 0;
+	}
+	print_message("%d mounted, %d refused\n", n_mounted, n_refused);
+	assert_int_equal(n_mounted + n_refused, 60);
+}
+
 static void secrets(void **state)
 {
 	(void)state;
@@ -345,6 +388,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(hidden_paths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(volumes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(swapped_sources, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(swapped_targets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(secrets, set_up, tear_down),
 	};
 	(void)argc;
