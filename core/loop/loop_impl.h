@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
+#include <sys/resource.h>
 
 #include "base/list.h"
 #include "base/vec.h"
@@ -38,6 +39,7 @@ struct offload {
 struct loop_nest {
 	void *stack; /* NULL: nothing was started yet */
 	int null, slots[3]; /* what becomes 0, 1 and 2 */
+	rlim_t max_files; /* soft limit that we began with, and that children have */
 };
 
 struct loop_event {

@@ -31,6 +31,7 @@ struct birth {
 	const int *slots;
 	char *const *env;
 	sigset_t none;
+	rlim_t max_files;
 	volatile int error;
 };
 
@@ -48,6 +49,17 @@ static int take_slots(const int *slots)
 	return (int)syscall(SYS_close_range, 3, UINT_MAX, 0);
 }
 
+/* The daemon may have raised it for itself. Programs that use select() do not expect
+ * more than they were given, and nobody means a task to have as many as an agent. */
+__attribute__((no_sanitize("address", "thread", "undefined"))) static void lower_max_files(rlim_t max_files)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0 || r.rlim_cur <= max_files)
+		return;
+	r.rlim_cur = max_files;
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
 /* Only system calls: other threads go on in the same memory. */
 __attribute__((no_sanitize("address", "thread", "undefined"))) static int be_born(void *arg)
 {
@@ -58,6 +70,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int be_bor
 		/* Before they are let through: a handler would run in our memory. */
 		for (int sig = 1; sig < NSIG; sig++)
 			(void)sigaction(sig, &sa, NULL);
+		lower_max_files(b->max_files);
 		if (chdir(b->dir) == 0 && sigprocmask(SIG_SETMASK, &b->none, NULL) == 0)
 			execve(b->s->argv[0], (char *const *)b->s->argv, b->env);
 	}
@@ -68,6 +81,8 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) static int be_bor
 int loop_spawn_init(struct loop_event *l)
 {
 	struct loop_nest *n = &l->nest;
+	struct rlimit r;
+	n->max_files = getrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : RLIM_INFINITY;
 	n->null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int rc = n->null < 0 ? -errno : 0;
 	for (int i = 0; i < 3; i++) {
@@ -105,7 +120,7 @@ int loop_spawn_start(struct loop_event *l, const struct loop_spawn *s, const cha
 	int rc = make_stack(&l->nest);
 	if (rc < 0)
 		return rc;
-	struct birth b = {.s = s, .dir = dir, .slots = l->nest.slots, .env = no_env};
+	struct birth b = {.s = s, .dir = dir, .slots = l->nest.slots, .env = no_env, .max_files = l->nest.max_files};
 	if (s->env)
 		b.env = (char *const *)s->env;
 	for (int i = 0; i < 3 && rc == 0; i++)

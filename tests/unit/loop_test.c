@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -461,6 +462,23 @@ static void child_inherits_little(void **state)
 			    "session\n1 two\n/usr\neof\nSigBlk: 0000000000000000\nSigIgn: 0\n");
 }
 
+static void child_has_no_more_files_than_we_had(void **state)
+{
+	struct fixture *f = *state;
+	struct loop *own = f->l;
+	struct rlimit was, low;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+	low = was;
+	low.rlim_cur = 128;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	assert_int_equal(loop_event_new(1, &f->l, NULL), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+	run_sh(f, "ulimit -n", NULL, NULL);
+	loop_event_free(f->l);
+	f->l = own;
+	assert_string_equal(buf_str(&f->trace), "128\n");
+}
+
 static void child_defaults(void **state)
 {
 	struct fixture *f = *state;
@@ -650,6 +668,7 @@ int main(void)
 		T(fds),
 		T(signals),
 		T(child_inherits_little),
+		T(child_has_no_more_files_than_we_had),
 		T(child_defaults),
 		T(child_swaps_descriptors),
 		T(child_errors),
