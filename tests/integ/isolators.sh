@@ -147,6 +147,11 @@ subscribe f '{"user":"root","name":"isolators","checkpoint":true,"failover_timeo
 mkfifo -m 666 "$T/end"
 is "the agent offers the GPUs that were found" \
 	"$(get "http://$MASTER/slaves" | jq '.slaves[0].resources.gpus')" $((gpus * 2))
+if [ $gpus -eq 1 ]; then
+	like "more than were found are refused" \
+		"$("$MEZZOD" agent -c "$T/conf.yaml" --work-dir "$T/other" --check-config --resources "cpus:1;gpus:3" 2>&1)" \
+		"Setting 'resources': 3 gpus are offered, and this machine has 2"
+fi
 
 # ---- one task in all of them ----
 cat >"$T/task" <<'END_OF_TASK'
