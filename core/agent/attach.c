@@ -79,6 +79,8 @@ void attach_pause(struct attach *t, bool paused)
 
 static void end(struct attach *t, bool complete)
 {
+	if (t->kind == ATTACH_INPUT)
+		complete = !io_queued(t->io);
 	io_close(MZ_MOVE(t->io));
 	t->cb->on_end(t->arg, complete);
 }

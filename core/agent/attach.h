@@ -17,7 +17,7 @@ struct attach_cb {
 	/* stream: MZ_IO_STDOUT or MZ_IO_STDERR. NULL for who attaches to the input. */
 	void (*on_output)(void *arg, int stream, const void *data, size_t size);
 	void (*on_room)(void *arg); /* all that was sent is taken */
-	/* Once: there is no more. complete: all output was sent. */
+	/* Once: there is no more. complete: all output has come, all input was taken. */
 	void (*on_end)(void *arg, bool complete);
 };
 

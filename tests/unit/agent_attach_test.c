@@ -531,7 +531,14 @@ static void test_one_input_at_a_time(void **state)
 	a = stream(w, "POST", INPUT_HEADERS);
 	record(w, a, CODEC_JSON, first_json(w, id));
 	assert_int_equal(a->status, 0);
-	/* The container ends. */
+	/* The container ends: with all of its input, and without. */
+	io(w)->cb->on_end(io(w)->arg);
+	assert_int_equal(a->status, 200);
+	assert_true(io(w)->closed);
+	a = stream(w, "POST", INPUT_HEADERS);
+	record(w, a, CODEC_JSON, first_json(w, id));
+	record(w, a, CODEC_JSON, STDIN("aGk="));
+	io(w)->queued = 10;
 	io(w)->cb->on_end(io(w)->arg);
 	assert_int_equal(a->status, 500);
 	assert_true(io(w)->closed);

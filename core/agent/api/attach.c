@@ -298,9 +298,11 @@ static void on_input_room(void *arg)
 static void on_input_end(void *arg, bool complete)
 {
 	struct input *q = arg;
-	mz_autofree char *why = xasprintf("Container '%s' takes no more input: it has ended", q->id);
-	(void)complete;
-	input_end(q, 500, why);
+	mz_autofree char *why = xasprintf("Container '%s' has ended without taking all of its input", q->id);
+	if (complete)
+		input_end(q, 200, NULL);
+	else
+		input_end(q, 500, why);
 }
 
 static bool has_tty(struct agent *a, const char *id)
