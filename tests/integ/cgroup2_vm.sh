@@ -19,6 +19,11 @@ for t in $tests; do
 	[ "$t" != isolator/gpu_nvidia/gpu_nvidia_test ] || cp "$(dirname "$b")/fake_nvml.so" "$ROOT/t/"
 	present="$present $(basename "$t")"
 done
+# The kit on top of that, for the module that cannot be tried elsewhere.
+if [ -x "$MEZZO_BUILD/mezzo-module-check" ] && [ -f "$MEZZO_BUILD/modules/isolator/disk_xfs.so" ]; then
+	vm_add "$MEZZO_BUILD/mezzo-module-check" /k
+	vm_add "$MEZZO_BUILD/modules/isolator/disk_xfs.so" /k
+fi
 [ -n "$present" ] || skip_all "the unit tests of isolator/cgroups_* are not built"
 vm_disk
 
@@ -34,6 +39,10 @@ for t in /t/*_test; do
 	esac
 	echo "ended ${t##*/} $?"
 done
+if [ -x /k/mezzo-module-check ]; then
+	TMPDIR=/xfs /k/mezzo-module-check -s '{enforce: true, kill: true}' /k/disk_xfs.so
+	echo "ended module_check $?"
+fi
 echo "left behind: $(find /sys/fs/cgroup -mindepth 1 -type d | tr '\n' ' ')"
 END_OF_MAIN
 vm_run 180
@@ -44,6 +53,7 @@ for t in $present; do
 done
 if [ ${#VM_DISK[@]} -gt 0 ] && grep -q "ended disk_xfs_test" "$T/console"; then
 	ok "project quotas of XFS were tried" grep -q "^XFS with project quotas" "$T/console"
+	[ ! -d "$ROOT/k" ] || ok "isolator/disk_xfs keeps the contract" grep -q "^ended module_check 0\$" "$T/console"
 else
 	skip "project quotas of XFS were tried" "no mkfs.xfs, depmod, modules of the kernel, or test"
 fi
