@@ -33,7 +33,8 @@ struct io {
 /* Takes a connected stream socket, which it closes. */
 typedef struct io *(*io_open_fn)(struct loop *l, int fd, const struct io_cb *cb, void *arg);
 
-/* Nothing is refused: who sends looks at io_queued(). After the end it goes nowhere. */
+/* Nothing is refused: who sends looks at io_queued(), which is not 0 at the end if the
+ * peer has not taken everything. After the end it goes nowhere. */
 static inline void io_send(struct io *io, const void *data, size_t size)
 {
 	io->ops->send(io, data, size);

@@ -67,9 +67,10 @@ static void chan_io_send(struct io *io, const void *data, size_t size)
 	chan_write(&of(io)->ch, data, size);
 }
 
+/* Of a broken one something was not taken, though it may have left the queue. */
 static size_t chan_io_queued(const struct io *io)
 {
-	return chan_queued(&of(io)->ch);
+	return chan_queued(&of(io)->ch) + of(io)->ch.broken;
 }
 
 static void chan_io_pause(struct io *io, bool paused)

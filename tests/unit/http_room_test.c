@@ -212,6 +212,7 @@ static struct {
 	struct io *io;
 	struct buf got;
 	int n_room, n_end;
+	size_t left; /* at the end */
 	bool close_in_data, close_in_room, close_in_end;
 } p;
 
@@ -235,6 +236,7 @@ static void on_io_end(void *arg)
 {
 	(void)arg;
 	p.n_end++;
+	p.left = io_queued(p.io);
 	if (p.close_in_end)
 		io_close(MZ_MOVE(p.io));
 }
@@ -284,9 +286,20 @@ static void test_io(void **state)
 		loop_event_turn(t.l, 0);
 	}
 	assert_int_equal(io_queued(p.io), 0);
+	while (recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT) > 0)
+		;
 	close(fd);
 	run_until(t.l, p.n_end);
 	assert_int_equal(p.n_end, 1);
+	assert_int_equal(p.left, 0);
+	io_close(p.io);
+	/* One that leaves without having read all. */
+	fd = open_io();
+	io_send(p.io, "unread", 6);
+	run_until(t.l, p.n_room);
+	close(fd);
+	run_until(t.l, p.n_end);
+	assert_true(p.left > 0);
 	io_close(p.io);
 }
 
