@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cgroup.h"
@@ -44,6 +45,34 @@ static inline int cgroups_join(struct cg *g, const struct mz_container *c, struc
 static inline void cgroups_answer(const struct mz_host *h, struct mz_op *op, int rc, const struct mz_err *err)
 {
 	h->op_done(op, rc < 0 ? err : NULL, NULL);
+}
+
+/* ---- of an instance that begins with its struct cg ------------------------------- */
+
+static inline void cgroups_recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+{
+	struct cg *g = (struct cg *)inst;
+	struct mz_err err;
+	cgroups_answer(g->h, op, cg_remove_orphans(g, containers, n, &err), &err);
+}
+
+static inline void cgroups_cleanup(void *inst, const char *id, struct mz_op *op)
+{
+	cg_remove_op((struct cg *)inst, id, op);
+}
+
+static inline void cgroups_destroy(void *inst)
+{
+	if (inst)
+		cg_done((struct cg *)inst);
+	free(inst);
+}
+
+/* Of any instance. */
+static inline uint32_t cgroups_flags(void *inst)
+{
+	(void)inst;
+	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
 }
 
 #endif

@@ -16,9 +16,9 @@ enum { SERVICED = 0, BYTES, N_LISTS };
 static const char *const op_names[N_OPS] = {"TOTAL", "READ", "WRITE", "SYNC", "ASYNC", "DISCARD"};
 
 struct blkio {
+	struct cg g; /* first member */
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct cg g;
 	int counting; /* v1: the kernel was made to count */
 };
 
@@ -220,27 +220,6 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	cgroups_answer(p->h, op, rc, &err);
 }
 
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct blkio *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct blkio *p = inst;
-	cg_remove_op(&p->g, id, op);
-}
-
-static void destroy(void *inst)
-{
-	struct blkio *p = inst;
-	if (p)
-		cg_done(&p->g);
-	free(p);
-}
-
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	(void)conf;
@@ -261,21 +240,15 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
-	.flags = flags,
-	.recover = recover,
+	.destroy = cgroups_destroy,
+	.flags = cgroups_flags,
+	.recover = cgroups_recover,
 	.prepare = prepare,
 	.usage = usage,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

@@ -270,12 +270,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(BOOL, "cfs", "false", 0, 0, "A quota of what was requested, where no limit is set"),
 	MZ_SETTING(BOOL, "revocable_low_priority", "true", 0, 0,
@@ -289,7 +283,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
-	.flags = flags,
+	.flags = cgroups_flags,
 	.recover = recover,
 	.prepare = prepare,
 	.update = update,

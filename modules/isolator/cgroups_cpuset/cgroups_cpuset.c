@@ -9,8 +9,8 @@
 #include "../../lib/cgroup_isolator.h"
 
 struct cpuset {
+	struct cg g; /* first member */
 	const struct mz_host *h;
-	struct cg g;
 	char cpus[512], mems[512]; /* "": as the group above */
 };
 
@@ -25,27 +25,6 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	if (rc == 0 && !c->parent && *p->mems)
 		rc = cg_write(&p->g, c->id, "cpuset.mems", p->mems, &err);
 	cgroups_answer(p->h, op, rc, &err);
-}
-
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct cpuset *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct cpuset *p = inst;
-	cg_remove_op(&p->g, id, op);
-}
-
-static void destroy(void *inst)
-{
-	struct cpuset *p = inst;
-	if (p)
-		cg_done(&p->g);
-	free(p);
 }
 
 /* "0-3,8"; the kernel has the last word about the numbers. */
@@ -78,12 +57,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(STRING, "cpus", "", 0, 0, "Processors that containers run on, as 0-3,8; empty: all"),
 	MZ_SETTING(STRING, "mems", "", 0, 0, "Memory nodes that they use; empty: all"),
@@ -93,11 +66,11 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
-	.flags = flags,
-	.recover = recover,
+	.destroy = cgroups_destroy,
+	.flags = cgroups_flags,
+	.recover = cgroups_recover,
 	.prepare = prepare,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

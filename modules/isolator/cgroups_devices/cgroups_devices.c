@@ -10,8 +10,8 @@
 #include "../../lib/device_rules.h"
 
 struct devices {
+	struct cg g; /* first member */
 	const struct mz_host *h;
-	struct cg g;
 	size_t n;
 	struct rule rules[RULES_MAX];
 };
@@ -58,28 +58,6 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	cgroups_answer(p->h, op, rc, &err);
 }
 
-/* The limits stay with the group. */
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct devices *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct devices *p = inst;
-	cg_remove_op(&p->g, id, op);
-}
-
-static void destroy(void *inst)
-{
-	struct devices *p = inst;
-	if (p)
-		cg_done(&p->g);
-	free(p);
-}
-
 static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_err *err)
 {
 	const char *text;
@@ -114,12 +92,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(LIST, "allowed", "", 0, 0, "More devices: \"/dev/fuse rw\", \"c 10:229 rwm\", \"b 8:* r\""),
 	MZ_SETTING(BOOL, "usual", "true", 0, 0, "Allow null, zero, random, terminals and the like"),
@@ -129,11 +101,11 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
-	.flags = flags,
-	.recover = recover,
+	.destroy = cgroups_destroy,
+	.flags = cgroups_flags,
+	.recover = cgroups_recover, /* the limits stay with the group */
 	.prepare = prepare,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

@@ -22,9 +22,9 @@ struct pages {
 };
 
 struct hugetlb {
+	struct cg g; /* first member */
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct cg g;
 	int by_resources;
 	size_t n;
 	struct pages v[SIZES_MAX];
@@ -232,27 +232,6 @@ static void on_request(void *arg, struct mz_request *q)
 
 /* ---- life --------------------------------------------------------------------------- */
 
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct hugetlb *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct hugetlb *p = inst;
-	cg_remove_op(&p->g, id, op);
-}
-
-static void destroy(void *inst)
-{
-	struct hugetlb *p = inst;
-	if (p)
-		cg_done(&p->g);
-	free(p);
-}
-
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct hugetlb *p = calloc(1, sizeof(*p));
@@ -275,12 +254,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(MAP, "limits", "", 0, 0, "Page size (2MB, 1GB) to what a container may have in such pages; others: no limit"),
 	MZ_SETTING(BOOL, "by_resources", "false", 0, 0, "Limit by the container's resources hugepages_2MB and so on, in MB; no such: 0"),
@@ -290,12 +263,12 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
-	.flags = flags,
-	.recover = recover,
+	.destroy = cgroups_destroy,
+	.flags = cgroups_flags,
+	.recover = cgroups_recover,
 	.prepare = prepare,
 	.update = update,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

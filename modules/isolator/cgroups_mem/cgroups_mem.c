@@ -282,12 +282,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(BOOL, "limit_swap", "false", 0, 0, "The limit holds for memory and swap together (v2: no swap)"),
 	MZ_SETTING(BOOL, "pressure", "true", 0, 0, "Count how often memory was short"),
@@ -298,7 +292,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
-	.flags = flags,
+	.flags = cgroups_flags,
 	.recover = recover,
 	.prepare = prepare,
 	.update = update,

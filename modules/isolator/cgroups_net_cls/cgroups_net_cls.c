@@ -230,12 +230,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(STRING, "primary_handle", "", 0, 0, "Upper 16 bits of all handles, as 0xaaaa; empty: containers get none"),
 	MZ_SETTING(STRING, "secondary_handles", "", 0, 0, "Lower 16 bits, the first and the last: 0x1,0xffff; empty: those"),
@@ -246,7 +240,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
-	.flags = flags,
+	.flags = cgroups_flags,
 	.recover = recover,
 	.prepare = prepare,
 	.status = status,

@@ -332,12 +332,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(LIST, "events", "", 0, 0, "What to count, by perf's names: cycles, instructions, task-clock; empty: nothing"),
 	MZ_SETTING(DURATION, "interval", "1mins", 1000000, 86400000000000, "Time from one sample of a container to the next"),
@@ -349,7 +343,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
-	.flags = flags,
+	.flags = cgroups_flags,
 	.recover = recover,
 	.prepare = prepare,
 	.usage = usage,

@@ -9,9 +9,9 @@
 #include "../../lib/cgroup_isolator.h"
 
 struct pids {
+	struct cg g; /* first member */
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct cg g;
 	int64_t max, per_cpu; /* 0: none */
 };
 
@@ -62,27 +62,6 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	cgroups_answer(p->h, op, cg_owns(c) ? measure(p, c, u, &err) : 0, &err);
 }
 
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct pids *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct pids *p = inst;
-	cg_remove_op(&p->g, id, op);
-}
-
-static void destroy(void *inst)
-{
-	struct pids *p = inst;
-	if (p)
-		cg_done(&p->g);
-	free(p);
-}
-
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct pids *p = calloc(1, sizeof(*p));
@@ -101,12 +80,6 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_ROOT | MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE;
-}
-
 static const struct mz_setting settings[] = {
 	MZ_SETTING(INT, "max", "2048", 0, 4194304, "Processes and threads of one container; 0: no limit"),
 	MZ_SETTING(INT, "per_cpu", "512", 0, 4194304, "As many for each of its cpus, if that is more"),
@@ -116,13 +89,13 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
-	.flags = flags,
-	.recover = recover,
+	.destroy = cgroups_destroy,
+	.flags = cgroups_flags,
+	.recover = cgroups_recover,
 	.prepare = prepare,
 	.update = update,
 	.usage = usage,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {
