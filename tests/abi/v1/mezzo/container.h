@@ -72,6 +72,7 @@ struct mz_container {
 	int32_t share_cgroups; /* nested: lives in the cgroups of its parent */
 	int32_t attachable; /* its input and output can be attached to (always so with a tty) */
 	int32_t tty_rows, tty_columns; /* 0: 24 and 80 */
+	const char *directory; /* working directory where it is not the sandbox, or NULL */
 };
 
 /* A limit that a container went over. */

@@ -16,12 +16,18 @@
  *   an orphan, and is destroyed.
  * ATTACHING  a container that is attachable (or has a tty) has an I/O server, a process
  *   that outlives the agent and holds the other ends of its stdin, stdout and
- *   stderr. `attach` gives a connected stream socket to it. What is written and read
- *   there are frames: one byte of type (enum mz_io), three bytes zero, four bytes
+ *   stderr. `attach` gives a connected, non-blocking stream socket to it. What is written
+ *   and read there are frames: one byte of type (enum mz_io), three bytes zero, four bytes
  *   length (little endian, at most MZ_IO_MAX), data. The first frame from the client is
- *   MZ_IO_HELLO. Output that nobody is attached for is logged and not kept; the server
- *   ends with the last attached client after the container has ended and all of its
- *   output was sent.
+ *   MZ_IO_HELLO; whoever says anything else than it may is cut, the others are not.
+ *   Several may be attached, for input and for output: each for output gets all of it
+ *   from then on, ending with MZ_IO_END exactly once, and who closes its side is
+ *   detached. Output that nobody is attached for is logged and not kept; that of a
+ *   debug container waits for the first one, a minute at most. With a tty everything
+ *   is MZ_IO_STDOUT.
+ *   Who does not read holds up the container and the others, but only for a time
+ *   that the operator sets: then it is cut, without MZ_IO_END. After the container's
+ *   end all have five seconds for what is left; then its end is reported.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MEZZO_CONTAINERIZER_H
 #define MEZZO_CONTAINERIZER_H
@@ -37,7 +43,7 @@ extern "C" {
 enum { MZ_IO_MAX = 65536 };
 enum mz_io {
 	MZ_IO_HELLO = 1,  /* to: one byte, 'i' (to send input) or 'o' (to get output) */
-	MZ_IO_STDIN = 2,  /* to; no data: end of file */
+	MZ_IO_STDIN = 2,  /* to; no data: end of file (a tty: what ^D does) */
 	MZ_IO_WINDOW = 3, /* to: rows, columns, each two bytes little endian */
 	MZ_IO_STDOUT = 4, /* from */
 	MZ_IO_STDERR = 5, /* from */
@@ -185,7 +191,8 @@ struct mz_containerizer_ops {
 	int (*terminate)(void *inst, const char *container_id, struct mz_err *err);
 	/* Removes what an ended nested container left behind. NULL: nothing is left. */
 	void (*remove)(void *inst, const char *container_id, struct mz_op *op);
-	/* Completes with struct mz_attach_result. NULL: nothing can be attached to. */
+	/* Completes with struct mz_attach_result. -ENOENT: it has ended; -EOPNOTSUPP: it
+	 * is not attachable. NULL: nothing can be attached to. */
 	void (*attach)(void *inst, const char *container_id, struct mz_op *op);
 };
 

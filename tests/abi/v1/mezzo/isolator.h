@@ -24,7 +24,8 @@
  *
  * CONVENTIONS as in <mezzo/module.h>. Containers of other isolators' making do not
  * matter: each keeps its own table, by id. A container that needs nothing from
- * this isolator completes at once.
+ * this isolator completes at once. update, usage and status may come for one that this
+ * instance does not know, with nothing but id and pid: they complete, in whatever way.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MEZZO_ISOLATOR_H
 #define MEZZO_ISOLATOR_H
@@ -145,6 +146,10 @@ struct mz_isolator_ops {
 	void (*status)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
 	/* NULL: nothing to clean up. */
 	void (*cleanup)(void *inst, const char *container_id, struct mz_op *op);
+	/* Scalar resources that it has found on this machine, "gpus:4"; valid as long as
+	 * the instance. The agent offers them, or as much as the operator names, and
+	 * refuses to start if that is more. NULL, or a result that is NULL: none. */
+	const char *(*resources)(void *inst);
 };
 
 #ifdef __cplusplus
