@@ -520,6 +520,31 @@ static void child_swaps_descriptors(void **state)
 	close(errs[0]);
 }
 
+/* It is the controlling one of the child's own session, and not of ours. */
+static void child_has_a_terminal(void **state)
+{
+	struct fixture *f = *state;
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0) {
+		skip();
+		return;
+	}
+	assert_int_equal(unlockpt(master), 0);
+	int slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	const char *const argv[] = {"/bin/sh", "-c", "exec </dev/tty && test -t 0 && exit 7", NULL};
+	struct loop_spawn s = {.argv = argv, .fds = {slave, -1, -1}};
+	assert_int_equal(loop_spawn(f->l, &s, on_exit_status, f, &f->child, NULL, NULL), 0);
+	loop_event_run(f->l);
+	assert_true(WIFEXITED(f->status) && WEXITSTATUS(f->status) == 7);
+	s.fds[0] = -1;
+	assert_int_equal(loop_spawn(f->l, &s, on_exit_status, f, &f->child, NULL, NULL), 0);
+	loop_event_run(f->l);
+	assert_true(WIFEXITED(f->status) && WEXITSTATUS(f->status) != 7);
+	close(slave);
+	close(master);
+}
+
 static void child_errors(void **state)
 {
 	struct fixture *f = *state;
@@ -671,7 +696,7 @@ int main(void)
 		T(child_has_no_more_files_than_we_had),
 		T(child_defaults),
 		T(child_swaps_descriptors),
-		T(child_errors),
+		T(child_has_a_terminal), T(child_errors),
 		T(child_is_signalled),
 		T(closed_child_is_reaped),
 		T(adopts),
