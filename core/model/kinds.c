@@ -92,10 +92,8 @@ static void key_disk(struct buf *k, const Mesos__V1__Resource__DiskInfo *d)
 	key_labels(k, s->metadata);
 }
 
-static void key_make(struct buf *k, const pb_resource *r)
+void res_key_reservations(struct buf *k, const pb_resource *r)
 {
-	key_text(k, r->name);
-	buf_addf(k, "%d%d%d,%zu,", (int)r->type, r->revocable != NULL, r->shared != NULL, r->n_reservations);
 	for (size_t i = 0; i < r->n_reservations; i++) {
 		const pb_reservation *v = r->reservations[i];
 		buf_addf(k, "%d", (int)v->type);
@@ -103,6 +101,13 @@ static void key_make(struct buf *k, const pb_resource *r)
 		key_text(k, v->principal);
 		key_labels(k, v->labels);
 	}
+}
+
+static void key_make(struct buf *k, const pb_resource *r)
+{
+	key_text(k, r->name);
+	buf_addf(k, "%d%d%d,%zu,", (int)r->type, r->revocable != NULL, r->shared != NULL, r->n_reservations);
+	res_key_reservations(k, r);
 	key_disk(k, r->disk);
 	key_text(k, r->provider_id ? r->provider_id->value : NULL);
 }

@@ -55,6 +55,8 @@ static inline const struct kind *kind_of(uint32_t id)
 int kind_intern(const pb_resource *r, uint32_t *ret, struct mz_err *err);
 /* The same kind with that allocation role; NULL: without. */
 uint32_t kind_allocated(uint32_t kind, const char *role);
+/* Adds bytes that are the same for the same stack of reservations only. */
+void res_key_reservations(struct buf *k, const pb_resource *r);
 /* A string that lives as long as the process. */
 const char *res_intern(const char *s);
 

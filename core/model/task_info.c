@@ -6,35 +6,15 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "base/map.h"
 #include "base/str.h"
 #include "model/info_check.h"
+#include "model/operation.h"
 
 /* ---- resources ------------------------------------------------------------- */
 
 static uint32_t property_revocable(const struct mz_res_kind *k)
 {
 	return k->flags & MZ_RES_REVOCABLE;
-}
-
-/* A persistence id names one volume of a role, whatever else differs. */
-static int volumes_check(const resources *r, struct mz_err *err)
-{
-	struct map seen = {0};
-	int rc = 0;
-	for (uint32_t i = 0; !rc && i < r->n; i++) {
-		const struct res_slot *s = &slots(r)[i];
-		const struct kind *k = kind_of(s->kind);
-		if (!(k->pub.flags & MZ_RES_PERSISTENT))
-			continue;
-		const char *id = k->post.disk->persistence->id;
-		mz_autofree char *key = xasprintf("%s\n%s", k->pub.role, id);
-		if (s->copies > 1 || map_has(&seen, key))
-			rc = mz_fail(err, -EINVAL, "Persistent volume '%s' is used twice", id);
-		map_put(&seen, key, NULL);
-	}
-	map_done(&seen);
-	return rc;
 }
 
 int resource_usage_check(const resources *r, struct mz_err *err)
@@ -51,7 +31,9 @@ int resource_usage_check(const resources *r, struct mz_err *err)
 	}
 	if (res_scalar(r, "gpus") % 1000)
 		return mz_fail(err, -EINVAL, "'gpus' must be a whole number");
-	return volumes_check(r, err);
+	/* A persistence id names one volume of a role, whatever else differs. */
+	const char *repeated = res_repeated_volume(r);
+	return repeated ? mz_fail(err, -EINVAL, "Persistent volume '%s' is used twice", repeated) : 0;
 }
 
 static int resources_check(const Mesos__V1__TaskInfo *t, const Mesos__V1__ExecutorInfo *executor, resources *r,

@@ -1,7 +1,7 @@
 /* accept.c - ACCEPT: offers are checked and used up, the authorizer is asked,
  * operations run in order on what the offers hold, the rest goes back.
  *
- *	offers valid? -> authorizer (each task) -> agent there? -> operations -> leftovers
+ *	offers valid? -> authorizer (each task, each resource) -> agent there? -> operations -> leftovers
  *
  * Framework and agent may go away while the authorizer thinks; an accept holds
  * keys, not pointers, across that step.
@@ -32,14 +32,14 @@ static const struct operation_type types[] = {
 	{TYPE(UNKNOWN), NULL, apply_unknown},
 	{TYPE(LAUNCH), launch_of, apply_launch},
 	{TYPE(LAUNCH_GROUP), launch_group_of, apply_launch_group},
-	{TYPE(RESERVE), reserve_of, apply_unsupported},
-	{TYPE(UNRESERVE), unreserve_of, apply_unsupported},
-	{TYPE(CREATE), create_of, apply_unsupported},
-	{TYPE(DESTROY), destroy_of, apply_unsupported},
-	{TYPE(GROW_VOLUME), grow_volume_of, apply_unsupported},
-	{TYPE(SHRINK_VOLUME), shrink_volume_of, apply_unsupported},
-	{TYPE(CREATE_DISK), create_disk_of, apply_unsupported},
-	{TYPE(DESTROY_DISK), destroy_disk_of, apply_unsupported},
+	{TYPE(RESERVE), reserve_of, apply_resources},
+	{TYPE(UNRESERVE), unreserve_of, apply_resources},
+	{TYPE(CREATE), create_of, apply_resources},
+	{TYPE(DESTROY), destroy_of, apply_resources},
+	{TYPE(GROW_VOLUME), grow_volume_of, apply_resources},
+	{TYPE(SHRINK_VOLUME), shrink_volume_of, apply_resources},
+	{TYPE(CREATE_DISK), create_disk_of, apply_resources},
+	{TYPE(DESTROY_DISK), destroy_disk_of, apply_resources},
 };
 
 const struct operation_type *operation_type_of(const pb_operation *op)
@@ -168,6 +168,7 @@ static void run(struct accept *a)
 	}
 	for (size_t i = 0; i < accept->n_operations; i++) {
 		pb_operation *op = accept->operations[i];
+		a->current = i;
 		f->metrics.operations[op->type]++;
 		operation_type_of(op)->apply(a, f, agent, op);
 	}
@@ -200,16 +201,33 @@ static void finish(struct accept *a)
 struct question {
 	struct accept *a;
 	const char *task_id;
+	const char **denied; /* NULL: it is about the task */
 };
 
-static void on_task_authorized(void *arg, const struct mz_err *err)
+static void on_authorized(void *arg, const struct mz_err *err)
 {
 	struct question *q = arg; /* in the accept's arena */
 	struct accept *a = q->a;
-	if (err)
-		map_put(&a->denied, q->task_id, arena_strdup(&a->arena, err->msg));
+	const char *why = err ? arena_strdup(&a->arena, err->msg) : NULL;
+	if (why && q->denied)
+		*q->denied = why;
+	else if (why)
+		map_put(&a->denied, q->task_id, (void *)why);
 	if (--a->n_waiting == 0)
 		finish(a);
+}
+
+void ask(struct accept *a, struct framework *f, int action, struct mz_object *o, const char **denied)
+{
+	struct question *q = arena_alloc(&a->arena, sizeof(*q));
+	*q = (struct question){a, o->task_id, denied};
+	o->size = sizeof(*o);
+	o->framework_id = f->id;
+	o->framework_name = f->info->name;
+	o->framework_principal = f->info->principal;
+	o->agent_id = a->agent_id;
+	a->n_waiting++;
+	authz_check(a->m, action, f->info->principal, o, on_authorized, q);
 }
 
 static const char *task_user(const struct framework *f, const pb_task_info *t)
@@ -221,23 +239,15 @@ static const char *task_user(const struct framework *f, const pb_task_info *t)
 	return f->info->user;
 }
 
-static void ask(struct accept *a, struct framework *f, pb_task_info *t)
+static void ask_task(struct accept *a, struct framework *f, pb_task_info *t)
 {
-	struct question *q = arena_alloc(&a->arena, sizeof(*q));
-	*q = (struct question){a, t->task_id->value};
 	struct mz_object o = {
-		.size = sizeof(o),
 		.value = task_user(f, t),
-		.framework_id = f->id,
-		.framework_name = f->info->name,
-		.framework_principal = f->info->principal,
 		.role = a->role,
 		.user = task_user(f, t),
 		.task_id = t->task_id->value,
-		.agent_id = a->agent_id,
 	};
-	a->n_waiting++;
-	authz_check(a->m, MZ_ACTION_RUN_TASK, f->info->principal, &o, on_task_authorized, q);
+	ask(a, f, MZ_ACTION_RUN_TASK, &o, NULL);
 }
 
 static void ask_all(struct accept *a, struct framework *f)
@@ -251,8 +261,9 @@ static void ask_all(struct accept *a, struct framework *f)
 			if (!map_has(&f->tasks, tasks[j]->task_id->value) &&
 			    !map_has(&f->pending, tasks[j]->task_id->value))
 				map_put(&f->pending, tasks[j]->task_id->value, (void *)a->agent_id);
-			ask(a, f, tasks[j]);
+			ask_task(a, f, tasks[j]);
 		}
+		ask_resources(a, f, i);
 	}
 	if (--a->n_waiting == 0)
 		finish(a);
@@ -280,6 +291,7 @@ void call_accept(struct call_ctx *c)
 	a->agent_since = agent->reregistered_time;
 	a->role = role;
 	a->refuse = refuse_ns(c->call->accept->filters);
+	a->denied_operations = arena_calloc(&a->arena, (c->call->accept->n_operations + 1) * sizeof(char *));
 	a->offered = res_new();
 	a->launched = res_new();
 	list_append(&c->m->accepts, &a->in_master);

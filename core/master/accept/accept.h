@@ -4,6 +4,7 @@
 #define MZ_MASTER_ACCEPT_H
 
 #include "master/internal.h"
+#include "model/operation.h"
 
 struct accept {
 	struct list in_master;
@@ -20,6 +21,8 @@ struct accept {
 	int64_t refuse;
 	size_t n_waiting;
 	struct map denied; /* task id -> reason of the authorizer, in the arena */
+	const char **denied_operations; /* the same for each operation, NULL: allowed; in the arena */
+	size_t current; /* operation that is being applied */
 };
 
 /* A row for each type of operation. */
@@ -31,11 +34,17 @@ struct operation_type {
 };
 const struct operation_type *operation_type_of(const pb_operation *op); /* NULL: none */
 
-/* launch.c, launch_group.c, refuse.c */
+/* launch.c, launch_group.c, refuse.c, resources.c */
 void apply_launch(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 void apply_launch_group(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 void apply_unknown(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
-void apply_unsupported(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+void apply_resources(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
+/* Asks the authorizer whatever is to be asked for an operation on resources. */
+void ask_resources(struct accept *a, struct framework *f, size_t operation);
+
+/* Fills in who asks. If the authorizer says no, its reason goes to *denied, or, if
+ * that is NULL, to a->denied under the object's task id. */
+void ask(struct accept *a, struct framework *f, int action, struct mz_object *o, const char **denied);
 
 /* All tasks of a LAUNCH or LAUNCH_GROUP; 0 for others. */
 size_t operation_tasks(const pb_operation *op, pb_task_info ***ret);
@@ -43,6 +52,9 @@ size_t operation_tasks(const pb_operation *op, pb_task_info ***ret);
  * OPERATION_ERROR or DROPPED if it has an id. */
 void drop_operation(struct framework *f, const pb_operation *op, task_state state, task_reason reason,
 		    const char *agent_id, const char *message);
+/* Counted, logged, and told if the operation has an id. */
+void refuse_operation(struct framework *f, const pb_operation *op, const char *agent_id,
+		      Mesos__V1__OperationState state, const char *message);
 /* One task that is not launched. */
 void refuse_task(struct framework *f, const pb_task_info *t, const char *agent_id, task_state state,
 		 task_reason reason, const char *message);

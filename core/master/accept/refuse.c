@@ -11,8 +11,8 @@ void refuse_task(struct framework *f, const pb_task_info *t, const char *agent_i
 	status_send(f, s);
 }
 
-static void refuse_operation(struct framework *f, const pb_operation *op, const char *agent_id,
-			     Mesos__V1__OperationState state, const char *message)
+void refuse_operation(struct framework *f, const pb_operation *op, const char *agent_id,
+		      Mesos__V1__OperationState state, const char *message)
 {
 	struct master_metrics *m = &f->m->metrics;
 	mz_autoarena struct arena arena = {0};
@@ -40,15 +40,4 @@ void apply_unknown(struct accept *a, struct framework *f, struct agent *agent, p
 	static const char why[] = "The operation has no known type, or lacks what its type needs";
 	call_refuse(f, (int)a->call->type, "%s", why);
 	refuse_operation(f, op, agent->id, MESOS__V1__OPERATION_STATE__OPERATION_ERROR, why);
-}
-
-/* Operations that change the form of resources are not carried out by this
- * master: what they would have consumed goes back with the leftovers. */
-void apply_unsupported(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op)
-{
-	(void)a;
-	mz_autobuf struct buf b = {0};
-	buf_addf(&b, "Operation %s is not supported by this master",
-		 pb_enum_name(&mesos__v1__offer__operation__type__descriptor, (int)op->type));
-	refuse_operation(f, op, agent->id, MESOS__V1__OPERATION_STATE__OPERATION_ERROR, buf_str(&b));
 }
