@@ -4,10 +4,10 @@
  *
  *	containers idle AGENT N			launch and destroy, one after the other
  *	containers many AGENT N CONNECTIONS	N at once
- *	containers shares AGENT FILE... CPUS...	see shares()
- *	containers oom AGENT WORK-DIR N		memory that is too much
+ *	containers shares AGENT GROUP CPUS...	see shares()
+ *	containers oom AGENT N			memory that is too much
  *	containers direct ...			the containerizer without an agent
- *	containers spin N, eat			what runs in the containers of the last two
+ *	containers spin N, eat FILE		what runs in the containers of the last two
  *
  * Each figure is a line "NAME VALUE".
  * SPDX-License-Identifier: Apache-2.0 */
@@ -172,14 +172,16 @@ static int64_t all(struct bench *b, void (*body)(struct phase *p, size_t i, stru
 static void idle(struct bench *b, size_t n)
 {
 	int64_t *launch = xcalloc(n, sizeof(*launch)), *destroy = xcalloc(n, sizeof(*destroy));
+	size_t n_idle = 0;
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *prefix = xasprintf("idle-%d-%zu-", getpid(), i);
+		n_idle += (size_t)bench_wait_idle();
 		(void)all(b, launch_body, prefix, 1, &launch[i]);
 		usleep(20000); /* it runs, and nothing else does */
 		destroy[i] = all(b, kill_body, prefix, 1, NULL) + all(b, wait_body, prefix, 1, NULL);
 		(void)all(b, remove_body, prefix, 1, NULL);
-		usleep(20000);
 	}
+	printf("idle_percent %zu\n", n_idle * 100 / n);
 	bench_spread("idle_launch", launch, n);
 	bench_spread("idle_destroy", destroy, n);
 	free(launch);
@@ -281,7 +283,7 @@ static void shares(struct bench *b, const char *self, const char *group, char **
 	(void)all(b, remove_body, prefix, n, NULL);
 }
 
-static int spin(int n)
+__attribute__((noreturn)) static void spin(int n)
 {
 	while (--n > 0 && fork() > 0)
 		;
@@ -291,11 +293,12 @@ static int spin(int n)
 
 /* ---- memory ---------------------------------------------------------------------- */
 
-/* Writes down when it touched its last page, until it is killed. */
-static int eat(void)
+/* Writes down when it touched its last page, until it is killed. The file is in memory:
+ * a page on its way to a disk would have the kernel wait for that first. */
+static int eat(const char *file)
 {
 	enum { PAGE = 4096 };
-	int fd = open("stamp", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+	int fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 	if (fd < 0 || ftruncate(fd, PAGE) < 0)
 		return 1;
 	volatile int64_t *stamp = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -314,7 +317,8 @@ static int eat(void)
 
 struct oom {
 	struct phase p;
-	const char *self, *work_dir;
+	const char *self;
+	char stamp[64];
 	int64_t took;
 };
 
@@ -323,33 +327,35 @@ static void eat_body(struct phase *p, size_t i, struct buf *ret)
 	const struct oom *o = mz_container_of(p, struct oom, p);
 	buf_addf(ret,
 		 "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"%s%zu\"},"
-		 "\"command\":{\"shell\":false,\"value\":\"%s\",\"arguments\":[\"containers\",\"eat\"]},"
+		 "\"command\":{\"shell\":false,\"value\":\"%s\",\"arguments\":[\"containers\",\"eat\",\"%s\"]},"
 		 "\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}},"
 		 "{\"name\":\"mem\",\"type\":\"SCALAR\",\"scalar\":{\"value\":32}}]}}",
-		 p->prefix, i, o->self);
+		 p->prefix, i, o->self, o->stamp);
 }
 
 static void on_eaten(struct phase *p, size_t i, const struct http_response *r)
 {
 	struct oom *o = mz_container_of(p, struct oom, p);
 	int64_t now = now_ns(), stamp = 0;
-	mz_autofree char *path = xasprintf("%s/containers/%s%zu/stamp", o->work_dir, p->prefix, i);
 	mz_autofree char *text = xstrndup(r->body, r->body_size);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(o->stamp, O_RDONLY | O_CLOEXEC);
+	(void)i;
 	if (fd < 0 || read(fd, &stamp, sizeof(stamp)) != (ssize_t)sizeof(stamp))
-		die("cannot read '%s'", path);
+		die("cannot read '%s'", o->stamp);
 	close(fd);
+	(void)unlink(o->stamp);
 	if (!strstr(text, "REASON_CONTAINER_LIMITATION_MEMORY"))
 		die("the end does not tell of the limit: %s", text);
 	o->took = now - stamp;
 }
 
-static void oom(struct bench *b, const char *self, const char *work_dir, size_t n)
+static void oom(struct bench *b, const char *self, size_t n)
 {
 	int64_t *took = xcalloc(n, sizeof(*took));
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *prefix = xasprintf("oom-%d-%zu-", getpid(), i);
-		struct oom o = {.self = self, .work_dir = work_dir};
+		struct oom o = {.self = self};
+		snprintf(o.stamp, sizeof(o.stamp), "/dev/shm/mezzo-bench-%d-%zu", getpid(), i);
 		o.p = (struct phase){.body = eat_body, .status = 200, .n = 1, .prefix = prefix};
 		(void)run(b, &o.p);
 		o.p.body = wait_body;
@@ -378,13 +384,13 @@ int main(int argc, char **argv)
 	self[len < 0 ? 0 : len] = '\0';
 	const char *what = argc > 1 ? argv[1] : "";
 	if (!strcmp(what, "spin") && argc == 3)
-		return spin(atoi(argv[2]));
-	if (!strcmp(what, "eat"))
-		return eat();
+		spin(atoi(argv[2]));
+	if (!strcmp(what, "eat") && argc == 3)
+		return eat(argv[2]);
 	if (!strcmp(what, "direct"))
 		return direct_main(argc - 2, argv + 2);
 	if (argc < 4)
-		die("idle AGENT N | many AGENT N CONNECTIONS | shares AGENT GROUP CPUS[:LIMIT]... | oom AGENT WORK-DIR N | "
+		die("idle AGENT N | many AGENT N CONNECTIONS | shares AGENT GROUP CPUS[:LIMIT]... | oom AGENT N | "
 		    "direct BUILD WORK-DIR CGROUPS-ROOT N ISOLATOR...");
 	bench_open(&b, argv[2], !strcmp(what, "many") && argc == 5 ? count(argv[4]) : 1);
 	if (!strcmp(what, "idle"))
@@ -393,8 +399,8 @@ int main(int argc, char **argv)
 		many(&b, count(argv[3]));
 	else if (!strcmp(what, "shares") && argc > 4)
 		shares(&b, self, argv[3], argv + 4, (size_t)argc - 4);
-	else if (!strcmp(what, "oom") && argc == 5)
-		oom(&b, self, argv[3], count(argv[4]));
+	else if (!strcmp(what, "oom"))
+		oom(&b, self, count(argv[3]));
 	else
 		die("what is '%s'?", what);
 	bench_close(&b);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 static inline int64_t now_ns(void)
 {
@@ -19,6 +20,30 @@ static inline int bench_compare(const void *p, const void *q)
 {
 	int64_t x = *(const int64_t *)p, y = *(const int64_t *)q;
 	return (x > y) - (x < y);
+}
+
+/* How many others run or wait for a processor right now. */
+static inline int bench_others(void)
+{
+	int n = 1;
+	FILE *f = fopen("/proc/loadavg", "re");
+	if (f && fscanf(f, "%*s %*s %*s %d", &n) != 1)
+		n = 1;
+	if (f)
+		fclose(f);
+	return n - 1;
+}
+
+/* Waits until nothing else runs, for at most a second: true if that came. */
+static inline int bench_wait_idle(void)
+{
+	for (int i = 0, quiet = 0; i < 500; i++) {
+		quiet = bench_others() ? 0 : quiet + 1;
+		if (quiet == 5)
+			return 1;
+		usleep(2000);
+	}
+	return 0;
 }
 
 /* "NAME_p50_ms 1.234", p99 and max; sorts v. */

@@ -86,6 +86,7 @@ static void idle(struct direct *d, size_t n)
 	int64_t *took[2] = {xcalloc(n, sizeof(int64_t)), xcalloc(n, sizeof(int64_t))};
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *id = xasprintf("idle%zu", i);
+		(void)bench_wait_idle();
 		int64_t from = now_ns();
 		launch(d, id);
 		until(d, &d->n_launched, i + 1);
@@ -95,7 +96,6 @@ static void idle(struct direct *d, size_t n)
 		end(d, id);
 		until(d, &d->n_ended, i + 1);
 		took[1][i] = now_ns() - from;
-		usleep(20000);
 	}
 	bench_spread("direct_idle_launch", took[0], n);
 	bench_spread("direct_idle_destroy", took[1], n);

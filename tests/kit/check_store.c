@@ -116,7 +116,7 @@ void check_store(struct check *c)
 		}
 		int n = 0;
 		ops = mz_kit_ops(m);
-		reads(c, m, "", "a=1;a/10=ten;a/2=two;a/3=three;b=3;empty=;many=x;zkkkkkkk=8388608 bytes;\xc3\xa9=high;",
+		reads(c, m, "", "a=1;a/10=ten;a/2=two;a/3=three;b=3;empty=;many=x;zkkkkkkk=33554432 bytes;\xc3\xa9=high;",
 		      "everything is there, in order of bytes");
 		reads(c, m, "a/", "a/10=ten;a/2=two;a/3=three;", "a prefix selects");
 		reads(c, m, "nothing", "", "a prefix that nothing has");
