@@ -107,6 +107,7 @@ void agent_save(struct agent *a, double unreachable_time, store_done_fn fn, void
 	mz_autoarena struct arena arena = {0};
 	Mezzo__Records__AgentRecord r = MEZZO__RECORDS__AGENT_RECORD__INIT;
 	r.info = a->info;
+	r.pid = a->pid;
 	r.registered_time = a->registered_time;
 	r.has_unreachable_time = unreachable_time > 0;
 	r.unreachable_time = unreachable_time;

@@ -66,6 +66,23 @@ static int check_framework(struct framework *f, struct mz_err *err)
 	return 0;
 }
 
+/* Who was last seen somewhere is known, and that is where it was. */
+static int check_addresses(struct master *m, struct mz_err *err)
+{
+	map_each(&m->addresses, e) {
+		const char *id = e->value;
+		const struct agent *a = agent_get(m, id);
+		const struct lost_agent *l = map_get(&m->unreachable, id);
+		if (!a)
+			a = map_get(&m->recovered, id);
+		mz_autofree char *address = a ? address_of(a->pid) : l ? xstrdup(l->address) : NULL;
+		if (!str_eq(address, e->key))
+			return mz_fail(err, -EPROTO, "Address %s is that of agent %s, which is at %s", e->key, id,
+				       address ? address : "none");
+	}
+	return 0;
+}
+
 int master_check(struct master *m, struct mz_err *err)
 {
 	int r = 0;
@@ -75,5 +92,7 @@ int master_check(struct master *m, struct mz_err *err)
 	map_each(&m->frameworks, e)
 		if (r == 0)
 			r = check_framework(e->value, err);
+	if (r == 0)
+		r = check_addresses(m, err);
 	return r;
 }

@@ -136,8 +136,25 @@ void marks_drop(struct master *m);
 struct lost_agent *lost_new(double when, bool deactivated);
 void lost_free(void *lost);
 void lost_returned(struct lost_agent *lost); /* frees it; NULL: no-op */
+void lost_replaced(struct master *m, const char *id); /* of one that is unreachable, for good */
 void agents_recovery_timeout(void *arg);
 int64_t agent_reregister_ns(const struct master *m);
+
+/* ---- addresses.c --------------------------------------------------------------------- */
+bool address_parse(const char *pid, char **ret_path, char **ret_ip, int *ret_port);
+char *address_of(const char *pid); /* "IP:PORT", the caller's to free; NULL: not known */
+void address_take(struct master *m, const char *address, const char *id);
+void address_leave(struct master *m, const char *address, const char *id); /* unless another has it */
+void agent_leave_address(struct agent *a);
+void agent_set_pid(struct agent *a, const char *pid);
+void address_load(struct agent *a, const char *pid); /* pid NULL: an old record */
+void address_load_lost(struct master *m, struct lost_agent *l, const char *id, const char *pid);
+enum address_verdict {
+	ADDRESS_FREE,	 /* now: who was there before is removed */
+	ADDRESS_ITS_OWN, /* it has an id already, which it has not heard */
+	ADDRESS_BUSY,	 /* this has to be settled first */
+};
+enum address_verdict address_settle(struct agent_link *al, const char **ret_id);
 
 /* ---- tasks.c, executors.c -------------------------------------------------------------- */
 struct task *task_new(struct framework *f, struct agent *a, const pb_task_info *t, const char *executor_id,

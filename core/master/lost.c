@@ -37,7 +37,28 @@ void lost_free(void *arg)
 		return;
 	list_each(&l->tasks, struct task, in_agent, t)
 		list_remove(&t->in_agent);
+	free(l->address);
 	free(l);
+}
+
+static void task_gone(struct task *t, task_reason reason, const char *message, bool tell)
+{
+	struct framework *f = t->framework;
+	mz_autoarena struct arena arena = {0};
+	list_remove(&t->in_agent);
+	if (f->state == MASTER_FRAMEWORK_REMOVED)
+		return;
+	must(map_del(&f->unreachable, t->id) == t);
+	task_state state = state_for(f, TS(GONE));
+	pb_status *s = status_new(f->m, &arena, t->id, t->agent_id, state, (int)reason, message);
+	s->executor_id = t->executor_id ? id_executor(&arena, t->executor_id) : NULL;
+	bool is_news = state != (task_state)t->state; /* LOST is said once */
+	task_add_status(t, s);
+	f->m->n_tasks_in[t->state]--;
+	t->state = (uint8_t)state;
+	framework_add_completed(f, t);
+	if (tell && is_news)
+		status_send(f, s);
 }
 
 /* The agent is there again, and what it has reported is live. The rest has ended
@@ -46,20 +67,22 @@ void lost_returned(struct lost_agent *l)
 {
 	if (!l)
 		return;
-	list_each(&l->tasks, struct task, in_agent, t) {
-		struct framework *f = t->framework;
-		mz_autoarena struct arena arena = {0};
-		list_remove(&t->in_agent);
-		if (f->state == MASTER_FRAMEWORK_REMOVED)
-			continue;
-		must(map_del(&f->unreachable, t->id) == t);
-		task_state state = state_for(f, TS(GONE));
-		task_add_status(t, status_new(f->m, &arena, t->id, t->agent_id, state, REASON(AGENT_REREGISTERED),
-					      "Agent returned without the task"));
-		f->m->n_tasks_in[t->state]--;
-		t->state = (uint8_t)state;
-		framework_add_completed(f, t);
-	}
+	list_each(&l->tasks, struct task, in_agent, t)
+		task_gone(t, REASON(AGENT_REREGISTERED), "Agent returned without the task", false);
+	lost_free(l);
+}
+
+/* It will not return: where it was there is another one now. */
+void lost_replaced(struct master *m, const char *id)
+{
+	struct lost_agent *l = map_del(&m->unreachable, id);
+	mz_autofree char *key = xasprintf("agent/%s", id);
+	log_info(AREA, "Agent %s, unreachable, is removed: another one registers at its address", id);
+	m->metrics.agent_removals++;
+	store_delete(m->store, key, NULL, NULL);
+	address_leave(m, l->address, id);
+	list_each(&l->tasks, struct task, in_agent, t)
+		task_gone(t, REASON(AGENT_REMOVED), "Agent was removed", true);
 	lost_free(l);
 }
 
@@ -111,6 +134,7 @@ static void on_marked(void *arg)
 		offers_return_of_agent(a);
 		alloc_remove_agent(a);
 		struct lost_agent *lost = lost_new(k->when, a->deactivated);
+		lost->address = address_of(a->pid);
 		map_put(&m->unreachable, a->id, lost);
 		list_each(&a->tasks, struct task, in_agent, t)
 			task_unreachable(t, lost);
@@ -160,6 +184,7 @@ void agent_removed(struct agent *a, const char *why)
 	alloc_remove_agent(a);
 	agent_drop_tasks_of(a, NULL, TS(LOST), REASON(AGENT_REMOVED), "Agent was removed");
 	tell_lost(m, id);
+	agent_leave_address(a);
 	forget(a);
 }
 
@@ -178,8 +203,10 @@ void agents_recovery_timeout(void *arg)
 static void forget_lost(struct master *m, struct map *lost, const char *id)
 {
 	mz_autofree char *key = xasprintf("agent/%s", id);
+	struct lost_agent *l = map_del(lost, id);
 	store_delete(m->store, key, NULL, NULL);
-	lost_free(map_del(lost, id));
+	address_leave(m, l->address, id);
+	lost_free(l);
 }
 
 static void trim(struct master *m, struct map *lost)

@@ -229,12 +229,15 @@ static int load_agent(void *arg, const char *key, const void *data, size_t size)
 	} else if (r->has_gone_time || r->has_unreachable_time) {
 		struct lost_agent *l = lost_new(r->has_gone_time ? r->gone_time : r->unreachable_time, false);
 		l->deactivated = r->deactivated;
+		if (!r->has_gone_time)
+			address_load_lost(m, l, r->info->id->value, r->pid);
 		map_put(r->has_gone_time ? &m->gone : &m->unreachable, r->info->id->value, l);
 	} else {
 		struct agent *a = agent_add(m, r->info->id->value, r->info);
 		a->state = MASTER_AGENT_RECOVERED;
 		a->registered_time = r->registered_time;
 		a->deactivated = r->deactivated;
+		address_load(a, r->pid);
 		map_put(&m->recovered, a->id, a);
 	}
 	arena_done(&arena);
@@ -381,6 +384,7 @@ void master_free(struct master *m)
 	free_map(&m->unreachable, lost_free);
 	free_map(&m->gone, lost_free);
 	marks_drop(m);
+	map_done(&m->addresses);
 	map_done(&m->offers);
 	map_done(&m->strings);
 	store_forget(m->store, m);

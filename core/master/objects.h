@@ -201,6 +201,7 @@ struct agent_link {
 struct lost_agent {
 	double time;
 	bool deactivated;
+	char *address; /* where it was, "IP:PORT"; NULL: not known, or gone */
 	struct list tasks; /* that became unreachable with it: struct task, in_agent */
 };
 
@@ -240,6 +241,7 @@ struct master {
 	struct map recovered; /* struct agent, known from the store, not back yet */
 	struct map marking;   /* agents whose record of being unreachable is being written */
 	struct map unreachable, gone; /* struct lost_agent */
+	struct map addresses; /* "IP:PORT" -> interned id of who was last seen there, unless gone */
 	struct map offers;
 	struct list flush;   /* frameworks with fresh offers */
 	struct list refused; /* what the allocator offered too late */

@@ -1,6 +1,6 @@
 /* register.c - an agent registers, or returns:
  *
- *	rules -> authorizer -> record durable -> admitted, Registered is sent
+ *	rules -> authorizer -> its id -> record durable -> admitted, Registered is sent
  *
  * The link may go away at any step; its struct then lives on (busy) until the
  * outstanding callback. What a returning agent reports is merged in report.c.
@@ -8,21 +8,6 @@
 #include <errno.h>
 
 #include "master/internal.h"
-
-/* "slave(1)@127.0.0.1:5051" -> its parts; false if it is nothing like that. */
-static bool parse_pid(const char *pid, char **ret_path, char **ret_ip, int *ret_port)
-{
-	const char *at = strchr(pid, '@');
-	const char *colon = at ? strrchr(at, ':') : NULL;
-	int64_t port;
-	if (!colon || at == pid || colon == at + 1 || str_to_i64(colon + 1, &port) < 0 || port < 1 || port > 65535)
-		return false;
-	*ret_path = xasprintf("/%.*s", (int)(at - pid), pid);
-	bool bracketed = at[1] == '[' && colon[-1] == ']'; /* an IPv6 address */
-	*ret_ip = xstrndup(at + 1 + bracketed, (size_t)(colon - at - 1) - 2 * bracketed);
-	*ret_port = (int)port;
-	return true;
-}
 
 static struct agent *known_agent(struct master *m, const char *id)
 {
@@ -46,7 +31,7 @@ static int check(struct agent_link *al, struct mz_err *err)
 	int port;
 	if (str_empty(reg->agent_info->hostname))
 		return mz_fail(err, -EINVAL, "Agent has no hostname");
-	if (!parse_pid(reg->pid, &path, &ip, &port))
+	if (!address_parse(reg->pid, &path, &ip, &port))
 		return mz_fail(err, -EINVAL, "Agent's pid '%s' is not NAME@IP:PORT", reg->pid);
 	if (id && id_check("agent id", id, err) < 0)
 		return err->code;
@@ -84,10 +69,10 @@ static void take_registration(struct agent *a, struct agent_link *al)
 			a->capabilities |= 1u << a->caps[i]->type;
 	}
 	xset(&a->version, reg->version);
-	xset(&a->pid, reg->pid);
-	xset(&a->ip, NULL);
-	xset(&a->path, NULL);
-	must(parse_pid(reg->pid, &a->path, &a->ip, &a->port));
+	mz_autofree char *address = address_of(reg->pid);
+	agent_leave_address(a);
+	agent_set_pid(a, reg->pid);
+	address_take(a->m, address, a->id);
 }
 
 static void attach(struct agent *a, struct agent_link *al)
@@ -155,6 +140,8 @@ static struct agent *find_or_make(struct agent_link *al, bool *ret_is_known, str
 	if (!a) {
 		struct lost_agent *lost = *ret_lost = map_del(&m->unreachable, id);
 		a = agent_add(m, id, al->reg->agent_info);
+		if (lost)
+			address_leave(m, lost->address, id);
 		a->deactivated = lost && lost->deactivated;
 		a->registered_time = loop_wall_secs(m->loop);
 	}
@@ -206,44 +193,80 @@ static void admit(struct agent_link *al)
 	agent_link_take_early(al);
 }
 
+static void delete_record(struct master *m, const char *id)
+{
+	mz_autofree char *key = xasprintf("agent/%s", id);
+	store_delete(m->store, key, NULL, NULL);
+}
+
+/* Nobody was there as its id was made; who came meanwhile and has left is removed too. */
+static bool is_still_alone(struct agent_link *al)
+{
+	const char *other;
+	return !al->is_new || address_settle(al, &other) == ADDRESS_FREE;
+}
+
 static void on_durable(void *arg)
 {
 	struct agent_link *al = arg;
 	struct master *m = al->m;
 	struct mz_err err;
-	if (!al->link && al->is_new) { /* nobody has heard the id */
-		mz_autofree char *key = xasprintf("agent/%s", given_id(al->reg));
-		store_delete(m->store, key, NULL, NULL);
-	}
+	if (!al->link && al->is_new) /* nobody has heard the id */
+		delete_record(m, given_id(al->reg));
 	if (agent_link_unbusy(al))
 		return;
-	if (map_has(&m->marking, given_id(al->reg)))
+	if (map_has(&m->marking, given_id(al->reg))) {
 		agent_link_drop(al, NULL); /* it comes again when that is settled */
-	else if (check(al, &err) < 0)
+	} else if (!is_still_alone(al)) {
+		delete_record(m, given_id(al->reg));
+		agent_link_drop(al, NULL);
+	} else if (check(al, &err) < 0) {
 		agent_link_drop(al, err.msg);
-	else
+	} else {
 		admit(al);
+	}
+}
+
+/* The id of who has none. False: not now, it may come again. */
+static bool find_id(struct agent_link *al, const char **ret_id)
+{
+	struct master *m = al->m;
+	char name[96];
+	*ret_id = given_id(al->reg);
+	al->is_new = false;
+	if (*ret_id)
+		return true;
+	enum address_verdict verdict = address_settle(al, ret_id);
+	if (verdict == ADDRESS_BUSY)
+		return false;
+	al->is_new = verdict == ADDRESS_FREE;
+	if (al->is_new)
+		snprintf(name, sizeof(name), "%s-S%llu", m->id, (unsigned long long)m->next_agent++);
+	else
+		log_info(AREA, "Agent %s at %s has not heard its id, and is told again", *ret_id, al->link->peer);
+	al->reg->agent_info->id =
+		id_agent(&al->arena, arena_strdup(&al->arena, al->is_new ? name : *ret_id));
+	return true;
 }
 
 static void write_record(struct agent_link *al)
 {
 	struct master *m = al->m;
-	const char *id = given_id(al->reg);
-	al->is_new = !id;
-	if (!id) {
-		char name[96];
-		snprintf(name, sizeof(name), "%s-S%llu", m->id, (unsigned long long)m->next_agent++);
-		al->reg->agent_info->id = id_agent(&al->arena, arena_strdup(&al->arena, name));
+	const char *id;
+	if (!find_id(al, &id)) {
+		agent_link_drop(al, NULL);
+		return;
 	}
 	struct agent *a = known_agent(m, id);
 	al->busy = true;
-	if (a && pb_equal(&a->info->base, &al->reg->agent_info->base)) {
+	if (a && str_eq(a->pid, al->reg->pid) && pb_equal(&a->info->base, &al->reg->agent_info->base)) {
 		store_barrier(m->store, on_durable, al);
 		return;
 	}
 	Mezzo__Records__AgentRecord r = MEZZO__RECORDS__AGENT_RECORD__INIT;
 	struct lost_agent *lost = id ? map_get(&m->unreachable, id) : NULL;
 	r.info = al->reg->agent_info;
+	r.pid = al->reg->pid;
 	r.registered_time = a ? a->registered_time : loop_wall_secs(m->loop);
 	r.has_deactivated = r.deactivated = a ? a->deactivated : lost && lost->deactivated;
 	struct mz_bytes b = pb_encode_arena(&r.base, &al->arena);

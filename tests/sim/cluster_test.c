@@ -47,6 +47,7 @@ static const struct {
 	uint64_t seed;
 	const char *found;
 } known[] = {
+	{"faults", 265, "an agent that never heard its id registers again, and the id stays for ever"},
 	{"faults", 295, "an answer about a task of unknown agent is no end of it"},
 	{"chaos", 337, "a framework comes back from an agent that was away for longer than it is remembered"},
 	{"chaos", 484, "two tasks of an id on two agents: the second one was told for ever"},

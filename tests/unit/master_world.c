@@ -166,6 +166,8 @@ static int setup(void **state, bool with_authorizer, enum codec codec)
 	w->codec = codec;
 	world_attributes = "rack:1-1;speed:2.5";
 	world_capability = 0;
+	world_port = 0;
+	world_hostname = "host";
 	fake_disk_init(&w->disk, w->loop);
 	world_start(w);
 	*state = w;
@@ -200,6 +202,7 @@ int world_teardown(void **state)
 		fake_link_free(w->links.v[i]);
 	vec_done(&w->calls);
 	vec_done(&w->links);
+	vec_done(&w->fagents);
 	kit_loop_free(w->loop);
 	arena_done(&w->arena);
 	free(w);
@@ -332,6 +335,18 @@ Mesos__V1__Scheduler__Event *sched_event(struct sched *s, int type)
 
 const char *world_attributes;
 int world_capability;
+int world_port;
+const char *world_hostname;
+
+static int port_for(struct world *w, const char *id)
+{
+	int port = world_port;
+	world_port = 0;
+	for (size_t i = 0; id && !port && i < w->fagents.n; i++)
+		if (str_eq(w->fagents.v[i]->id, id))
+			port = w->fagents.v[i]->port;
+	return port ? port : 5051 + (int)w->fagents.n;
+}
 
 struct fagent *agent_join(struct world *w, const char *text, const char *id, Mezzo__Link__Register *reg)
 {
@@ -342,9 +357,11 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 	struct mz_err err;
 	if (res_parse(text, NULL, r, &err) < 0)
 		fail_msg("%s", err.msg);
-	info->hostname = (char *)"host";
+	a->port = port_for(w, id);
+	vec_push(&w->fagents, a);
+	info->hostname = (char *)world_hostname;
 	info->has_port = 1;
-	info->port = 5051;
+	info->port = a->port;
 	info->n_resources = res_to_pb(r, RES_FORMAT_POST, false, &w->arena, &info->resources);
 	assert_int_equal(attributes_parse(world_attributes, &w->arena, &info->attributes, &info->n_attributes, &err),
 			 0);
@@ -357,7 +374,8 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 		reg = &own;
 	reg->agent_info = info;
 	reg->version = (char *)"0.1";
-	reg->pid = (char *)"slave(1)@127.0.0.1:5051";
+	mz_autofree char *pid = xasprintf("slave(1)@127.0.0.1:%d", a->port);
+	reg->pid = pid;
 	Mesos__V1__AgentInfo__Capability cap = MESOS__V1__AGENT_INFO__CAPABILITY__INIT, more = cap,
 					 *caps[] = {&cap, &more};
 	cap.has_type = 1;

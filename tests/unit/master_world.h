@@ -29,6 +29,7 @@ struct world {
 	struct arena arena;
 	VEC(struct fake_call *) calls;
 	VEC(struct fake_link *) links;
+	VEC(struct fagent *) fagents;
 	VEC(struct fake_call *) streams;
 	bool with_authorizer;
 	enum codec codec; /* that schedulers speak; calls are always written in JSON */
@@ -85,10 +86,15 @@ struct fagent {
 	struct world *w;
 	struct fake_link *link;
 	char *id;
+	int port;
 };
 /* Attributes of agents that join from now on, as text; the default is rack:1-1;speed:2.5. */
 extern const char *world_attributes;
 extern int world_capability; /* of such agents, besides MULTI_ROLE; 0: none */
+/* Of the next agent only. Else who returns has the port that it had, others the next one
+ * from 5051. */
+extern int world_port;
+extern const char *world_hostname; /* of agents that join from now on; "host" */
 struct fagent *agent_join(struct world *w, const char *resources, const char *id, Mezzo__Link__Register *reg);
 Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message);
 /* state, uuid byte (0: none) and latest state (-1: the same). */
