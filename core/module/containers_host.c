@@ -18,6 +18,7 @@ static struct containers_real *real(const struct mz_host *h)
 /* ---- from containerizer to isolator --------------------------------------------------- */
 
 struct bridge {
+	struct real_asked asked;
 	struct containers_real *r;
 	struct box *box;   /* held until the isolator has answered; may be NULL */
 	struct mz_op *op;  /* the containerizer's */
@@ -25,26 +26,34 @@ struct bridge {
 	const struct mz_container **v; /* recover */
 };
 
-static void on_answer(void *arg, const struct mz_err *err, const void *result)
+static void bridge_drop(struct real_asked *a)
 {
-	(void)result;
-	struct bridge *b = arg;
-	if (b->launch)
-		b->launch->isolator = NULL;
-	module_op_done(b->op, err, NULL);
-	/* One that is late may still use its arguments: they stay for ever. */
-	if (err && err->code == -ETIMEDOUT)
-		return;
+	struct bridge *b = mz_container_of(a, struct bridge, asked);
 	if (b->box)
 		box_unref(b->box);
 	free(b->v);
 	free(b);
 }
 
+static void on_answer(void *arg, const struct mz_err *err, const void *result)
+{
+	(void)result;
+	struct bridge *b = arg;
+	list_remove(&b->asked.node);
+	if (b->launch)
+		b->launch->isolator = NULL;
+	module_op_done(b->op, err, NULL);
+	/* One that is late may still use its arguments: they stay for ever. */
+	if (err && err->code == -ETIMEDOUT)
+		return;
+	bridge_drop(&b->asked);
+}
+
 static struct bridge *bridge_new(const struct mz_host *h, const struct mz_container *c, struct mz_op *op)
 {
 	struct bridge *b = xnew(struct bridge);
 	b->r = real(h);
+	real_ask(b->r, &b->asked, bridge_drop);
 	b->op = op;
 	b->box = c ? box_find(b->r, c->id) : NULL;
 	if (b->box) {

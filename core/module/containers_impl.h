@@ -77,6 +77,7 @@ struct containers_real {
 	struct module_secret secret; /* m is NULL: none */
 	struct list secrets; /* struct question: those that are not answered */
 	struct list fetches; /* struct fetch: those that run */
+	struct list asked; /* struct real_asked: answers of modules that have not come */
 	char *frameworks_home; /* NULL: relative URIs are refused */
 	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;
 };
@@ -84,6 +85,17 @@ struct containers_real {
 static inline struct containers_real *real_of(struct containers *c)
 {
 	return mz_container_of(c, struct containers_real, base);
+}
+
+/* Embedded first in what waits for a module: where all is closed before, drop frees it. */
+struct real_asked {
+	struct list node;
+	void (*drop)(struct real_asked *a);
+};
+static inline void real_ask(struct containers_real *r, struct real_asked *a, void (*drop)(struct real_asked *a))
+{
+	a->drop = drop;
+	list_append(&r->asked, &a->node);
 }
 
 /* ---- containers_real.c ------------------------------------------------------ */

@@ -390,23 +390,31 @@ static void real_remove(struct containers *c, const char *id, void (*fn)(void *a
 /* ---- usage ----------------------------------------------------------------------------- */
 
 struct asked {
+	struct real_asked asked;
 	struct box *b;
 	struct mz_usage *u;
 	void (*on_usage)(void *arg, struct mz_bytes statistics);
 	void *arg;
 };
 
+static void asked_drop(struct real_asked *a)
+{
+	struct asked *q = mz_container_of(a, struct asked, asked);
+	usage_free(q->u);
+	box_unref(q->b);
+	free(q);
+}
+
 static void on_measured(void *arg, const struct mz_err *err, const void *result)
 {
 	(void)result;
 	struct asked *q = arg;
 	struct mz_bytes none = {NULL, 0};
+	list_remove(&q->asked.node);
 	q->on_usage(q->arg, err ? none : usage_pack(q->u));
 	if (err && err->code == -ETIMEDOUT)
 		return; /* it may still be written to: it stays for ever */
-	usage_free(q->u);
-	box_unref(q->b);
-	free(q);
+	asked_drop(&q->asked);
 }
 
 static void real_usage(struct containers *c, const char *id, void (*fn)(void *arg, struct mz_bytes statistics),
@@ -421,6 +429,7 @@ static void real_usage(struct containers *c, const char *id, void (*fn)(void *ar
 	}
 	struct asked *q = xnew(struct asked);
 	*q = (struct asked){.b = b, .on_usage = fn, .arg = arg};
+	real_ask(r, &q->asked, asked_drop);
 	b->n_refs++;
 	q->u = usage_new(&mesos__v1__resource_statistics__descriptor);
 	(void)usage_api()->set_number(q->u, "timestamp", loop_wall_secs(r->loop));
@@ -430,23 +439,31 @@ static void real_usage(struct containers *c, const char *id, void (*fn)(void *ar
 /* ---- attach ------------------------------------------------------------------------------ */
 
 struct attaching {
+	struct real_asked asked;
 	struct box *b;
 	void (*fn)(void *arg, const struct mz_err *err, int fd);
 	void *arg;
 };
+
+static void attaching_drop(struct real_asked *a)
+{
+	struct attaching *q = mz_container_of(a, struct attaching, asked);
+	box_unref(q->b);
+	free(q);
+}
 
 static void on_attached(void *arg, const struct mz_err *err, const void *result)
 {
 	struct attaching *q = arg;
 	const struct mz_attach_result *r = result;
 	struct mz_err none;
+	list_remove(&q->asked.node);
 	if (!err && (!r || r->fd < 0)) {
 		mz_fail(&none, -EPROTO, "The containerizer of container '%s' attached to nothing", q->b->c.id);
 		err = &none;
 	}
 	q->fn(q->arg, err, err ? -1 : r->fd);
-	box_unref(q->b);
-	free(q);
+	attaching_drop(&q->asked);
 }
 
 static void real_attach(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err, int fd),
@@ -468,6 +485,7 @@ static void real_attach(struct containers *c, const char *id, void (*fn)(void *a
 	}
 	struct attaching *q = xnew(struct attaching);
 	*q = (struct attaching){.b = b, .fn = fn, .arg = arg};
+	real_ask(real_of(c), &q->asked, attaching_drop);
 	b->n_refs++;
 	/* No deadline: a socket that comes too late would be nobody's. */
 	MODULE_CALL(m, attach, b->c.id,
@@ -607,6 +625,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	r->n_pending = 1; /* ours, until free */
 	list_init(&r->fetches);
 	list_init(&r->secrets);
+	list_init(&r->asked);
 	r->frameworks_home = cfg->frameworks_home ? xstrdup(cfg->frameworks_home) : NULL;
 	r->fetch_max_bytes = cfg->fetch_max_bytes ? cfg->fetch_max_bytes : INT64_MAX;
 	r->fetch_max_entries = cfg->fetch_max_entries ? cfg->fetch_max_entries : INT64_MAX;
@@ -651,6 +670,11 @@ void containers_real_free(struct containers *c)
 	module_free(r->logger.m);
 	module_free(r->secret.m);
 	containers_secrets_done(r);
+	while (!list_empty(&r->asked)) {
+		struct real_asked *a = list_first(&r->asked, struct real_asked, node);
+		list_remove(&a->node);
+		a->drop(a);
+	}
 	vec_done(&r->containerizers);
 	vec_done(&r->isolators);
 	map_each(&r->boxes, e)

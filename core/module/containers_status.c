@@ -8,15 +8,25 @@
 static const int64_t deadline_ns = 30 * 1000000000LL;
 
 struct question {
+	struct real_asked asked;
 	struct box *b;
 	struct mz_usage *u;
 };
+
+static void question_drop(struct real_asked *a)
+{
+	struct question *q = mz_container_of(a, struct question, asked);
+	usage_free(q->u);
+	box_unref(q->b);
+	free(q);
+}
 
 static void on_status(void *arg, const struct mz_err *err, const void *result)
 {
 	(void)result;
 	struct question *q = arg;
 	struct box *b = q->b;
+	list_remove(&q->asked.node);
 	if (err && b->state == BOX_RUNNING && !b->exited && err->code != -ENOENT)
 		log_warning(AREA, "Container '%s' has no complete status: %s", b->c.id, err->msg);
 	if (err && err->code == -ETIMEDOUT)
@@ -43,6 +53,7 @@ void box_ask_status(struct box *b)
 	if (b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, status) || !any_tells(r))
 		return;
 	struct question *q = xnew(struct question);
+	real_ask(r, &q->asked, question_drop);
 	q->b = b;
 	b->n_refs++;
 	q->u = usage_new(&mesos__v1__container_status__descriptor);

@@ -15,6 +15,7 @@ struct update {
 };
 
 struct round {
+	struct real_asked asked;
 	struct box *b;
 	struct list updates;
 	struct mz_err err;
@@ -41,11 +42,21 @@ static void set_resources(struct box *b, struct mz_resources *res, const struct 
 	b->c.limit_mem = limits->mem;
 }
 
+static void round_drop(struct real_asked *a)
+{
+	struct round *q = mz_container_of(a, struct round, asked);
+	list_each(&q->updates, struct update, node, u)
+		free(u);
+	box_unref(q->b);
+	free(q);
+}
+
 static void on_updated(void *arg, const struct mz_err *err, const void *result)
 {
 	(void)result;
 	struct round *q = arg;
 	struct box *b = q->b;
+	list_remove(&q->asked.node);
 	b->updating = false;
 	answer(&q->updates, err);
 	free(q);
@@ -63,6 +74,7 @@ void box_update_next(struct box *b)
 	}
 	struct module_containerizer *m = &b->real->containerizers.v[b->owner];
 	struct round *q = xnew(struct round);
+	real_ask(b->real, &q->asked, round_drop);
 	q->b = b;
 	b->n_refs++;
 	b->updating = true;
