@@ -45,12 +45,14 @@ static int check_agent(struct agent *a, struct mz_err *err)
 		r = compare("What is used", a->id, a->used, used, err);
 	if (r == 0)
 		r = compare("What is offered", a->id, a->offered, offered, err);
-	resources *sum = res_unallocate(used), *plain = res_unallocate(offered);
-	res_add(sum, plain);
+	resources *plain_used = res_unallocate(used), *plain_offered = res_unallocate(offered), *sum = res_new();
+	res_add_filtered(sum, plain_used, RES_NON_SHARED); /* what is shared may be given to many */
+	res_add_filtered(sum, plain_offered, RES_NON_SHARED);
 	if (r == 0 && !res_contains(a->total, sum))
 		r = mz_fail(err, -EPROTO, "Agent %s has given away more than it has", a->id);
 	res_free(sum);
-	res_free(plain);
+	res_free(plain_used);
+	res_free(plain_offered);
 	res_free(used);
 	res_free(offered);
 	return r;

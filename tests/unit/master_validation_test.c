@@ -13,7 +13,7 @@
 #define RS(name) MESOS__V1__TASK_STATUS__REASON__REASON_##name
 #define PLAIN "\"user\":\"u\",\"name\":\"n\""
 #define RES "cpus:400;mem:409600;disk:100000;gpus:4;ports:[31000-31010]"
-#define LIMITS MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS
+#define LIMITS (1u << MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__TASK_RESOURCE_LIMITS)
 
 #define SCALAR(name, value) "{\"name\":\"" name "\",\"type\":\"SCALAR\",\"scalar\":{\"value\":" value "}}"
 #define PORTS(range) "{\"name\":\"ports\",\"type\":\"RANGES\",\"ranges\":{\"range\":[" range "]}}"
@@ -172,7 +172,7 @@ static void launch_rules(void **state)
 	struct world *w = *state;
 	mz_autobuf struct buf b = {0};
 	size_t n_good = 0;
-	world_capability = LIMITS;
+	world_capabilities = LIMITS;
 	struct offered o = with_offer(w);
 	buf_adds(&b, "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[");
 	for (size_t i = 0; i < MZ_N(tasks); i++) {
@@ -266,7 +266,7 @@ static void group_rules(void **state)
 	struct world *w = *state;
 	mz_autobuf struct buf b = {0};
 	size_t n_good = 0;
-	world_capability = LIMITS;
+	world_capabilities = LIMITS;
 	struct offered o = with_offer(w);
 	for (size_t i = 0; i < MZ_N(groups); i++) {
 		char a[32], c[32];

@@ -11,7 +11,10 @@
 #include "model/resources.h"
 #include "wire/codec.h"
 
-/* ---- an authorizer that forbids one user's tasks ------------------------------ */
+/* ---- an authorizer that forbids one user's tasks, and one action ---------------- */
+
+int world_denied_action, world_asked;
+char world_asked_value[64];
 
 static const struct mz_host *authz_host;
 static struct mz_op *held_op;
@@ -39,7 +42,9 @@ static void authz_authorized(void *inst, int action, const struct mz_subject *s,
 	const struct mz_host *host = inst;
 	struct mz_err err = {.code = -EACCES, .msg = "Not allowed"};
 	(void)s;
-	bool denied = (action == MZ_ACTION_RUN_TASK && str_eq(o->user, WORLD_DENIED_USER)) ||
+	world_asked = action;
+	snprintf(world_asked_value, sizeof(world_asked_value), "%s", o->value ? o->value : "");
+	bool denied = action == world_denied_action || (action == MZ_ACTION_RUN_TASK && str_eq(o->user, WORLD_DENIED_USER)) ||
 		      (action == MZ_ACTION_REGISTER_FRAMEWORK && str_eq(o->role, "forbidden"));
 	if (held && action == MZ_ACTION_RUN_TASK) {
 		assert_null(held_op); /* one is enough for the tests */
@@ -165,7 +170,8 @@ static int setup(void **state, bool with_authorizer, enum codec codec)
 	w->with_authorizer = with_authorizer;
 	w->codec = codec;
 	world_attributes = "rack:1-1;speed:2.5";
-	world_capability = 0;
+	world_capabilities = 0;
+	world_denied_action = world_asked = 0;
 	world_port = 0;
 	world_hostname = "host";
 	fake_disk_init(&w->disk, w->loop);
@@ -334,7 +340,7 @@ Mesos__V1__Scheduler__Event *sched_event(struct sched *s, int type)
 /* ---- agents ---------------------------------------------------------------------------- */
 
 const char *world_attributes;
-int world_capability;
+uint32_t world_capabilities;
 int world_port;
 const char *world_hostname;
 
@@ -372,17 +378,21 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 	}
 	if (!reg)
 		reg = &own;
+	reg->n_capabilities = 0;
 	reg->agent_info = info;
 	reg->version = (char *)"0.1";
 	mz_autofree char *pid = xasprintf("slave(1)@127.0.0.1:%d", a->port);
 	reg->pid = pid;
-	Mesos__V1__AgentInfo__Capability cap = MESOS__V1__AGENT_INFO__CAPABILITY__INIT, more = cap,
-					 *caps[] = {&cap, &more};
-	cap.has_type = 1;
-	cap.type = MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE;
-	more.has_type = 1;
-	more.type = (Mesos__V1__AgentInfo__Capability__Type)world_capability;
-	reg->n_capabilities = world_capability ? 2 : 1;
+	Mesos__V1__AgentInfo__Capability cap[32], *caps[32];
+	uint32_t wanted = world_capabilities | 1u << MESOS__V1__AGENT_INFO__CAPABILITY__TYPE__MULTI_ROLE;
+	for (int i = 0; i < 32; i++) {
+		if (!(wanted & 1u << i))
+			continue;
+		caps[reg->n_capabilities] = &cap[reg->n_capabilities];
+		mesos__v1__agent_info__capability__init(&cap[reg->n_capabilities]);
+		cap[reg->n_capabilities].has_type = 1;
+		cap[reg->n_capabilities++].type = (Mesos__V1__AgentInfo__Capability__Type)i;
+	}
 	reg->capabilities = caps;
 	a->w = w;
 	a->link = fake_link_new(w->loop);

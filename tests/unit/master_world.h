@@ -39,6 +39,12 @@ struct world {
 /* deny: user whose tasks the authorizer of the world forbids. */
 #define WORLD_DENIED_USER "eve"
 
+/* So does it any action of this number; 0: none. */
+extern int world_denied_action;
+/* The last question that it was asked: the action, and what for. */
+extern int world_asked;
+extern char world_asked_value[64];
+
 /* While held, the authorizer of the world answers no question about tasks. */
 struct world;
 void world_hold_authorizer(struct world *w, bool held);
@@ -90,7 +96,7 @@ struct fagent {
 };
 /* Attributes of agents that join from now on, as text; the default is rack:1-1;speed:2.5. */
 extern const char *world_attributes;
-extern int world_capability; /* of such agents, besides MULTI_ROLE; 0: none */
+extern uint32_t world_capabilities; /* of such agents, besides MULTI_ROLE: 1 << type */
 /* Of the next agent only. Else who returns has the port that it had, others the next one
  * from 5051. */
 extern int world_port;
