@@ -46,6 +46,7 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	a->cfg.executor_path = arena_strdup(m, cfg->executor_path);
 	a->cfg.module_dir = arena_strdup(m, cfg->module_dir);
 	a->cfg.launcher_dir = arena_strdup(m, cfg->launcher_dir);
+	a->cfg.domain_socket = cfg->domain_socket ? arena_strdup(m, cfg->domain_socket) : NULL;
 	a->cfg.boot_id = arena_strdup(m, cfg->boot_id);
 	a->cfg.version = arena_strdup(m, cfg->version);
 	a->cfg.mezzo_version = arena_strdup(m, cfg->mezzo_version);

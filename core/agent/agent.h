@@ -48,6 +48,7 @@ struct agent_config {
 	size_t n_flags;
 	/* "NAME=value", NULL-ended, for every executor; as flags. NULL: none. */
 	const char *const *executor_environment;
+	const char *domain_socket; /* path that executors find the agent at; NULL: TCP */
 	bool switch_user;
 	int64_t executor_registration_timeout_ns;   /* 1 min */
 	int64_t executor_reregistration_timeout_ns; /* 2 s */
@@ -72,6 +73,7 @@ struct agent_deps {
 	struct containers *containers;
 	struct link_dialer *dialer;
 	struct http_router *router;
+	struct http_router *executor_router; /* of domain_socket: what executors need; NULL: none */
 	struct module *authorizer; /* NULL: everything is allowed */
 	struct files *files; /* sandboxes are attached to it */
 	io_open_fn io_open;  /* for the sockets of containers' I/O servers; NULL: no attaching */

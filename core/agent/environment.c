@@ -63,6 +63,8 @@ static void put_executor(struct env *e, const struct executor *ex)
 	put(e, "MESOS_AGENT_ENDPOINT", endpoint);
 	put(e, "MESOS_CHECKPOINT", checkpoint ? "1" : "0");
 	put(e, "MESOS_DIRECTORY", ex->directory);
+	if (a->cfg.domain_socket)
+		put(e, "MESOS_DOMAIN_SOCKET", a->cfg.domain_socket);
 	put(e, "MESOS_SANDBOX", ex->directory);
 	put(e, "MESOS_EXECUTOR_ID", ex->id);
 	put(e, "MESOS_FRAMEWORK_ID", ex->framework->id);

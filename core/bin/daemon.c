@@ -311,18 +311,24 @@ static void raise_fd_limit(void)
 	}
 }
 
-int daemon_listen(struct daemon *d, struct mz_err *err)
+/* With at most a part of the descriptors there are: files and agents' links need some, too. */
+static struct http_limits limits_of(const struct daemon *d, rlim_t part)
 {
-	raise_fd_limit();
 	struct rlimit r = {.rlim_cur = 1024};
 	getrlimit(RLIMIT_NOFILE, &r);
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 	limits.max_body_bytes = (size_t)daemon_int(d, "max_body");
 	limits.max_stream_queue = (size_t)daemon_int(d, "max_stream_queue");
 	limits.max_connections = (int)daemon_int(d, "max_connections");
-	/* Files and agents' links need some, too. */
-	if (r.rlim_cur != RLIM_INFINITY && (rlim_t)limits.max_connections > r.rlim_cur / 2)
-		limits.max_connections = (int)(r.rlim_cur / 2);
+	if (r.rlim_cur != RLIM_INFINITY && (rlim_t)limits.max_connections > r.rlim_cur / part)
+		limits.max_connections = (int)(r.rlim_cur / part);
+	return limits;
+}
+
+int daemon_listen(struct daemon *d, struct mz_err *err)
+{
+	raise_fd_limit();
+	struct http_limits limits = limits_of(d, 2);
 	daemon_add_routes(d);
 	int rc = http_server_new(d->loop, d->ip, d->port, &limits, &d->router, &d->server, err);
 	if (rc < 0)
@@ -330,6 +336,18 @@ int daemon_listen(struct daemon *d, struct mz_err *err)
 	d->port = http_server_port(d->server);
 	d->max_connections = limits.max_connections;
 	http_server_filter(d->server, daemon_authenticate, d);
+	return 0;
+}
+
+int daemon_listen_path(struct daemon *d, const char *path, struct http_router *router, struct http_server **ret,
+		       struct mz_err *err)
+{
+	struct http_limits limits = limits_of(d, 4);
+	mz_autofree char *address = xasprintf("unix:%s", path);
+	int rc = http_server_new(d->loop, address, 0, &limits, router, ret, err);
+	if (rc < 0)
+		return rc;
+	http_server_filter(*ret, daemon_authenticate, d);
 	return 0;
 }
 

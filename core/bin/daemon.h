@@ -66,6 +66,10 @@ int daemon_load_list(struct daemon *d, uint32_t kind, const char *path, void (*a
 		     void *arg, struct mz_err *err);
 /* Binds `listen`, with the routes that every daemon has. */
 int daemon_listen(struct daemon *d, struct mz_err *err);
+/* A second door: `path` is a socket in the file system, and has the routes of `router`
+ * only. Behind daemon_listen(). */
+int daemon_listen_path(struct daemon *d, const char *path, struct http_router *router, struct http_server **ret,
+		       struct mz_err *err);
 /* Runs until a signal or daemon_stop(). */
 int daemon_run(struct daemon *d);
 void daemon_stop(struct daemon *d, int exit_status, const char *why);

@@ -27,7 +27,7 @@ struct client_handler {
 };
 
 struct client_peer {
-	char *ip;
+	char *ip; /* or "unix:/PATH", see wire/sock.h */
 	int port;
 	char *token; /* of Authorization: Bearer, or NULL */
 };

@@ -279,7 +279,7 @@ struct client *client_send(struct client *c, struct loop *l, const struct client
 	c->arg = arg;
 	c->part = PART_HEAD;
 	c->idle = false;
-	mz_autofree char *host = str_address(peer->ip, peer->port);
+	mz_autofree char *host = sock_host(peer->ip, peer->port);
 	buf_addf(&c->out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %zu\r\n",
 		 path, host, content_type, content_type, size);
 	if (peer->token)

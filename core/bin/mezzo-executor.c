@@ -172,6 +172,21 @@ static int duration(const char *name, int64_t otherwise, int64_t *ret, struct mz
 	return rc < 0 ? mz_fail(err, rc, "%s '%s' is not a duration", name, value) : 0;
 }
 
+/* By its socket if it has one, else by its address. */
+static int find_agent(struct executor *e, struct mz_err *err)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	const char *path = getenv("MESOS_DOMAIN_SOCKET");
+	if (str_empty(path))
+		return sock_split(e->endpoint, &e->peer.ip, &e->peer.port, err);
+	e->peer.ip = xasprintf("unix:%s", path);
+	if (sock_address(e->peer.ip, 0, &sa, &len) < 0)
+		return mz_fail(err, -EINVAL, "MESOS_DOMAIN_SOCKET '%s' is not an absolute path of at most %d bytes", path,
+			       SOCK_PATH_MAX);
+	return 0;
+}
+
 static int read_environment(struct executor *e, struct mz_err *err)
 {
 	int rc = need("MESOS_FRAMEWORK_ID", &e->framework_id, err);
@@ -182,7 +197,7 @@ static int read_environment(struct executor *e, struct mz_err *err)
 	if (rc == 0)
 		rc = need(getenv("MESOS_SANDBOX") ? "MESOS_SANDBOX" : "MESOS_DIRECTORY", &e->sandbox, err);
 	if (rc == 0)
-		rc = sock_split(e->endpoint, &e->peer.ip, &e->peer.port, err);
+		rc = find_agent(e, err);
 	if (rc == 0)
 		rc = duration("MESOS_RECOVERY_TIMEOUT", 900 * NS_PER_SEC, &e->recovery_timeout_ns, err);
 	if (rc == 0)

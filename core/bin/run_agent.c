@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent/agent.h"
@@ -18,6 +19,7 @@
 #include "os/host.h"
 #include "wire/io_chan.h"
 #include "wire/link_event.h"
+#include "wire/sock.h"
 
 #define AREA "mezzod"
 
@@ -30,6 +32,10 @@ struct agent_daemon {
 	VEC(struct module *) isolators, containerizers;
 	struct module *authorizer;
 	const char *const *environment; /* in the arena */
+	const char *runtime_dir;	/* in the arena */
+	const char *domain_socket;	/* in the arena; NULL: executors come over TCP */
+	struct http_router executor_router;
+	struct http_server *executor_server;
 	struct arena arena;
 	Mesos__V1__Attribute **attributes; /* in the arena */
 	size_t n_attributes;
@@ -71,12 +77,18 @@ static void add_containerizer(void *arg, struct module *m)
 	vec_push(&a->containerizers, m);
 }
 
+static bool switches_user(const struct daemon *d)
+{
+	return daemon_int(d, "switch_user") && geteuid() == 0;
+}
+
 /* Isolators, containerizers, and the containers that the agent sees. */
 static int open_containers(struct agent_daemon *a, struct mz_err *err)
 {
 	struct daemon *d = a->d;
 	const char *runtime = daemon_str(d, "runtime_dir");
-	mz_autofree char *runtime_dir = runtime ? xstrdup(runtime) : xasprintf("%s/run", d->work_dir);
+	mz_autofree char *by_default = xasprintf("%s/run", d->work_dir);
+	a->runtime_dir = runtime ? runtime : arena_strdup(&a->arena, by_default);
 	mz_autofree char *init = daemon_program("mezzo-init");
 	char *slash = strrchr(init, '/');
 	*slash = '\0'; /* the directory of our helper programs */
@@ -84,9 +96,9 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 		.loop = d->loop,
 		.registry = d->registry,
 		.work_dir = d->work_dir,
-		.runtime_dir = runtime_dir,
+		.runtime_dir = a->runtime_dir,
 		.libexec_dir = init,
-		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
+		.switch_user = switches_user(d),
 		.cgroups_hierarchy = daemon_str(d, "cgroups_hierarchy"),
 		.cgroups_root = daemon_str(d, "cgroups_root"),
 		.frameworks_home = daemon_str(d, "frameworks_home"),
@@ -178,6 +190,48 @@ static int read_environment(struct agent_daemon *a, struct mz_err *err)
 	return 0;
 }
 
+/* Executors run as any user: the way to the socket has to be open to all of them. */
+static void check_way(const char *path)
+{
+	mz_autofree char *dir = xstrdup(path);
+	struct stat st;
+	for (char *slash = strrchr(dir, '/'); slash && slash > dir; slash = strrchr(dir, '/')) {
+		*slash = '\0';
+		if (stat(dir, &st) == 0 && !(st.st_mode & S_IXOTH))
+			log_warning(AREA, "Executors of other users cannot reach '%s': directory '%s' is closed to them", path,
+				    dir);
+	}
+}
+
+/* Where executors find the agent, if not over TCP. */
+static int find_domain_socket(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	if (!daemon_int(d, "executor_domain_sockets"))
+		return 0;
+	a->domain_socket = daemon_str(d, "domain_socket_location");
+	if (!a->domain_socket) {
+		mz_autofree char *dir = realpath(a->runtime_dir, NULL); /* it was made */
+		mz_autofree char *by_default = xasprintf("%s/agent.sock", dir ? dir : a->runtime_dir);
+		a->domain_socket = arena_strdup(&a->arena, by_default);
+	}
+	if (strlen(a->domain_socket) > SOCK_PATH_MAX)
+		return mz_fail(err, -ENAMETOOLONG,
+			       "%s: Setting 'domain_socket_location': '%s' has %zu bytes, and a socket's path at most %d",
+			       where(d, "domain_socket_location"), a->domain_socket, strlen(a->domain_socket), SOCK_PATH_MAX);
+	return 0;
+}
+
+/* The agent's handlers are there already. */
+static int listen_for_executors(struct agent_daemon *a, struct mz_err *err)
+{
+	if (!a->domain_socket)
+		return 0;
+	if (switches_user(a->d))
+		check_way(a->domain_socket);
+	return daemon_listen_path(a->d, a->domain_socket, &a->executor_router, &a->executor_server, err);
+}
+
 static int make_agent(struct agent_daemon *a, struct mz_err *err)
 {
 	struct daemon *d = a->d;
@@ -203,7 +257,8 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.flags = (const struct agent_flag *)d->flags.v,
 		.n_flags = d->flags.n,
 		.executor_environment = a->environment,
-		.switch_user = daemon_int(d, "switch_user") && geteuid() == 0,
+		.domain_socket = a->domain_socket,
+		.switch_user = switches_user(d),
 		.executor_registration_timeout_ns = daemon_int(d, "executor_registration_timeout"),
 		.executor_reregistration_timeout_ns = daemon_int(d, "executor_reregistration_timeout"),
 		.executor_shutdown_grace_ns = daemon_int(d, "executor_shutdown_grace_period"),
@@ -225,6 +280,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.containers = a->containers,
 		.dialer = a->dialer,
 		.router = &d->router,
+		.executor_router = a->domain_socket ? &a->executor_router : NULL,
 		.files = a->files,
 		.io_open = io_chan_open,
 		.authorizer = a->authorizer,
@@ -245,6 +301,8 @@ static int start(struct agent_daemon *a, struct mz_err *err)
 		rc = link_dialer_event_new(d->loop, &limits, &a->dialer);
 	if (rc == 0)
 		rc = make_agent(a, err);
+	if (rc == 0)
+		rc = listen_for_executors(a, err);
 	if (rc == 0)
 		rc = agent_recover(a->agent, err);
 	if (rc < 0)
@@ -274,18 +332,22 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 	if (rc == 0)
 		rc = open_containers(&a, err);
 	if (rc == 0)
+		rc = find_domain_socket(&a, err);
+	if (rc == 0)
 		rc = parse_resources(&a, err);
 	if (rc == 0)
 		rc = module_registry_check_requires(d->registry, err);
 	if (rc == 0 && !check_only)
 		rc = start(&a, err);
 	daemon_close_server(d);
+	http_server_free(a.executor_server);
 	agent_free(a.agent);
 	a.agent = NULL;
 	if (a.dialer)
 		link_dialer_event_free(a.dialer);
 	containers_real_free(a.containers);
 	files_free(a.files);
+	http_router_done(&a.executor_router);
 	res_free(a.total);
 	arena_done(&a.arena);
 	vec_done(&a.isolators);

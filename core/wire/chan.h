@@ -1,4 +1,4 @@
-/* chan.h - a TCP connection on the loop: bytes in as they come, bytes out once a turn.
+/* chan.h - a connection on the loop: bytes in as they come, bytes out once a turn.
  *
  * What is queued in a turn is written at its end with one call, directly; the kernel
  * is asked to watch for room only if it did not take all. That is what bufferevents
@@ -42,8 +42,8 @@ struct chan {
 
 /* Takes the fd, connected and non-blocking. Reading is off. */
 void chan_init(struct chan *c, struct loop *l, int fd, const struct chan_ops *ops, void *arg);
-/* The same, not connected yet: on_connected or on_end follows. A numeric address;
- * -EINVAL if it is none, -errno if there is no socket: then nothing follows. */
+/* The same, not connected yet: on_connected or on_end follows. An address as in
+ * wire/sock.h; -EINVAL if it is none, -errno if there is no socket: then nothing follows. */
 int chan_connect(struct chan *c, struct loop *l, const char *ip, int port, const struct chan_ops *ops, void *arg);
 /* Closes at once. A zeroed one, and again: no-op. */
 void chan_done(struct chan *c);

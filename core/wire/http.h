@@ -34,7 +34,7 @@ struct http_request {
 	const void *body; /* NULL if it is streamed */
 	size_t body_size;
 	bool streamed;
-	const char *peer; /* "127.0.0.1:4711" */
+	const char *peer; /* "127.0.0.1:4711"; "unix:/PATH": whoever came through that socket */
 	/* Set by the authenticator step before a handler runs; NULL: anonymous. */
 	const char *principal;
 };

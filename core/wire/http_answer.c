@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "wire/http_client_impl.h"
+#include "wire/sock.h"
 
 const char *http_response_header(const struct http_response *r, const char *name)
 {
@@ -87,8 +88,10 @@ const char *http_request_head(struct buf *b, const char *ip, int port, const cha
 			why = "A header has a line break";
 		add_header(b, headers[i].name, headers[i].value);
 	}
-	if (!has_header(headers, n_headers, "Host"))
-		buf_addf(b, strchr(ip, ':') ? "Host: [%s]:%d\r\n" : "Host: %s:%d\r\n", ip, port);
+	if (!has_header(headers, n_headers, "Host")) {
+		mz_autofree char *host = sock_host(ip, port);
+		add_header(b, "Host", host);
+	}
 	if (length >= 0 && !has_header(headers, n_headers, "Content-Length"))
 		buf_addf(b, "Content-Length: %lld\r\n", (long long)length);
 	if (!known_method(method))

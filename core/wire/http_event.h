@@ -1,4 +1,7 @@
 /* http_event.h - HTTP over sockets: server and client.
+ *
+ * Wherever an `ip` and a `port` are asked for, "unix:/PATH" is a socket in the file
+ * system: see wire/sock.h; its port is 0.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_HTTP_EVENT_H
 #define MZ_WIRE_HTTP_EVENT_H
@@ -19,10 +22,12 @@ struct http_limits {
 #define HTTP_LIMITS_DEFAULT ((struct http_limits){65536, 16u << 20, 16u << 20, 65536, 120, 256})
 
 struct http_server;
-/* Binds at once: -EADDRINUSE etc. name the address. Port 0 takes a free one. */
+/* Binds at once: -EADDRINUSE etc. name the address. Port 0 takes a free one. A socket
+ * in the file system is open to every user; it goes when the server is freed, and one
+ * that a killed process has left is replaced. */
 int http_server_new(struct loop *l, const char *ip, int port, const struct http_limits *limits,
 		    struct http_router *router, struct http_server **ret, struct mz_err *err);
-int http_server_port(const struct http_server *s);
+int http_server_port(const struct http_server *s); /* 0: a socket in the file system */
 /* Runs before the router, request by request of a connection. True: the request goes
  * on to its handler. False: it is answered (401, 503 …), or will be, or has been or
  * will be let through with http_server_pass(). */

@@ -90,7 +90,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		close((int)fd);
 		return;
 	}
-	http_conn_new(s, (int)fd, sock_format(sa, (socklen_t)len));
+	http_conn_new(s, (int)fd, s->unix_address ? xstrdup(s->unix_address) : sock_format(sa, (socklen_t)len));
 }
 
 /* Out of descriptors: the door is shut for a moment. */
@@ -129,6 +129,8 @@ int http_server_new(struct loop *l, const char *ip, int port, const struct http_
 		s->limits.max_headers = HTTP_LIMITS_DEFAULT.max_headers;
 	s->router = router;
 	s->port = sock_port(fd);
+	if (sock_unix_path(ip))
+		s->unix_address = xstrdup(ip);
 	list_init(&s->conns);
 	list_init(&s->waiting);
 	s->listener = evconnlistener_new(loop_event_base(l), on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
@@ -155,11 +157,14 @@ void http_server_free(struct http_server *s)
 {
 	if (!s)
 		return;
+	if (s->unix_address) /* as long as nobody else can have taken its place */
+		(void)unlink(sock_unix_path(s->unix_address));
 	evconnlistener_free(s->listener);
 	while (!list_empty(&s->conns))
 		http_conn_free(list_first(&s->conns, struct http_conn, node));
 	loop_timer_cancel(s->loop, s->reopen);
 	loop_timer_cancel(s->loop, s->sweep);
 	buf_done(&s->scratch);
+	free(s->unix_address);
 	free(s);
 }

@@ -16,6 +16,7 @@ struct http_server {
 	struct http_limits limits;
 	struct http_router *router;
 	int port;
+	char *unix_address; /* "unix:/PATH"; NULL: TCP */
 	bool (*filter)(void *arg, struct http_request *r, struct http_exchange *x);
 	void *filter_arg;
 	struct evconnlistener *listener;

@@ -9,6 +9,8 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -17,14 +19,36 @@
 
 enum { LISTEN_BACKLOG = 4096 };
 
+const char *sock_unix_path(const char *ip)
+{
+	return strncmp(ip, "unix:", 5) == 0 ? ip + 5 : NULL;
+}
+
+static int unix_address(const char *path, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)ret;
+	size_t len = strlen(path);
+
+	_Static_assert(SOCK_PATH_MAX == sizeof(un->sun_path) - 1, "a path and its end");
+	if (path[0] != '/' || len > SOCK_PATH_MAX)
+		return -EINVAL;
+	*un = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(un->sun_path, path, len);
+	*ret_len = sizeof(*un);
+	return 0;
+}
+
 int sock_address(const char *ip, int port, struct sockaddr_storage *ret, socklen_t *ret_len)
 {
+	const char *path = sock_unix_path(ip);
 	struct addrinfo hints = {.ai_family = AF_UNSPEC,
 				 .ai_socktype = SOCK_STREAM,
 				 .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
 	struct addrinfo *ai = NULL;
 	char text[16];
 
+	if (path)
+		return unix_address(path, ret, ret_len);
 	if (port < 0 || port > 65535)
 		return -EINVAL;
 	snprintf(text, sizeof(text), "%d", port);
@@ -47,12 +71,56 @@ void sock_tune(int fd)
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* Makes room for a socket at the path: what a process left that was killed is removed.
+ * Who lives can be connected to. */
+static int remove_stale(const char *path, const struct sockaddr *sa, socklen_t len, struct mz_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : mz_fail(err, -errno, "Cannot listen on '%s': %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return mz_fail(err, -EADDRINUSE, "Cannot listen on '%s': it exists, and is not a socket", path);
+	mz_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return mz_fail(err, -errno, "Cannot make a socket for '%s': %s", path, strerror(errno));
+	if (connect(fd, sa, len) == 0 || errno == EAGAIN)
+		return mz_fail(err, -EADDRINUSE, "Cannot listen on '%s': another process does", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		return mz_fail(err, -errno, "Cannot remove the old socket '%s': %s", path, strerror(errno));
+	return 0;
+}
+
+static int unix_listen(const char *path, int *ret_fd, struct mz_err *err)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+
+	if (unix_address(path, &sa, &len) < 0)
+		return mz_fail(err, -EINVAL, "Cannot listen on '%s': not an absolute path of at most %d bytes", path,
+			       SOCK_PATH_MAX);
+	int rc = remove_stale(path, (struct sockaddr *)&sa, len, err);
+	if (rc < 0)
+		return rc;
+	mz_autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return mz_fail(err, -errno, "Cannot make a socket for '%s': %s", path, strerror(errno));
+	/* Nobody can connect before listen(). */
+	if (bind(fd, (struct sockaddr *)&sa, len) < 0 || chmod(path, 0666) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		return mz_fail(err, -errno, "Cannot listen on '%s': %s", path, strerror(errno));
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
 int sock_listen(const char *ip, int port, int *ret_fd, struct mz_err *err)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
 	int on = 1;
 
+	if (sock_unix_path(ip))
+		return unix_listen(sock_unix_path(ip), ret_fd, err);
 	if (sock_address(ip, port, &sa, &len) < 0)
 		return mz_fail(err, -EINVAL, "Cannot listen on '%s' port %d: not a numeric address and port", ip, port);
 	mz_autoclose int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -76,16 +144,23 @@ int sock_port(int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0)
 		return -errno;
+	if (sa.ss_family == AF_UNIX)
+		return 0;
 	if (sa.ss_family == AF_INET6)
 		return ntohs(((struct sockaddr_in6 *)&sa)->sin6_port);
 	return ntohs(((struct sockaddr_in *)&sa)->sin_port);
+}
+
+char *sock_host(const char *ip, int port)
+{
+	return sock_unix_path(ip) ? xstrdup("localhost") : str_address(ip, port);
 }
 
 char *sock_format(const struct sockaddr *sa, socklen_t len)
 {
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
-	if (getnameinfo(sa, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	if (sa->sa_family == AF_UNIX || getnameinfo(sa, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return xstrdup("unknown");
 	return xasprintf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }

@@ -403,6 +403,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.executor_path = "/x/mezzo-executor",
 		.module_dir = "/m",
 		.boot_id = w->boot_id,
+		.domain_socket = w->domain_socket,
 		.version = "1.12.0",
 		.mezzo_version = "0",
 		.total = total,
@@ -429,6 +430,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.containers = &w->containers.c,
 		.dialer = &w->dialer,
 		.router = &w->router,
+		.executor_router = w->domain_socket ? &w->executor_router : NULL,
 		.files = &w->files,
 		.io_open = fake_io_open,
 		.authorizer = w->authorizer,
@@ -517,6 +519,7 @@ int world_teardown(void **state)
 	world_crash(w);
 	world_settle(w);
 	http_router_done(&w->router);
+	http_router_done(&w->executor_router);
 	fake_disk_done(&w->disk);
 	for (size_t i = 0; i < w->calls.n; i++)
 		fake_call_free(w->calls.v[i]);

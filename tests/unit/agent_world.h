@@ -51,7 +51,7 @@ struct world {
 	struct loop *loop;
 	struct fake_disk disk;
 	struct store *store;
-	struct http_router router;
+	struct http_router router, executor_router;
 	struct fake_containers containers;
 	struct files files;
 	struct map attached; /* virtual -> real */
@@ -62,6 +62,7 @@ struct world {
 	int port;
 	size_t max_completed;
 	bool gc_nested; /* for the next start */
+	const char *domain_socket; /* the same; NULL: none */
 	struct module *authorizer; /* for the next start, or NULL */
 	struct fake_link *link; /* the newest */
 	size_t n_dials;

@@ -42,7 +42,7 @@ static struct {
 	struct http_stream *stream;
 	int n_subscribed, n_unacknowledged_updates, n_unacknowledged_tasks;
 	VEC(struct status) updates;
-	bool acknowledge, killing;
+	bool acknowledge, killing, by_socket;
 	bool exited;
 	int wait_status;
 	pid_t pid;
@@ -156,8 +156,9 @@ static void serve(void)
 {
 	struct mz_err err;
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
-	assert_int_equal(http_server_new(agent.loop, "127.0.0.1", agent.port, &limits, &agent.router, &agent.server, &err),
-			 0);
+	char address[200];
+	snprintf(address, sizeof(address), agent.by_socket ? "unix:%s/agent.sock" : "127.0.0.1", box);
+	assert_int_equal(http_server_new(agent.loop, address, agent.port, &limits, &agent.router, &agent.server, &err), 0);
 	agent.port = http_server_port(agent.server);
 }
 
@@ -172,10 +173,11 @@ static void on_exit_status(void *arg, pid_t pid, int status)
 static void start_executor(const char *checkpoint)
 {
 	struct mz_err err = {0};
-	char path[600], modules[600], endpoint[64], sandbox[128], checkpointed[32];
+	char path[600], modules[600], endpoint[64], sandbox[128], checkpointed[32], domain_socket[128];
 	snprintf(path, sizeof(path), "%s/core/bin/mezzo-executor", build);
 	snprintf(modules, sizeof(modules), "%s/modules", build);
 	snprintf(endpoint, sizeof(endpoint), "MESOS_AGENT_ENDPOINT=127.0.0.1:%d", agent.port);
+	snprintf(domain_socket, sizeof(domain_socket), "MESOS_DOMAIN_SOCKET=%s/agent.sock", box);
 	snprintf(sandbox, sizeof(sandbox), "MESOS_SANDBOX=%s", box);
 	snprintf(checkpointed, sizeof(checkpointed), "MESOS_CHECKPOINT=%s", checkpoint);
 	const char *const argv[] = {path, "--module", "command", "--module-dir", modules, NULL};
@@ -187,6 +189,7 @@ static void start_executor(const char *checkpoint)
 				   endpoint,
 				   sandbox,
 				   checkpointed,
+				   agent.by_socket ? domain_socket : NULL,
 				   NULL};
 	struct loop_child *child;
 	struct loop_spawn s = {.argv = argv, .env = env, .dir = box, .fds = {-1, -1, 2}};
@@ -463,6 +466,31 @@ static void returns_with_what_is_not_acknowledged(void **state)
 	assert_int_equal(agent.wait_status, 0);
 }
 
+/* Over a socket in the file system; the address of the agent is nobody's. */
+static void comes_through_a_socket(void **state)
+{
+	(void)state;
+	http_server_free(agent.server);
+	agent.by_socket = true;
+	agent.port = 0;
+	agent.acknowledge = false;
+	serve();
+	start_executor("1");
+	turn_until_subscribed(1);
+	launch(NULL, "exit 4", -1, 100);
+	turn_until_updates(3);
+	is_update(2, 3, "Command exited with status 4");
+	http_server_free(agent.server);
+	agent.stream = NULL;
+	serve();
+	turn_until_subscribed(2);
+	assert_int_equal(agent.n_unacknowledged_updates, 3);
+	for (size_t i = 0; i < 3; i++)
+		send_acknowledged(agent.updates.v[i].uuid);
+	turn_until_exit();
+	assert_int_equal(agent.wait_status, 0);
+}
+
 static void ends_with_its_agent(void **state)
 {
 	(void)state;
@@ -523,6 +551,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(ends_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(shuts_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(returns_with_what_is_not_acknowledged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(comes_through_a_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_with_its_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(is_small, set_up, tear_down),
 	};

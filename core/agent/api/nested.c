@@ -226,8 +226,7 @@ static void remove_it(struct agent *a, const id_msg *id, struct http_exchange *x
 
 #define SIGNAL(m) ((m)->has_signal ? (m)->signal : SIGKILL)
 
-/* The container that a call of ours names; false: it is none of ours. */
-static bool find_id(const call_msg *c, const char **ret_member, const id_msg **ret_id)
+bool agent_api_container_of(const call_msg *c, const char **ret_member, const id_msg **ret_id)
 {
 	*ret_id = NULL;
 	switch (c->type) {
@@ -402,7 +401,7 @@ static void authorize(struct agent *a, const call_msg *c, const char *who, struc
 	struct asked *q = xnew(struct asked);
 	*q = (struct asked){.agent = a, .out = out, .x = x};
 	q->call = (const call_msg *)pb_copy(&c->base, &q->arena);
-	(void)find_id(q->call, &member, &q->id);
+	(void)agent_api_container_of(q->call, &member, &q->id);
 	x->on_gone = on_asker_gone;
 	x->on_gone_arg = q;
 	agent_api_ask(a, q->call, q->id, who, on_authorized, q);
@@ -414,7 +413,7 @@ bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, struc
 	const char *member;
 	const id_msg *id;
 	struct mz_err err;
-	if (!find_id(c, &member, &id))
+	if (!agent_api_container_of(c, &member, &id))
 		return false;
 	bool old = strstr(member, "nested") != NULL;
 	if (a->phase != AGENT_RECOVERED)

@@ -446,19 +446,30 @@ static void get_containers(struct agent *a, const call_msg *c, const char *who, 
 	usage_gather(a, which, who, reply_containers, q);
 }
 
-void agent_api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
+/* What executors may call for: the life of containers inside containers. */
+static bool is_of_executors(const call_msg *c)
 {
-	struct agent *a = arg;
+	const Mesos__V1__ContainerID *id;
+	const char *member;
+	return c->type != CALL(ATTACH_CONTAINER_OUTPUT) && agent_api_container_of(c, &member, &id) && id && id->parent;
+}
+
+static void serve(struct agent *a, const struct http_request *req, bool executors_only, struct http_exchange *x)
+{
 	struct arena mz_autoarena m = {0};
 	struct api_media out;
 	enum codec in;
-	if (req->streamed) {
+	if (req->streamed && !executors_only) {
 		agent_api_attach_input(a, req, x);
 		return;
 	}
 	call_msg *c = (call_msg *)api_decode_call(req, x, &mesos__v1__agent__call__descriptor, &m, &in);
 	if (!c || !check_media(req, c, x, &out))
 		return;
+	if (executors_only && !is_of_executors(c)) {
+		http_reply_text(x, 403, "Only executors' calls about nested containers are served here");
+		return;
+	}
 	if (c->type == CALL(GET_CONTAINERS)) {
 		get_containers(a, c, req->principal, out.codec, x);
 		return;
@@ -481,4 +492,14 @@ void agent_api_operator(void *arg, const struct http_request *req, struct http_e
 	}
 	const char *name = pb_enum_name(&mesos__v1__agent__call__type__descriptor, (int)c->type);
 	http_reply_text(x, 501, "Call '%s' is not available on this agent", name ? name : "UNKNOWN");
+}
+
+void agent_api_operator(void *arg, const struct http_request *req, struct http_exchange *x)
+{
+	serve(arg, req, false, x);
+}
+
+void agent_api_containers_of_executors(void *arg, const struct http_request *req, struct http_exchange *x)
+{
+	serve(arg, req, true, x);
 }
