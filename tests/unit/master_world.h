@@ -39,7 +39,7 @@ struct world {
 /* deny: user whose tasks the authorizer of the world forbids. */
 #define WORLD_DENIED_USER "eve"
 
-/* So does it any action of this number; 0: none. */
+/* It forbids this action, too; 0: none. */
 extern int world_denied_action;
 /* The last question that it was asked: the action, and what for. */
 extern int world_asked;

@@ -143,8 +143,8 @@ static bool holds(const resources *allocated, const resources *volume)
 	return has;
 }
 
-/* Somebody else may be about to use it: it is in an offer, or in an ACCEPT whose
- * tasks the authorizer thinks about. */
+/* Somebody may be about to use it: it is in an offer, or in an ACCEPT whose tasks
+ * the authorizer thinks about. */
 static bool is_offered_elsewhere(const struct change *c, const resources *volume)
 {
 	if (holds(c->agent->offered, volume))
@@ -169,7 +169,7 @@ static int check_destroyed(const struct change *c, const pb_resource *r, struct 
 	else if (holds(c->agent->used, volume))
 		rc = mz_fail(err, -EINVAL, "Persistent volume '%s' is in use", id);
 	else if (r->shared && is_offered_elsewhere(c, volume))
-		rc = mz_fail(err, -EINVAL, "Persistent volume '%s' is offered to another framework", id);
+		rc = mz_fail(err, -EINVAL, "Persistent volume '%s' is in another offer", id);
 	res_free(volume);
 	return rc;
 }
