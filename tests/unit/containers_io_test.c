@@ -694,11 +694,8 @@ int main(int argc, char **argv)
 		TEST(terminal_in_a_user_namespace, on_linux),
 	};
 	(void)argc;
-	/* The build tree, from where the program is. */
-	if (!realpath(argv[0], build))
+	if (!find_build(argv[0]))
 		return 1;
-	for (int i = 0; i < 3; i++)
-		*strrchr(build, '/') = '\0';
 	log_set_level(MZ_LOG_ERROR);
 	bool has_groups = access("/sys/fs/cgroup/freezer/cgroup.procs", F_OK) == 0 ||
 			  access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ||

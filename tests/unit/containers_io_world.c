@@ -2,11 +2,7 @@
  * modules, and clients of the I/O server that remember all that they were sent.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "containers_io_world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,8 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "containers_io_world.h"
-
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf.h"
@@ -29,133 +23,26 @@
 #include "module/containers_real.h"
 #include "os/tree.h"
 
-char root[64], build[512], group[32];
 const char *launcher = "posix", *stall = "30secs", *hierarchy;
 const char *const *isolators;
-static struct run runs[MAX_RUNS];
-static size_t n_runs;
-
-static void on_exited(void *arg, const char *id, const struct mz_termination *t)
-{
-	(void)arg;
-	for (size_t i = 0; i < n_runs; i++)
-		if (!strcmp(runs[i].id, id)) {
-			assert_false(runs[i].exited);
-			runs[i].exited = true;
-			runs[i].wait_status = t->wait_status;
-			runs[i].reason = t->reason;
-			if (t->message)
-				snprintf(runs[i].message, sizeof(runs[i].message), "%s", t->message);
-			return;
-		}
-	fail_msg("'%s' is not ours", id);
-}
-
-void on_launched(void *arg, const struct mz_err *err, int32_t pid)
-{
-	struct run *r = arg;
-	r->launched = true;
-	r->code = err ? err->code : 0;
-	r->pid = pid;
-	if (err)
-		snprintf(r->message, sizeof(r->message), "%s", err->msg);
-}
-
-char *at(const char *fmt, const char *a)
-{
-	static char path[4][600];
-	static int i;
-	char rest[400];
-	i = (i + 1) % 4;
-	snprintf(rest, sizeof(rest), fmt, a);
-	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
-	return path[i];
-}
-
-static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
-{
-	struct mz_err err = {0};
-	struct module *m = NULL;
-	struct conf_node *settings = NULL;
-	if (yaml)
-		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
-	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
-		fail_msg("%s", err.msg);
-	conf_free(settings);
-	containers_real_add(l->c, m);
-}
 
 void life_begin(struct life *l)
 {
-	struct mz_err err = {0};
-	char path[600], yaml[800], runtime[128];
-	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
-	l->registry = module_registry_new(l->loop);
-	snprintf(path, sizeof(path), "%s/modules", build);
-	module_registry_add_path(l->registry, path);
-	snprintf(path, sizeof(path), "%s/core/bin", build);
-	snprintf(runtime, sizeof(runtime), "%s/run", root);
-	const struct containers_real_config cfg = {.loop = l->loop,
-						   .registry = l->registry,
-						   .work_dir = root,
-						   .runtime_dir = runtime,
-						   .libexec_dir = path,
-						   .cgroups_hierarchy = hierarchy,
-						   .cgroups_root = group,
-						   .switch_user = true};
-	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
-	l->c->on_exited = on_exited;
-	snprintf(yaml, sizeof(yaml), "%s/tests/unit/steps_isolator.so", build);
-	add_module(l, MZ_KIND_ISOLATOR, yaml, NULL);
+	char text[800];
+	l->hierarchy = hierarchy;
+	life_open(l);
+	snprintf(text, sizeof(text), "%s/tests/unit/steps_isolator.so", build);
+	life_add(l, MZ_KIND_ISOLATOR, text, NULL);
 	for (size_t i = 0; isolators && isolators[i]; i++)
-		add_module(l, MZ_KIND_ISOLATOR, isolators[i], NULL);
-	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: %s, attach_stall: %s}", path, launcher, stall);
-	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void set(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-/* There is one worker: what was given to it before is done. */
-static void until_idle(struct life *l)
-{
-	bool idle = false;
-	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
-	while (!idle)
-		loop_event_turn(l->loop, NS_PER_SEC);
+		life_add(l, MZ_KIND_ISOLATOR, isolators[i], NULL);
+	snprintf(text, sizeof(text), "{init: %s/core/bin/mezzo-init, launcher: %s, attach_stall: %s}", build, launcher, stall);
+	life_add(l, MZ_KIND_CONTAINERIZER, "mesos", text);
 }
 
 void life_end(struct life *l)
 {
 	until_idle(l);
-	containers_real_free(l->c);
-	module_registry_free(l->registry);
-	until_idle(l);
-	loop_event_free(l->loop);
-	*l = (struct life){0};
-}
-
-void until(struct life *l, const bool *what)
-{
-	for (int i = 0; i < 60000 && !*what; i++)
-		loop_event_turn(l->loop, 10 * NS_PER_MS);
-	assert_true(*what);
-}
-
-struct run *run_new(const char *id)
-{
-	assert_true(n_runs < MAX_RUNS);
-	struct run *r = &runs[n_runs++];
-	*r = (struct run){.wait_status = -2};
-	snprintf(r->id, sizeof(r->id), "%s", id);
-	return r;
+	life_close(l);
 }
 
 struct run *launch(struct life *l, const char *id, const char *script, struct how how)
@@ -196,20 +83,6 @@ struct run *start(struct life *l, const char *id, const char *script, struct how
 	if (r->code)
 		fail_msg("%s", r->message);
 	return r;
-}
-
-const char *read_text(const char *path)
-{
-	static char text[4][4096];
-	static int i;
-	i = (i + 1) % 4;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return "(none)";
-	ssize_t n = read(fd, text[i], sizeof(text[i]) - 1);
-	close(fd);
-	text[i][n < 0 ? 0 : n] = '\0';
-	return text[i];
 }
 
 int n_in(const char *path)
@@ -362,13 +235,10 @@ void say(struct client *c, const char *text)
 int set_up(void **state)
 {
 	static struct life l;
-	n_runs = 0;
 	stall = "30secs";
 	isolators = NULL;
 	hierarchy = NULL;
-	strcpy(root, "/tmp/mezzo-io-test-XXXXXX");
-	snprintf(group, sizeof(group), "mezzo-iotest-%d", getpid());
-	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+	if (make_root("io") < 0)
 		return -1;
 	life_begin(&l);
 	*state = &l;
@@ -391,11 +261,12 @@ static void destroy_the_rest(struct life *l)
 		l->c->ops->recover(l->c, NULL, 0, on_recovered, &done);
 		until(l, &done);
 	}
-	for (size_t i = 0; i < n_runs; i++)
-		if (runs[i].launched && !runs[i].code && !runs[i].exited)
-			(void)l->c->ops->terminate(l->c, runs[i].id, &err);
-	for (size_t i = 0; i < n_runs; i++)
-		for (int k = 0; k < 1000 && runs[i].launched && !runs[i].code && !runs[i].exited; k++)
+	struct run *r;
+	for (size_t i = 0; (r = run_at(i)); i++)
+		if (r->launched && !r->code && !r->exited)
+			(void)l->c->ops->terminate(l->c, r->id, &err);
+	for (size_t i = 0; (r = run_at(i)); i++)
+		for (int k = 0; k < 1000 && r->launched && !r->code && !r->exited; k++)
 			loop_event_turn(l->loop, 10 * NS_PER_MS);
 }
 

@@ -3,35 +3,12 @@
 #ifndef MZ_TESTS_CONTAINERS_IO_WORLD_H
 #define MZ_TESTS_CONTAINERS_IO_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <stdbool.h>
 #define MZ_MODULE_ABI 1
 #include <mezzo/containerizer.h>
 
-#include "loop/loop_event.h"
-#include "module/containers_real.h"
+#include "containers_world.h"
 
-enum { MAX_RUNS = 16, HEAD = 8 };
-
-/* One life of an agent. */
-struct life {
-	struct loop *loop;
-	struct module_registry *registry;
-	struct containers *c;
-};
-
-struct run {
-	char id[64];
-	bool launched, exited;
-	int code, wait_status, reason;
-	int32_t pid;
-	char message[256];
-};
+enum { HEAD = 8 };
 
 /* What a container is launched with. */
 struct how {
@@ -48,21 +25,14 @@ struct client {
 	bool closed;
 };
 
-extern char root[64], build[512], group[32];
 extern const char *launcher, *stall, *hierarchy; /* of cgroups; or NULL */
 extern const char *const *isolators; /* further ones, NULL-ended; or NULL */
 
-/* A path below root; four of them live. */
-char *at(const char *fmt, const char *a);
 void life_begin(struct life *l);
 void life_end(struct life *l);
-/* Turns the loop. */
-void until(struct life *l, const bool *what);
-struct run *run_new(const char *id);
 struct run *launch(struct life *l, const char *id, const char *script, struct how how);
 /* Which must succeed. */
 struct run *start(struct life *l, const char *id, const char *script, struct how how);
-const char *read_text(const char *path);
 /* Entries of a directory. */
 int n_in(const char *path);
 int try_attach(struct life *l, const char *id, int *ret_fd);
@@ -75,7 +45,6 @@ void until_closed(struct life *l, struct client *c);
 void until_output(struct life *l, struct client *c, const char *text);
 void client_done(struct client *c);
 void say(struct client *c, const char *text);
-void on_launched(void *arg, const struct mz_err *err, int32_t pid);
 /* A fresh life in *state; afterwards nothing may be left of it. */
 int set_up(void **state);
 int tear_down(void **state);

@@ -3,11 +3,7 @@
  * a hierarchy of the freezer or cgroup v2, and the file-system tests a static busybox.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "containers_world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,140 +29,22 @@
 #include "module/containers_real.h"
 #include "os/tree.h"
 
-enum { MAX_RUNS = 600 };
-
-struct life {
-	struct loop *loop;
-	struct module_registry *registry;
-	struct containers *c;
-	const char *hierarchy;
-};
-
-struct run {
-	char id[64];
-	bool launched, exited;
-	int code, wait_status, reason;
-	int32_t pid;
-	char message[256];
-};
-
-static char root[64], build[512], group[32];
 static const char *launcher = "linux";
-static struct run runs[MAX_RUNS];
-static size_t n_runs;
-
-static void on_exited(void *arg, const char *id, const struct mz_termination *t)
-{
-	(void)arg;
-	for (size_t i = 0; i < n_runs; i++)
-		if (!strcmp(runs[i].id, id)) {
-			assert_false(runs[i].exited);
-			runs[i].exited = true;
-			runs[i].wait_status = t->wait_status;
-			runs[i].reason = t->reason;
-			if (t->message)
-				snprintf(runs[i].message, sizeof(runs[i].message), "%s", t->message);
-			return;
-		}
-	fail_msg("'%s' is not ours", id);
-}
-
-static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
-{
-	struct run *r = arg;
-	assert_false(r->launched);
-	r->launched = true;
-	r->code = err ? err->code : 0;
-	r->pid = pid;
-	if (err)
-		snprintf(r->message, sizeof(r->message), "%s", err->msg);
-}
-
-static char *at(const char *fmt, const char *a)
-{
-	static char path[4][600];
-	static int i;
-	char rest[400];
-	i = (i + 1) % 4;
-	snprintf(rest, sizeof(rest), fmt, a);
-	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
-	return path[i];
-}
-
-static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
-{
-	struct mz_err err = {0};
-	struct module *m = NULL;
-	struct conf_node *settings = NULL;
-	if (yaml)
-		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
-	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
-		fail_msg("%s", err.msg);
-	conf_free(settings);
-	containers_real_add(l->c, m);
-}
 
 static void life_begin(struct life *l)
 {
-	struct mz_err err = {0};
-	char path[600], yaml[700], runtime[128];
-	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
-	l->registry = module_registry_new(l->loop);
-	snprintf(path, sizeof(path), "%s/modules", build);
-	module_registry_add_path(l->registry, path);
-	snprintf(path, sizeof(path), "%s/core/bin", build);
-	snprintf(runtime, sizeof(runtime), "%s/run", root);
-	const struct containers_real_config cfg = {.loop = l->loop,
-						   .registry = l->registry,
-						   .work_dir = root,
-						   .runtime_dir = runtime,
-						   .libexec_dir = path,
-						   .cgroups_hierarchy = l->hierarchy,
-						   .cgroups_root = group,
-						   .switch_user = true};
-	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
-	l->c->on_exited = on_exited;
-	snprintf(yaml, sizeof(yaml), "%s/tests/unit/steps_isolator.so", build);
-	add_module(l, MZ_KIND_ISOLATOR, yaml, NULL);
-	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init, launcher: %s}", path, launcher);
-	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void set(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-/* There is one worker: what was given to it before is done. */
-static void until_idle(struct life *l)
-{
-	bool idle = false;
-	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
-	while (!idle)
-		loop_event_turn(l->loop, NS_PER_SEC);
+	char text[700];
+	life_open(l);
+	snprintf(text, sizeof(text), "%s/tests/unit/steps_isolator.so", build);
+	life_add(l, MZ_KIND_ISOLATOR, text, NULL);
+	snprintf(text, sizeof(text), "{init: %s/core/bin/mezzo-init, launcher: %s}", build, launcher);
+	life_add(l, MZ_KIND_CONTAINERIZER, "mesos", text);
 }
 
 static void life_end(struct life *l)
 {
 	until_idle(l);
-	containers_real_free(l->c);
-	module_registry_free(l->registry);
-	until_idle(l);
-	loop_event_free(l->loop);
-}
-
-static struct run *run_new(const char *id)
-{
-	assert_true(n_runs < MAX_RUNS);
-	struct run *r = &runs[n_runs++];
-	*r = (struct run){.wait_status = -2};
-	snprintf(r->id, sizeof(r->id), "%s", id);
-	return r;
+	life_close(l);
 }
 
 static struct run *launch_argv(struct life *l, const char *id, const char *steps, const char *user,
@@ -199,34 +77,6 @@ static struct run *launch(struct life *l, const char *id, const char *steps, con
 {
 	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
 	return launch_argv(l, id, steps, NULL, argv);
-}
-
-static void until(struct life *l, const bool *what)
-{
-	for (int i = 0; i < 60000 && !*what; i++)
-		loop_event_turn(l->loop, NS_PER_SEC);
-	assert_true(*what);
-}
-
-static void until_end(struct life *l, struct run *r)
-{
-	until(l, &r->launched);
-	if (r->code == 0)
-		until(l, &r->exited);
-}
-
-static const char *read_text(const char *path)
-{
-	static char text[4][4096];
-	static int i;
-	i = (i + 1) % 4;
-	int fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return "(none)";
-	ssize_t n = read(fd, text[i], sizeof(text[i]) - 1);
-	close(fd);
-	text[i][n < 0 ? 0 : n] = '\0';
-	return text[i];
 }
 
 static void until_text(struct life *l, const char *path)
@@ -294,10 +144,7 @@ static void assert_nothing_left(struct life *l)
 static int set_up(void **state)
 {
 	static struct life l;
-	n_runs = 0;
-	strcpy(root, "/tmp/mezzo-linux-test-XXXXXX");
-	snprintf(group, sizeof(group), "mezzo-test-%d", getpid());
-	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+	if (make_root("linux") < 0)
 		return -1;
 	l.hierarchy = "/sys/fs/cgroup";
 	life_begin(&l);
@@ -944,10 +791,8 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	(void)argc;
-	if (!realpath(argv[0], build))
+	if (!find_build(argv[0]))
 		return 1;
-	for (int i = 0; i < 3; i++)
-		*strrchr(build, '/') = '\0';
 	log_set_level(MZ_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

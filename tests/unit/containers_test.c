@@ -2,11 +2,7 @@
  * mezzo-init. Runs from the build tree; takes no port and no privilege (but tests
  * the change of user only as root).
  * SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "containers_world.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -33,138 +29,14 @@
 #include "os/tree.h"
 #include "wire/pb.h"
 
-enum { MAX_RUNS = 512 };
-
-/* One life of an agent. */
-struct life {
-	struct loop *loop;
-	struct module_registry *registry;
-	struct containers *c;
-};
-
-struct run {
-	char id[64];
-	bool launched, exited;
-	int code, wait_status, reason;
-	int32_t pid;
-	char message[256];
-};
-
-static char root[64], build[512];
-static struct run runs[MAX_RUNS];
-static size_t n_runs;
-
-static struct run *run_of(const char *id)
-{
-	for (size_t i = 0; i < n_runs; i++)
-		if (!strcmp(runs[i].id, id))
-			return &runs[i];
-	return NULL;
-}
-
-static void on_exited(void *arg, const char *id, const struct mz_termination *t)
-{
-	(void)arg;
-	struct run *r = run_of(id);
-	assert_non_null(r);
-	assert_false(r->exited);
-	r->exited = true;
-	r->wait_status = t->wait_status;
-	r->reason = t->reason;
-	if (t->message)
-		snprintf(r->message, sizeof(r->message), "%s", t->message);
-}
-
-static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
-{
-	struct run *r = arg;
-	assert_false(r->launched);
-	r->launched = true;
-	r->code = err ? err->code : 0;
-	r->pid = pid;
-	if (err)
-		snprintf(r->message, sizeof(r->message), "%s", err->msg);
-}
-
-static char *at(const char *fmt, const char *a)
-{
-	static char path[4][600];
-	static int i;
-	char rest[400];
-	i = (i + 1) % 4;
-	snprintf(rest, sizeof(rest), fmt, a);
-	snprintf(path[i], sizeof(path[i]), "%s/%s", root, rest);
-	return path[i];
-}
-
-static void add_module(struct life *l, uint32_t kind, const char *name, const char *yaml)
-{
-	struct mz_err err = {0};
-	struct module *m = NULL;
-	struct conf_node *settings = NULL;
-	if (yaml)
-		assert_int_equal(conf_parse("test", yaml, strlen(yaml), &settings, &err), 0);
-	if (module_load_name(l->registry, kind, name, settings, &m, &err) < 0)
-		fail_msg("%s", err.msg);
-	conf_free(settings);
-	containers_real_add(l->c, m);
-}
-
 static void life_begin(struct life *l)
 {
-	struct mz_err err = {0};
-	char path[600], yaml[700];
-	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
-	l->registry = module_registry_new(l->loop);
-	snprintf(path, sizeof(path), "%s/modules", build);
-	module_registry_add_path(l->registry, path);
-	snprintf(path, sizeof(path), "%s/core/bin", build);
-	char runtime[128];
-	snprintf(runtime, sizeof(runtime), "%s/run", root);
-	const struct containers_real_config cfg = {.loop = l->loop,
-						   .registry = l->registry,
-						   .work_dir = root,
-						   .runtime_dir = runtime,
-						   .libexec_dir = path,
-						   .switch_user = true};
-	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
-	l->c->on_exited = on_exited;
-	add_module(l, MZ_KIND_ISOLATOR, "posix_cpu", NULL);
-	add_module(l, MZ_KIND_ISOLATOR, "posix_mem", NULL);
-	add_module(l, MZ_KIND_ISOLATOR, "disk_du", "{interval: 10ms, enforce: true}");
-	snprintf(yaml, sizeof(yaml), "{init: %s/mezzo-init}", path);
-	add_module(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void set(void *arg)
-{
-	*(bool *)arg = true;
-}
-
-static void life_end(struct life *l)
-{
-	containers_real_free(l->c);
-	module_registry_free(l->registry);
-	/* There is one worker: behind this job nothing of a module is on its way. */
-	bool idle = false;
-	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
-	while (!idle)
-		loop_event_turn(l->loop, NS_PER_SEC);
-	loop_event_free(l->loop);
-}
-
-static struct run *run_new(const char *id)
-{
-	assert_true(n_runs < MAX_RUNS);
-	struct run *r = &runs[n_runs++];
-	*r = (struct run){.wait_status = -2};
-	snprintf(r->id, sizeof(r->id), "%s", id);
-	return r;
+	mz_autofree char *yaml = xasprintf("{init: %s/core/bin/mezzo-init}", build);
+	life_open(l);
+	life_add(l, MZ_KIND_ISOLATOR, "posix_cpu", NULL);
+	life_add(l, MZ_KIND_ISOLATOR, "posix_mem", NULL);
+	life_add(l, MZ_KIND_ISOLATOR, "disk_du", "{interval: 10ms, enforce: true}");
+	life_add(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
 }
 
 static struct run *launch_as(struct life *l, const char *id, const char *const *argv, const char *user,
@@ -196,39 +68,10 @@ static struct run *launch(struct life *l, const char *id, const char *script)
 	return launch_as(l, id, argv, NULL, NULL);
 }
 
-static void until(struct life *l, const bool *what)
-{
-	for (int i = 0; i < 60000 && !*what; i++)
-		loop_event_turn(l->loop, NS_PER_SEC);
-	assert_true(*what);
-}
-
-static void until_end(struct life *l, struct run *r)
-{
-	until(l, &r->launched);
-	if (r->code == 0)
-		until(l, &r->exited);
-}
-
-static const char *read_text(const char *path)
-{
-	static char text[512];
-	int fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return "(none)";
-	ssize_t n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n < 0 ? 0 : n] = '\0';
-	return text;
-}
-
 static int set_up(void **state)
 {
 	static struct life l;
-	n_runs = 0;
-	/* Others than root have to be able to pass. */
-	strcpy(root, "/tmp/mezzo-containers-test-XXXXXX");
-	if (!mkdtemp(root) || chmod(root, 0755) < 0)
+	if (make_root("containers") < 0)
 		return -1;
 	life_begin(&l);
 	*state = &l;
@@ -237,7 +80,7 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-	life_end(*state);
+	life_close(*state);
 	return tree_remove(root, NULL);
 }
 
@@ -420,7 +263,7 @@ static void gives_up_a_fetch(void **state)
 	/* An agent that ends does not wait for it. */
 	r = launch_as(l, "left", argv, NULL, &cmd);
 	until_connected(l, server);
-	life_end(l);
+	life_close(l);
 	assert_false(r->launched);
 	life_begin(l);
 	close(server);
@@ -643,7 +486,7 @@ static void survives_the_agent(void **state)
 		until_text(l, at("runs/%s/pid", all[i]->id));
 		pid[i] = atoi(read_text(at("runs/%s/pid", all[i]->id)));
 	}
-	life_end(l);
+	life_close(l);
 
 	/* While the agent is away. */
 	FILE *f = fopen(at("runs/%s/go.tmp", "ends"), "w");
@@ -689,7 +532,7 @@ static void survives_the_agent(void **state)
 	until(l, &stays->exited);
 	assert_true(WIFEXITED(stays->wait_status));
 	assert_int_equal(WEXITSTATUS(stays->wait_status), 5);
-	life_end(l);
+	life_close(l);
 
 	/* An agent that names nothing any more finds nothing to keep. */
 	life_begin(l);
@@ -721,7 +564,7 @@ static void add_rotate(struct life *l)
 	char yaml[700];
 	snprintf(yaml, sizeof(yaml), "{helper: %s/core/bin/mezzo-logger, max_stdout_size: 64KB, max_stdout_files: 100}",
 		 build);
-	add_module(l, MZ_KIND_LOGGER, "rotate", yaml);
+	life_add(l, MZ_KIND_LOGGER, "rotate", yaml);
 }
 
 /* The lines 1 … n, in all files of a container's stdout, oldest first. */
@@ -788,7 +631,7 @@ static void output_survives_the_agent(void **state)
 	until(l, &r->launched);
 	assert_int_equal(r->code, 0);
 	until_text(l, at("runs/%s/half", "talks"));
-	life_end(l);
+	life_close(l);
 	close(open(at("runs/%s/go", "talks"), O_WRONLY | O_CREAT, 0644));
 	/* All is said while nobody is there. */
 	assert_int_equal(waitpid(r->pid, NULL, 0), r->pid);
@@ -845,11 +688,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_logger_that_fails_fails_the_launch, set_up, tear_down),
 	};
 	(void)argc;
-	/* The build tree, from where the program is: tests/unit/containers_test. */
-	if (!realpath(argv[0], build))
+	if (!find_build(argv[0]))
 		return 1;
-	for (int i = 0; i < 3; i++)
-		*strrchr(build, '/') = '\0';
 	log_set_level(MZ_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

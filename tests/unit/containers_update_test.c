@@ -2,11 +2,7 @@
  * change: while it is launched, while it runs, many times at once, and when it ends
  * meanwhile. Real containers and an isolator that takes as long as the test wants.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "containers_world.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,35 +20,12 @@
 #include "module/containers_real.h"
 #include "os/tree.h"
 
-static char root[64], build[512];
-
-struct life {
-	struct loop *loop;
-	struct module_registry *registry;
-	struct containers *c;
-	bool launched, exited;
-	int code;
-};
-
 /* One update that was asked for. */
 struct asked {
 	int n_answers, code;
 };
 
-static void on_exited(void *arg, const char *id, const struct mz_termination *t)
-{
-	(void)t;
-	assert_string_equal(id, "c");
-	((struct life *)arg)->exited = true;
-}
-
-static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
-{
-	struct life *l = arg;
-	(void)pid;
-	l->launched = true;
-	l->code = err ? err->code : 0;
-}
+static struct run *c; /* the container */
 
 static void on_updated(void *arg, const struct mz_err *err)
 {
@@ -61,64 +34,22 @@ static void on_updated(void *arg, const struct mz_err *err)
 	q->code = err ? err->code : 0;
 }
 
-static void add_module(struct life *l, uint32_t kind, const char *name)
-{
-	struct mz_err err = {0};
-	struct module *m = NULL;
-	if (module_load_name(l->registry, kind, name, NULL, &m, &err) < 0)
-		fail_msg("%s", err.msg);
-	containers_real_add(l->c, m);
-}
-
 static int set_up(void **state)
 {
-	struct life *l = xnew(struct life);
-	struct mz_err err = {0};
-	strcpy(root, "/tmp/mezzo-update-test-XXXXXX");
-	if (!mkdtemp(root))
+	static struct life l;
+	if (make_root("update") < 0)
 		return -1;
-	mz_autofree char *modules = xasprintf("%s/modules", build), *libexec = xasprintf("%s/core/bin", build);
-	mz_autofree char *runtime = xasprintf("%s/run", root);
 	mz_autofree char *isolator = xasprintf("%s/tests/unit/waiting_isolator.so", build);
-	assert_int_equal(loop_event_new(1, &l->loop, &err), 0);
-	l->registry = module_registry_new(l->loop);
-	module_registry_add_path(l->registry, modules);
-	const struct containers_real_config cfg = {.loop = l->loop,
-						   .registry = l->registry,
-						   .work_dir = root,
-						   .runtime_dir = runtime,
-						   .libexec_dir = libexec};
-	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
-	l->c->on_exited = on_exited;
-	l->c->arg = l;
-	add_module(l, MZ_KIND_ISOLATOR, isolator);
-	add_module(l, MZ_KIND_CONTAINERIZER, "mesos");
-	*state = l;
+	life_open(&l);
+	life_add(&l, MZ_KIND_ISOLATOR, isolator, NULL);
+	life_add(&l, MZ_KIND_CONTAINERIZER, "mesos", NULL);
+	*state = &l;
 	return 0;
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
-static void set(void *arg)
-{
-	*(bool *)arg = true;
 }
 
 static int tear_down(void **state)
 {
-	struct life *l = *state;
-	bool idle = false;
-	containers_real_free(l->c);
-	module_registry_free(l->registry);
-	/* There is one worker: behind this job nothing of a module is on its way. */
-	assert_int_equal(loop_offload(l->loop, nothing, set, &idle), 0);
-	while (!idle)
-		loop_event_turn(l->loop, NS_PER_SEC);
-	loop_event_free(l->loop);
-	free(l);
+	life_close(*state);
 	return tree_remove(root, NULL);
 }
 
@@ -134,11 +65,11 @@ static resources *cpus(int n)
 static void launch(struct life *l)
 {
 	static const char *const argv[] = {"/bin/sleep", "1000", NULL}, *const env[] = {"PATH=/usr/bin:/bin", NULL};
-	mz_autofree char *sandbox = xasprintf("%s/c", root);
 	resources *r = cpus(1);
 	struct container_config cfg = {
-		.id = "c", .framework_id = "f", .executor_id = "e", .directory = sandbox, .argv = argv, .env = env, .resources = r};
-	l->c->ops->launch(l->c, &cfg, on_launched, l);
+		.id = "c", .framework_id = "f", .executor_id = "e", .directory = at("%s", "c"), .argv = argv, .env = env, .resources = r};
+	c = run_new("c");
+	l->c->ops->launch(l->c, &cfg, on_launched, c);
 	res_free(r);
 }
 
@@ -152,13 +83,7 @@ static void update(struct life *l, int n, struct asked *q)
 
 static const char *told(void)
 {
-	static char text[128];
-	mz_autofree char *path = xasprintf("%s/c/updates", root);
-	int fd = open(path, O_RDONLY);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[n] = '\0';
-	return text;
+	return read_text(at("%s", "c/updates"));
 }
 
 static void until_told(struct life *l, const char *text)
@@ -170,17 +95,9 @@ static void until_told(struct life *l, const char *text)
 
 static void go(void)
 {
-	mz_autofree char *path = xasprintf("%s/c/go", root);
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	int fd = open(at("%s", "c/go"), O_WRONLY | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-}
-
-static void until(struct life *l, const bool *what)
-{
-	for (int i = 0; i < 60000 && !*what; i++)
-		loop_event_turn(l->loop, NS_PER_SEC);
-	assert_true(*what);
 }
 
 static void until_answered(struct life *l, const struct asked *q, int code)
@@ -194,7 +111,7 @@ static void until_answered(struct life *l, const struct asked *q, int code)
 static void end(struct life *l)
 {
 	assert_int_equal(l->c->ops->terminate(l->c, "c", NULL), 0);
-	until(l, &l->exited);
+	until(l, &c->exited);
 }
 
 /* What comes while isolators prepare with older figures is not lost. */
@@ -208,8 +125,8 @@ static void follows_a_launch(void **state)
 	update(l, 3, &three);
 	assert_int_equal(two.n_answers + three.n_answers, 0);
 	go();
-	until(l, &l->launched);
-	assert_int_equal(l->code, 0);
+	until(l, &c->launched);
+	assert_int_equal(c->code, 0);
 	until_told(l, "1\n3\n");
 	assert_int_equal(two.n_answers + three.n_answers, 0);
 	go();
@@ -227,7 +144,7 @@ static void keeps_order(void **state)
 	launch(l);
 	until_told(l, "1\n");
 	go();
-	until(l, &l->launched);
+	until(l, &c->launched);
 	for (int i = 0; i < 4; i++)
 		update(l, 4 + i, &q[i]);
 	until_told(l, "1\n4\n");
@@ -249,12 +166,12 @@ static void answers_those_who_wait_at_the_end(void **state)
 	launch(l);
 	until_told(l, "1\n");
 	go();
-	until(l, &l->launched);
+	until(l, &c->launched);
 	for (int i = 0; i < 3; i++)
 		update(l, 2 + i, &q[i]);
 	until_told(l, "1\n2\n");
 	assert_int_equal(l->c->ops->terminate(l->c, "c", NULL), 0);
-	until(l, &l->exited);
+	until(l, &c->exited);
 	until_answered(l, &q[1], -ENOENT);
 	until_answered(l, &q[2], -ENOENT);
 	go();
@@ -274,10 +191,10 @@ static void answers_those_who_wait_for_a_launch(void **state)
 	update(l, 2, &q);
 	assert_int_equal(l->c->ops->terminate(l->c, "c", NULL), 0);
 	go();
-	until(l, &l->launched);
-	assert_int_equal(l->code, -ECANCELED);
+	until(l, &c->launched);
+	assert_int_equal(c->code, -ECANCELED);
 	until_answered(l, &q, -ENOENT);
-	assert_false(l->exited);
+	assert_false(c->exited);
 }
 
 int main(int argc, char **argv)
@@ -289,11 +206,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(answers_those_who_wait_for_a_launch, set_up, tear_down),
 	};
 	(void)argc;
-	/* tests/unit/containers_update_test in the build tree. */
-	if (!realpath(argv[0], build))
+	if (!find_build(argv[0]))
 		return 1;
-	for (int i = 0; i < 3; i++)
-		*strrchr(build, '/') = '\0';
 	log_set_level(MZ_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
