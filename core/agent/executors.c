@@ -470,20 +470,20 @@ static void end_task(struct executor *ex, struct task *t, const struct mz_termin
 			    message ? message : why->message ? why->message : "Executor terminated", why->limitation);
 }
 
-static void send_exited(struct executor *ex)
+void agent_tell_exited(struct framework *f, const char *executor_id, int32_t wait_status)
 {
 	Mezzo__Link__ToMaster to = MEZZO__LINK__TO_MASTER__INIT;
 	Mezzo__Link__ExitedExecutor x = MEZZO__LINK__EXITED_EXECUTOR__INIT;
 	Mesos__V1__FrameworkID fid = MESOS__V1__FRAMEWORK_ID__INIT;
 	Mesos__V1__ExecutorID eid = MESOS__V1__EXECUTOR_ID__INIT;
-	fid.value = ex->framework->id;
-	eid.value = ex->id;
+	fid.value = f->id;
+	eid.value = (char *)executor_id;
 	x.framework_id = &fid;
 	x.executor_id = &eid;
-	x.status = ex->wait_status;
+	x.status = wait_status;
 	to.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_EXITED_EXECUTOR;
 	to.exited_executor = &x;
-	agent_tell_master(ex->agent, &to);
+	agent_tell_master(f->agent, &to);
 }
 
 static void close_stream(struct executor *ex)
@@ -524,7 +524,7 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 			end_task(ex, task, t);
 	}
 	if (!ex->command)
-		send_exited(ex);
+		agent_tell_exited(f, ex->id, ex->wait_status);
 	gc_schedule(a, ex->container_id, ex->directory);
 	if (f->shutting_down) {
 		agent_executor_forget_tasks(ex);

@@ -225,6 +225,7 @@ const Mesos__V1__ContainerInfo *agent_executor_container(const struct executor *
 void agent_container_terminal(struct container_config *cfg);
 void agent_executor_maybe_complete(struct executor *ex);
 void agent_executor_forget_tasks(struct executor *ex);
+void agent_tell_exited(struct framework *f, const char *executor_id, int32_t wait_status);
 void agent_executor_free(struct executor *ex);
 void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);

@@ -217,6 +217,24 @@ static void drop(struct framework *f, const Mesos__V1__TaskInfo *t, int reason, 
 	update_make(f, t->task_id->value, NULL, MESOS__V1__TASK_STATE__TASK_DROPPED, reason, why);
 }
 
+/* The master has it in its books, and will hear of no other end of it. */
+static void drop_executor(struct framework *f, const Mesos__V1__ExecutorInfo *info)
+{
+	if (info && !agent_executor_find(f, info->executor_id->value))
+		agent_tell_exited(f, info->executor_id->value, -1);
+}
+
+static void drop_all(struct framework *f, const Mezzo__Link__RunTasks *m, bool may_start)
+{
+	for (size_t i = 0; i < m->n_tasks; i++)
+		drop(f, m->tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
+		     "Framework is shutting down");
+	for (size_t i = 0; may_start && !m->group_executor && i < m->n_tasks; i++)
+		drop_executor(f, m->tasks[i]->executor);
+	if (may_start)
+		drop_executor(f, m->group_executor);
+}
+
 /* Tasks of one executor, existing or new. */
 static void launch_tasks(struct framework *f, const Mesos__V1__ExecutorInfo *info, bool command, bool may_start,
 			 Mesos__V1__TaskInfo *const *tasks, size_t n, uint32_t group)
@@ -266,10 +284,9 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 	struct framework *f = agent_framework_find(a, m->framework->id->value);
 	if (!f)
 		f = agent_framework_add(a, m->framework);
+	bool may_start = !m->has_launch_executor || m->launch_executor;
 	if (f->shutting_down) {
-		for (size_t i = 0; i < m->n_tasks; i++)
-			drop(f, m->tasks[i], MESOS__V1__TASK_STATUS__REASON__REASON_EXECUTOR_TERMINATED,
-			     "Framework is shutting down");
+		drop_all(f, m, may_start);
 		return;
 	}
 	/* A message that was sent twice launches nothing twice. */
@@ -281,7 +298,6 @@ void handle_run_tasks(struct agent *a, const Mezzo__Link__RunTasks *m)
 		else
 			vec_push(&fresh, m->tasks[i]);
 	}
-	bool may_start = !m->has_launch_executor || m->launch_executor;
 	if (m->group_executor && fresh.n) {
 		launch_tasks(f, m->group_executor, false, may_start, fresh.v, fresh.n, ++a->n_groups);
 	} else {

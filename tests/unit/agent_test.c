@@ -527,6 +527,35 @@ static void test_framework_shutdown(void **state)
 	assert_int_equal(world_n_records(w, "sandbox/"), 1);
 }
 
+/* The master has booked a new executor with a task that is dropped: it has to hear of
+ * its end, or it would stay in the books for ever. */
+static void test_dropped_executors_are_told(void **state)
+{
+	struct world *w = *state;
+	start_task(w);
+	to_agent(w, "{\"shutdown_framework\":{\"framework_id\":{\"value\":\"F\"}}}");
+	run_task(w, "t2", "e2");
+	Mezzo__Link__ExitedExecutor *x = to_master(w, TM(EXITED_EXECUTOR))->exited_executor;
+	assert_string_equal(x->framework_id->value, "F");
+	assert_string_equal(x->executor_id->value, "e2");
+	assert_int_equal(x->status, -1);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"id\":{\"value\":\"F\"},\"user\":\"u\",\"name\":\"n\"},"
+		    "\"group_executor\":{\"executor_id\":{\"value\":\"e3\"}},\"tasks\":[{\"name\":\"t\","
+		    "\"task_id\":{\"value\":\"t3\"},\"agent_id\":{\"value\":\"S0\"}}]}}");
+	assert_string_equal(to_master(w, TM(EXITED_EXECUTOR))->exited_executor->executor_id->value, "e3");
+	/* Not of one that ends anyway, that has ended, or that is in no book. */
+	run_task(w, "t4", "e");
+	run_task(w, "t5", NULL);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"id\":{\"value\":\"F\"},\"user\":\"u\",\"name\":\"n\"},"
+		    "\"launch_executor\":false,\"group_executor\":{\"executor_id\":{\"value\":\"e6\"}},"
+		    "\"tasks\":[{\"name\":\"t\",\"task_id\":{\"value\":\"t6\"},"
+		    "\"agent_id\":{\"value\":\"S0\"}}]}}");
+	assert_null(to_master(w, TM(EXITED_EXECUTOR)));
+	container_exit(w, last_container(w), 0);
+	world_settle(w);
+	assert_string_equal(to_master(w, TM(EXITED_EXECUTOR))->exited_executor->executor_id->value, "e");
+}
+
 static void test_master_shuts_agent_down(void **state)
 {
 	struct world *w = *state;
@@ -704,6 +733,7 @@ int main(void)
 		T(test_executor_exit),
 		T(test_limits),
 		T(test_framework_shutdown),
+		T(test_dropped_executors_are_told),
 		T(test_master_shuts_agent_down),
 		T(test_history_is_bounded),
 		T(test_gc),
