@@ -90,7 +90,7 @@ static void replace(struct master *m, const char *id)
 		a = map_get(&m->recovered, id);
 	m->metrics.agent_removals_registered++;
 	if (a)
-		agent_removed(a, "another one registers at its address");
+		agent_removed(a, TS(GONE), "another one registers at its address");
 	else
 		lost_replaced(m, id);
 }

@@ -304,7 +304,7 @@ static void on_unregister(struct agent *a, const Mezzo__Link__ToMaster *msg, str
 	(void)arena;
 	a->m->metrics.messages_unregister_agent++;
 	a->m->metrics.agent_removals_unregistered++;
-	agent_removed(a, "it unregistered");
+	agent_removed(a, TS(LOST), "it unregistered");
 }
 
 #define MESSAGE(name) MEZZO__LINK__TO_MASTER__MESSAGE_##name

@@ -128,7 +128,8 @@ void agent_link_drop(struct agent_link *al, const char *refuse); /* closes; refu
 void agent_start_pinging(struct agent *a);
 void agent_disconnected(struct agent *a, const char *why);
 void agent_mark_unreachable(struct agent *a, const char *why);
-void agent_removed(struct agent *a, const char *why); /* unregistered or replaced: for good */
+/* Unregistered or replaced: for good. state: of its tasks. */
+void agent_removed(struct agent *a, task_state state, const char *why);
 void agent_drop_tasks_of(struct agent *a, struct framework *f, task_state state, task_reason reason,
 			 const char *message);
 void agents_start_gc(struct master *m);

@@ -171,7 +171,7 @@ void marks_drop(struct master *m)
 	map_done(&m->marking);
 }
 
-void agent_removed(struct agent *a, const char *why)
+void agent_removed(struct agent *a, task_state state, const char *why)
 {
 	struct master *m = a->m;
 	log_info(AREA, "Agent %s at %s is removed: %s", a->id, a->info->hostname, why);
@@ -182,7 +182,7 @@ void agent_removed(struct agent *a, const char *why)
 	agent_step(a, MASTER_AGENT_ON_REMOVE);
 	offers_return_of_agent(a);
 	alloc_remove_agent(a);
-	agent_drop_tasks_of(a, NULL, TS(LOST), REASON(AGENT_REMOVED), "Agent was removed");
+	agent_drop_tasks_of(a, NULL, state, REASON(AGENT_REMOVED), "Agent was removed");
 	tell_lost(m, id);
 	agent_leave_address(a);
 	forget(a);

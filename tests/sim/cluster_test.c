@@ -49,6 +49,8 @@ static const struct {
 } known[] = {
 	{"faults", 265, "an agent that never heard its id registers again, and the id stays for ever"},
 	{"faults", 295, "an answer about a task of unknown agent is no end of it"},
+	{"faults", 433, "tasks that are dropped with a new executor: that stays in the master's books"},
+	{"faults", 632, "LOST of who takes GONE, of a task whose agent another one has replaced"},
 	{"chaos", 337, "a framework comes back from an agent that was away for longer than it is remembered"},
 	{"chaos", 484, "two tasks of an id on two agents: the second one was told for ever"},
 	{"chaos", 739, "offers end with a stream that is known to be broken"},

@@ -135,7 +135,7 @@ static void test_disconnected_is_replaced(void **state)
 	struct fagent *b = join(w, 5051);
 	assert_string_not_equal(id_of(b), a->id);
 	Mesos__V1__TaskStatus *st = next_status(s);
-	assert_int_equal(st->state, ST(LOST));
+	assert_int_equal(st->state, ST(GONE));
 	assert_int_equal(st->reason, RS(AGENT_REMOVED));
 	struct master_counts n = counts(w);
 	assert_int_equal(n.agents, 1);
@@ -148,7 +148,7 @@ static void test_disconnected_is_replaced(void **state)
 	assert_int_equal(counts(w).agents_recovered, 0);
 }
 
-static void test_failure_is_told(void **state)
+static void test_lost_and_failure_are_told(void **state)
 {
 	struct world *w = *state;
 	struct fagent *a;
@@ -156,6 +156,9 @@ static void test_failure_is_told(void **state)
 	fake_link_cut(a->link);
 	world_settle(w);
 	join(w, 5051);
+	Mesos__V1__TaskStatus *st = next_status(s); /* of a framework that does not know GONE */
+	assert_int_equal(st->state, ST(LOST));
+	assert_int_equal(st->reason, RS(AGENT_REMOVED));
 	assert_string_equal(sched_event(s, EV(FAILURE))->failure->agent_id->value, a->id);
 }
 
@@ -423,7 +426,7 @@ int main(void)
 		T(test_told_again),
 		T(test_connected_one_is_not_robbed),
 		T(test_disconnected_is_replaced),
-		T(test_failure_is_told),
+		T(test_lost_and_failure_are_told),
 		T(test_recovered_is_replaced),
 		T(test_unreachable_is_replaced),
 		T(test_unreachable_is_lost_once),
