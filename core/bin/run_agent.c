@@ -229,7 +229,10 @@ static int listen_for_executors(struct agent_daemon *a, struct mz_err *err)
 		return 0;
 	if (switches_user(a->d))
 		check_way(a->domain_socket);
-	return daemon_listen_path(a->d, a->domain_socket, &a->executor_router, &a->executor_server, err);
+	int rc = daemon_listen_path(a->d, a->domain_socket, &a->executor_router, &a->executor_server, err);
+	if (rc == 0)
+		log_info(AREA, "Executors find this agent at '%s'", a->domain_socket);
+	return rc;
 }
 
 static int make_agent(struct agent_daemon *a, struct mz_err *err)
