@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "agent/gc.h"
 #include "agent/nested.h"
 
 static const Mesos__V1__AgentInfo__Capability__Type capabilities[] = {

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "agent/gc.h"
 #include "agent/nested.h"
 #include "os/files.h"
 #include "wire/recordio.h"

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 
-#include "agent/internal.h"
+#include "agent/gc.h"
 #include "os/files.h"
 
 enum { MAX_REMOVALS = 16 }; /* at a time */

@@ -117,14 +117,6 @@ struct framework {
 	VEC(struct executor *) completed_executors; /* bounded history */
 };
 
-struct sandbox {
-	struct list node; /* in agent.gc, oldest first */
-	char *directory, *key;
-	int64_t ended_wall_ns;
-	bool removing;
-	struct agent *agent;
-};
-
 struct agent_metrics {
 	uint64_t tasks[16]; /* terminal states, by TaskState */
 	uint64_t valid_status_updates, invalid_status_updates;
@@ -280,16 +272,6 @@ void agent_recovered(struct agent *a);
 /* An executor has returned, or ended: perhaps that was the last to wait for. */
 void agent_maybe_recovered(struct agent *a);
 int agent_check_reconfiguration(struct agent *a, struct mz_err *err);
-
-/* gc.c */
-/* The container has ended now: its sandbox goes in time. */
-void gc_schedule(struct agent *a, const char *container, const char *directory);
-/* It is used again, or removed by somebody else. -EBUSY: it is being removed. */
-int gc_unschedule(struct agent *a, const char *directory);
-void gc_restore(struct agent *a, const char *key, const char *directory, double ended);
-void gc_start(struct agent *a);
-void gc_done(struct agent *a);
-int64_t gc_max_age_ns(struct agent *a);
 
 /* api/ */
 /* What all containers hold, with allocation roles. The caller frees. */

@@ -6,6 +6,7 @@
  *
  * Not here: what may be asked for over HTTP, and by whom (api/nested.c).
  * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/gc.h"
 #include "agent/nested.h"
 
 enum { MAX_NESTED = 20000, MAX_ENDED = 5000 };

@@ -4,6 +4,7 @@
  *
  * A record that cannot be read costs itself: it is logged, counted and skipped.
  * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/gc.h"
 #include "agent/nested.h"
 
 /* Why each kind of record is read in this order: the later ones refer to the

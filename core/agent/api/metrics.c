@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "agent/gc.h"
 #include "agent/api/api.h"
 
 typedef void (*add_fn)(void *to, const char *name, double value);
