@@ -36,7 +36,7 @@ struct mz_auth_request {
 	uint32_t size;
 	uint32_t realm;		/* enum mz_realm */
 	const char *header;	/* value of Authorization, or NULL */
-	const char *peer;	/* "ip:port" */
+	const char *peer;	/* "ip:port"; "unix:/PATH": through the agent's socket for executors */
 	const char *cert_subject; /* of a verified client certificate, or NULL */
 };
 
