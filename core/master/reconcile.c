@@ -41,6 +41,7 @@ void reconcile_task(struct framework *f, const char *task_id, const char *agent_
 	struct task *t = map_get(&f->tasks, task_id);
 	const char *pending_on = map_get(&f->pending, task_id);
 	const struct lost_agent *lost;
+	const struct agent *a = agent_id ? agent_get(m, agent_id) : NULL;
 	if (pending_on)
 		send_state(f, task_id, pending_on, TS(STAGING), latest, NULL);
 	else if (t)
@@ -49,7 +50,9 @@ void reconcile_task(struct framework *f, const char *task_id, const char *agent_
 		return; /* it may turn up with the task */
 	else if (agent_id && map_has(&m->marking, agent_id))
 		return; /* answered once that is settled */
-	else if (agent_id && agent_get(m, agent_id))
+	else if (a && !agent_connected(a))
+		return; /* it may return with the task, which has been counted as lost */
+	else if (a)
 		send_state(f, task_id, agent_id, TS(GONE), "Reconciliation: Task is gone", NULL);
 	else if (agent_id && (lost = map_get(&m->unreachable, agent_id)))
 		send_state(f, task_id, agent_id, TS(UNREACHABLE), "Reconciliation: Task is unreachable",

@@ -51,6 +51,7 @@ static const struct {
 	{"faults", 295, "an answer about a task of unknown agent is no end of it"},
 	{"faults", 433, "tasks that are dropped with a new executor: that stays in the master's books"},
 	{"faults", 632, "LOST of who takes GONE, of a task whose agent another one has replaced"},
+	{"faults", 768, "gone, of a task without checkpoints whose agent is cut off and runs it"},
 	{"chaos", 337, "a framework comes back from an agent that was away for longer than it is remembered"},
 	{"chaos", 484, "two tasks of an id on two agents: the second one was told for ever"},
 	{"chaos", 739, "offers end with a stream that is known to be broken"},

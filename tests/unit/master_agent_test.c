@@ -107,6 +107,14 @@ static void test_lost_link_drops_unchecked_tasks(void **state)
 	assert_int_equal(s->state, ST(LOST));
 	assert_int_equal(s->reason, RS(AGENT_DISCONNECTED));
 	world_check(w);
+	/* Its executor may be alive: nobody says that it is gone until the agent is back. */
+	sched_call(r.s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"},"
+			"\"agent_id\":{\"value\":\"%s\"}}]}", r.a->id);
+	assert_null(next_status(r.s));
+	agent_join(w, RES, r.a->id, NULL);
+	sched_call(r.s, "\"type\":\"RECONCILE\",\"reconcile\":{\"tasks\":[{\"task_id\":{\"value\":\"t\"},"
+			"\"agent_id\":{\"value\":\"%s\"}}]}", r.a->id);
+	assert_int_equal(next_status(r.s)->reason, RS(RECONCILIATION));
 }
 
 static void test_return_in_time(void **state)
