@@ -454,6 +454,7 @@ static int start(struct run *r, const char *master, struct mz_err *err)
 		.user = r->plan->user,
 		.roles = &r->plan->role,
 		.n_roles = 1,
+		.checkpoint = true, /* tasks outlive an agent that is restarted */
 		.failover_timeout_secs = r->plan->detach ? DETACHED_SECS : FAILOVER_SECS,
 	};
 	int rc = loop_event_new(1, &r->loop, err);

@@ -160,6 +160,27 @@ run third "b() { b | b & b; }; (while :; do /bin/true & done) & while :; do slee
 call '{"type":"KILL","kill":{"task_id":{"value":"third"}}}' >/dev/null
 ok "a fork bomb is killed" until_true 60 reached f third TASK_KILLED
 ok "its cgroup is gone" until_true 30 no_groups
+
+# ---- the file that ships, with all that it isolates ----
+stop_hard "$AGENT"
+call '{"type":"TEARDOWN"}' >/dev/null
+shipped=(-c "$MEZZO_SRC/conf/agent-linux.yaml" --work-dir "$T/shipped" --master "$MASTER" --listen 127.0.0.1:0
+	--set "cgroups_root=$OURS")
+if "$MEZZOD" agent "${shipped[@]}" --check-config >"$T/check.log" 2>&1; then
+	: >"$T/agent.log.now"
+	"$MEZZOD" agent "${shipped[@]}" >"$T/agent.log.now" 2>&1 &
+	AGENT=$!
+	pids+=("$AGENT")
+	wait_listening "$T/agent.log.now" "$AGENT"
+	wait_for 30 "the agent to register" agents_are 1
+	out=$(timeout 60 "$MEZZO" run --command 'echo pid $$; grep CapEff /proc/self/status; exit 3' 2>&1)
+	is "conf/agent-linux.yaml: a task and its end" $? 3
+	like "processes are counted from one in it" "$out" '^pid [0-9]$'
+	like "and has no capabilities" "$out" '^CapEff:[[:space:]]*0000000000000000$'
+	ok "its cgroup is gone" until_true 20 no_groups
+else
+	skip "conf/agent-linux.yaml: a task and its end" "$(tail -n 1 "$T/check.log")"
+fi
 stop_hard "$AGENT"
 is "no mount is left" "$(grep -c "$T" /proc/self/mountinfo)" 0
 done_testing

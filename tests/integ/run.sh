@@ -103,6 +103,12 @@ log_has()
 	"$MEZZO" logs "$1" 2>&1 | grep -q "$2"
 }
 ok "mezzo logs prints its output" until_true 20 log_has "$task" '^here$'
+pid=$(pgrep -f "cat $T/go")
+stop_hard "${AGENT_PID[agent]}"
+start_agent agent
+ok "the agent is killed and comes back" until_true 30 agents_are 1
+ok "the task runs" until_true 20 task_state away TASK_RUNNING
+is "in the same process" "$(pgrep -f "cat $T/go")" "$pid"
 ok "mezzo kill" timeout 60 "$MEZZO" kill "$task"
 ok "the task was killed" until_true 20 task_state away TASK_KILLED
 
