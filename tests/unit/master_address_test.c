@@ -379,31 +379,44 @@ static void test_place_of_one_who_is_gone(void **state)
 	assert_non_null(agent_next(agent_join(w, RES, a->id, NULL), TO_AGENT(SHUTDOWN)));
 }
 
-/* Records from before addresses were kept. */
-static void test_old_record(void **state)
+/* A record from before addresses were kept. */
+static struct fagent *with_old_record(struct world *w)
 {
-	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
 	mz_autoarena struct arena arena = {0};
 	Mezzo__Records__AgentRecord r = MEZZO__RECORDS__AGENT_RECORD__INIT;
-	Mesos__V1__AgentInfo info = MESOS__V1__AGENT_INFO__INIT;
+	Mezzo__Link__Register reg = MEZZO__LINK__REGISTER__INIT;
 	Mesos__V1__AgentID id = MESOS__V1__AGENT_ID__INIT;
+	world_port = 5051;
+	struct fagent *a = agent_join(w, RES, NULL, &reg);
 	id.value = (char *)id_of(a);
-	info.hostname = (char *)"host";
-	info.id = &id;
-	r.info = &info;
+	r.info = reg.agent_info;
+	r.info->id = &id;
 	struct mz_bytes b = pb_encode_arena(&r.base, &arena);
 	mz_autofree char *key = xasprintf("agent/%s", id.value);
 	store_put(w->store, key, b.data, b.size, NULL, NULL);
 	world_settle(w);
 	world_restart(w);
+	return a;
+}
+
+static void test_old_record(void **state)
+{
+	struct world *w = *state;
+	with_old_record(w);
 	id_of(join(w, 5051));
 	assert_int_equal(counts(w).agents_recovered, 1); /* nobody knows where it was */
-	world_port = 5052;
-	id_of(agent_join(w, RES, a->id, NULL));
+}
+
+/* It has an address as soon as the agent returns, though nothing else is new. */
+static void test_old_record_is_renewed(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = with_old_record(w);
+	assert_non_null(agent_next(agent_join(w, RES, a->id, NULL), TO_AGENT(REGISTERED)));
 	world_restart(w);
-	id_of(join(w, 5052));
 	assert_int_equal(counts(w).agents_recovered, 1);
+	id_of(join(w, 5051));
+	assert_int_equal(counts(w).agents_recovered, 0);
 }
 
 static void test_forgotten_ones_leave_their_place(void **state)
@@ -440,6 +453,7 @@ int main(void)
 		T(test_a_place_passes_on_over_restarts),
 		T(test_place_of_one_who_is_gone),
 		T(test_old_record),
+		T(test_old_record_is_renewed),
 		T(test_forgotten_ones_leave_their_place),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
