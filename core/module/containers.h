@@ -64,6 +64,9 @@ struct containers_ops {
 	 * told after its launch or recovery; size 0: nothing, or not yet. It is valid until the next
 	 * turn of the loop. NULL: nobody adds anything. */
 	struct mz_bytes (*status)(struct containers *c, const char *id);
+	/* Has it gone over a limit? Modules are asked. Then it is being destroyed, and
+	 * on_exited tells the limitation. fn once, maybe from inside. NULL: nothing has limits. */
+	void (*limited)(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg);
 	/* -ENOENT if unknown. What is nested in it ends first. */
 	int (*terminate)(struct containers *c, const char *id, struct mz_err *err);
 	/* Signals its first process. -ENOENT if it is not running. */

@@ -261,8 +261,10 @@ static void limitation(const struct mz_host *h, const char *id, const struct mz_
 {
 	struct containers_real *r = real(h);
 	struct box *b = box_find(r, id);
-	if (b)
+	if (b) {
+		b->limited = true;
 		box_exceeded(b, l->resources);
+	}
 	for (size_t i = 0; i < r->n_on_limitation; i++)
 		r->on_limitation[i].fn(r->on_limitation[i].inst, id, l);
 }

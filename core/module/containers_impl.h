@@ -38,7 +38,7 @@ struct box {
 	enum box_state state;
 	size_t owner; /* index of its containerizer */
 	int n_refs;   /* the table's, and one for each answer that modules owe */
-	bool terminated;
+	bool terminated, limited; /* limited: an isolator has told a limitation */
 	launch_fn fn;
 	void *arg;
 	/* Its end, until it is told. */
@@ -117,6 +117,7 @@ void box_updates_free(struct box *b); /* all is closed: nobody is told */
 /* It runs: modules are asked what they add to its status. */
 void box_ask_status(struct box *b);
 struct mz_bytes real_status(struct containers *c, const char *id);
+void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg);
 
 /* ---- containers_host.c ------------------------------------------------------ */
 void containers_host_init(struct containers_real *r);

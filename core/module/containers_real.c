@@ -600,6 +600,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 		.update = real_update,
 		.usage = real_usage,
 		.status = real_status,
+		.limited = real_limited,
 		.terminate = real_terminate,
 		.kill = real_kill,
 		.remove = real_remove,

@@ -11,6 +11,8 @@ struct question {
 	struct real_asked asked;
 	struct box *b;
 	struct mz_usage *u;
+	void (*fn)(void *arg, bool limited); /* or NULL */
+	void *arg;
 };
 
 static void question_drop(struct real_asked *a)
@@ -29,6 +31,8 @@ static void on_status(void *arg, const struct mz_err *err, const void *result)
 	list_remove(&q->asked.node);
 	if (err && b->state == BOX_RUNNING && !b->exited && err->code != -ENOENT)
 		log_warning(AREA, "Container '%s' has no complete status: %s", b->c.id, err->msg);
+	if (q->fn)
+		q->fn(q->arg, b->limited);
 	if (err && err->code == -ETIMEDOUT)
 		return; /* it may still be written to: it stays for ever */
 	b->packed_status = err ? (struct mz_bytes){NULL, 0} : usage_pack(q->u);
@@ -46,18 +50,34 @@ static bool any_tells(const struct containers_real *r)
 	return false;
 }
 
-void box_ask_status(struct box *b)
+/* False: nobody can be asked. */
+static bool ask(struct box *b, void (*fn)(void *arg, bool limited), void *arg)
 {
 	struct containers_real *r = b->real;
 	struct module_containerizer *m = b->owner < r->containerizers.n ? &r->containerizers.v[b->owner] : NULL;
 	if (b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, status) || !any_tells(r))
-		return;
+		return false;
 	struct question *q = xnew(struct question);
 	real_ask(r, &q->asked, question_drop);
 	q->b = b;
+	q->fn = fn;
+	q->arg = arg;
 	b->n_refs++;
 	q->u = usage_new(&mesos__v1__container_status__descriptor);
 	MODULE_CALL(m, status, b->c.id, q->u, module_op_new(m->m, "status", deadline_ns, 0, on_status, q));
+	return true;
+}
+
+void box_ask_status(struct box *b)
+{
+	(void)ask(b, NULL, NULL);
+}
+
+void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg)
+{
+	struct box *b = box_find(real_of(c), id);
+	if (!b || b->limited || !ask(b, fn, arg))
+		fn(arg, b && b->limited);
 }
 
 struct mz_bytes real_status(struct containers *c, const char *id)

@@ -134,6 +134,12 @@ static inline void world_update(void *inst, const struct mz_container *c)
 	world_ok();
 }
 
+static inline void world_status(void *inst, const struct mz_container *c)
+{
+	world_ops()->status(inst, c, NULL, WORLD_OP);
+	world_ok();
+}
+
 static inline void world_measure(void *inst, const struct mz_container *c)
 {
 	world.n_set = 0;

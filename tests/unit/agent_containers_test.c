@@ -208,6 +208,54 @@ static void test_status_tells_the_limit(void **state)
 	assert_string_equal(s->limitation->resources[0]->name, "mem");
 }
 
+/* An executor sees a process that was killed before modules have told that it was a limit. */
+static void test_limit_is_told_after_the_failure(void **state)
+{
+	struct world *w = *state;
+	const char *top = executor(w);
+	w->containers.hold_limited = true;
+	assert_int_equal(executor_update(w, "e", "t", "TASK_FAILED", 1), 202);
+	assert_null(next_status(w));
+	container_limited(w, true);
+	assert_null(next_status(w));
+	container_exceeds(w, top, RS(CONTAINER_LIMITATION_MEMORY), "64");
+	Mesos__V1__TaskStatus *s = next_status(w);
+	assert_int_equal(s->state, ST(FAILED));
+	assert_int_equal(s->reason, RS(CONTAINER_LIMITATION_MEMORY));
+	ack(w, "t", s);
+	assert_null(next_status(w));
+}
+
+static void test_failures_without_a_limit(void **state)
+{
+	struct world *w = *state;
+	const char *top = executor(w);
+	w->containers.hold_limited = true;
+	assert_int_equal(executor_update(w, "e", "t", "TASK_FAILED", 1), 202);
+	assert_null(next_status(w));
+	container_limited(w, false);
+	Mesos__V1__TaskStatus *s = next_status(w);
+	assert_int_equal(s->state, ST(FAILED));
+	assert_int_equal(s->source, MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR);
+	/* Others do not wait. */
+	w->containers.hold_limited = true;
+	run_task(w, "u", "e");
+	world_settle(w);
+	assert_int_equal(executor_update(w, "e", "u", "TASK_FINISHED", 2), 202);
+	assert_int_equal(next_status(w)->state, ST(FINISHED));
+	/* It ends before the answer. */
+	run_task(w, "v", "e");
+	world_settle(w);
+	assert_int_equal(executor_update(w, "e", "v", "TASK_FAILED", 3), 202);
+	container_exit(w, top, 9);
+	world_settle(w);
+	s = next_status(w);
+	assert_string_equal(s->task_id->value, "v");
+	assert_int_equal(s->source, MESOS__V1__TASK_STATUS__SOURCE__SOURCE_AGENT);
+	container_limited(w, false);
+	assert_null(next_status(w));
+}
+
 #define OWN_CGROUPS ",\"container\":{\"type\":\"MESOS\",\"linux_info\":{\"share_cgroups\":false}}"
 
 static void test_limits_of_nested_containers(void **state)
@@ -616,6 +664,8 @@ int main(void)
 		TEST(test_wait_tells_the_limit_json),
 		TEST(test_wait_tells_the_limit_protobuf),
 		TEST(test_status_tells_the_limit),
+		TEST(test_limit_is_told_after_the_failure),
+		TEST(test_failures_without_a_limit),
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
 		TEST(test_sandboxes_stay_until_asked),

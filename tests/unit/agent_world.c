@@ -250,7 +250,28 @@ static void fake_attach(struct containers *c, const char *id, void (*fn)(void *a
 	}
 }
 
+static void fake_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg)
+{
+	struct fake_containers *f = &world_of(c)->containers;
+	(void)id;
+	if (!f->hold_limited) {
+		fn(arg, false);
+		return;
+	}
+	f->limited_fn = fn;
+	f->limited_arg = arg;
+}
+
+void container_limited(struct world *w, bool limited)
+{
+	struct fake_containers *f = &w->containers;
+	f->hold_limited = false;
+	f->limited_fn(f->limited_arg, limited);
+	world_settle(w);
+}
+
 static const struct containers_ops containers_ops = {
+	.limited = fake_limited,
 	.attach = fake_attach,
 	.recover = fake_recover,
 	.launch = fake_launch,

@@ -33,6 +33,9 @@ struct fake_containers {
 	char *last_executor, *last_argv, *last_env;
 	bool fail_launch, fail_update;
 	bool slow_end; /* terminate is only counted */
+	bool hold_limited; /* the next question for limits is answered by container_limited() */
+	void (*limited_fn)(void *arg, bool limited);
+	void *limited_arg;
 	size_t n_updates, n_recovered, n_terminated;
 	double usage;
 	struct container_limits limits; /* of the last launch or update */
@@ -110,6 +113,7 @@ struct fake_call *world_get(struct world *w, const char *target);
 
 void container_exit(struct world *w, const char *id, int wait_status);
 /* Because it went over a limit: too much of `mem` megabytes. */
+void container_limited(struct world *w, bool limited);
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem);
 const char *last_container(struct world *w);
 void container_attached(struct world *w);

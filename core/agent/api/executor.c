@@ -130,6 +130,41 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 
 /* ---- the other calls ----------------------------------------------------------------- */
 
+/* A failure that waits until it is known whether a limit was the cause. */
+struct failure {
+	struct agent *agent;
+	char *container_id;
+	struct arena m;
+	Mesos__V1__TaskStatus *status;
+};
+
+static void on_limits_known(void *arg, bool limited)
+{
+	struct failure *q = arg;
+	struct mz_err err;
+	struct executor *ex = map_get(&q->agent->containers, q->container_id);
+	if (ex && limited)
+		log_debug(AREA, "Task '%s' failed at a limit of its container, whose end tells more",
+			  q->status->task_id->value);
+	else if (ex)
+		(void)take_update(ex, q->status, &err);
+	arena_done(&q->m);
+	free(q->container_id);
+	free(q);
+}
+
+/* The executor sees that a process was killed; that a limit did it is known to modules,
+ * and they may hear of it after the executor. */
+static void take_failure(struct executor *ex, const Mesos__V1__TaskStatus *s)
+{
+	struct containers *c = ex->agent->deps.containers;
+	struct failure *q = xnew(struct failure);
+	q->agent = ex->agent;
+	q->container_id = xstrdup(ex->container_id);
+	q->status = (Mesos__V1__TaskStatus *)pb_copy(&s->base, &q->m);
+	c->ops->limited(c, ex->container_id, on_limits_known, q);
+}
+
 static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 {
 	struct mz_err err;
@@ -139,10 +174,14 @@ static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 		http_reply_text(x, 400, "%s", err.msg);
 		return;
 	}
-	if (take_update(ex, s, &err) < 0)
+	if (s->state == MESOS__V1__TASK_STATE__TASK_FAILED && !s->limitation && ex->agent->deps.containers->ops->limited) {
+		http_reply(x, 202, NULL, NULL, 0); /* the end of a task is always taken */
+		take_failure(ex, s);
+	} else if (take_update(ex, s, &err) < 0) {
 		http_reply_text(x, 503, "%s", err.msg);
-	else
+	} else {
 		http_reply(x, 202, NULL, NULL, 0);
+	}
 }
 
 static void message(struct executor *ex, call_msg *m, struct http_exchange *x)

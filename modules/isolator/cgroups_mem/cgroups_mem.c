@@ -247,6 +247,17 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	cgroups_answer(p->h, op, rc, &err);
 }
 
+/* It adds nothing to the status, but who asks may be about to tell why something failed. */
+static void status(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	struct mem *p = inst;
+	struct mem_container *mc = mem_find(p, c->id);
+	(void)u;
+	if (mc)
+		events_look(mc);
+	cgroups_answer(p->h, op, 0, NULL);
+}
+
 /* ---- the instance ------------------------------------------------------------------- */
 
 static void destroy(void *inst)
@@ -297,6 +308,7 @@ static const struct mz_isolator_ops ops = {
 	.prepare = prepare,
 	.update = update,
 	.usage = usage,
+	.status = status,
 	.cleanup = cleanup,
 };
 

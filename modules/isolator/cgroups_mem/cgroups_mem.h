@@ -65,6 +65,8 @@ int events_init(struct mem *p, struct mz_err *err);
 void events_done(struct mem *p);
 int events_listen(struct mem_container *mc, struct mz_err *err);
 void events_stop(struct mem_container *mc);
+/* Tells now of what the kernel has told and nobody has read yet. */
+void events_look(struct mem_container *mc);
 /* After a restart: tells of what happened meanwhile. */
 void events_catch_up(struct mem_container *mc);
 

@@ -171,6 +171,46 @@ static int64_t file_int(const char *file)
 	return v;
 }
 
+/* Who asks before the kernel's word was read is told first. */
+static void v2_tells_when_asked(void **state)
+{
+	(void)state;
+	v2_files();
+	void *inst = world_create();
+	container(32, 0);
+	world_prepare(inst, &c1);
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n");
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 0);
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n");
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 1);
+	assert_string_equal(world.limited, "c1");
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 1);
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+static void v1_tells_when_asked(void **state)
+{
+	(void)state;
+	if (!world_has_v1("memory"))
+		skip();
+	world_real(&mz_module);
+	void *inst = world_create();
+	container(8, 0);
+	world_prepare(inst, &c1);
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 0);
+	assert_int_equal(WTERMSIG(world_wait(world_member(eat_200))), SIGKILL);
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 1);
+	world_cleanup(inst, "c1");
+	assert_int_equal(world.n_limitations, 1);
+	world_ops()->destroy(inst);
+}
+
 static void v1_kills(void **state)
 {
 	(void)state;
@@ -331,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v2_limits), cmocka_unit_test(v2_more_than_asked), cmocka_unit_test(v2_out_of_memory),
+		cmocka_unit_test(v2_tells_when_asked), cmocka_unit_test(v1_tells_when_asked),
 		cmocka_unit_test(v1_kills), cmocka_unit_test(v2_kills),  cmocka_unit_test(v1_changes),	   cmocka_unit_test(v1_recovers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -191,6 +191,14 @@ void events_stop(struct mem_container *mc)
 	mc->late = NULL;
 }
 
+void events_look(struct mem_container *mc)
+{
+	if (mc->p->g.version == 1 && mc->oom.fd >= 0)
+		on_event(&mc->oom, MZ_READ);
+	else if (mc->p->g.version == 2 && oom_count(mc) > 0)
+		tell(mc);
+}
+
 static void on_late(void *arg)
 {
 	struct mem_container *mc = arg;
