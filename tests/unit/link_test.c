@@ -142,6 +142,24 @@ static int setup(void **state)
 	return 0;
 }
 
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void set(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* The one worker may still look for the name of a dial that was cancelled. */
+static void until_idle(void)
+{
+	bool idle = false;
+	assert_int_equal(loop_offload(t.l, nothing, set, &idle), 0);
+	run_until(t.l, idle);
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -153,6 +171,7 @@ static int teardown(void **state)
 	run_until(t.l, n_sockets() <= t.n_sockets);
 	http_server_free(t.http);
 	http_server_free(t.standby);
+	until_idle();
 	loop_event_turn(t.l, 0);
 	loop_event_free(t.l);
 	http_router_done(&t.router);
