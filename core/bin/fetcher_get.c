@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -54,6 +55,18 @@ static size_t on_data(char *data, size_t size, size_t n, void *arg)
 	return size;
 }
 
+/* Whom HTTPS and FTPS trust: libcurl itself goes by what it was built with alone. */
+static void set_trust(CURL *c)
+{
+	const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
+	if (!file || !*file)
+		file = getenv("CURL_CA_BUNDLE");
+	if (file && *file)
+		curl_easy_setopt(c, CURLOPT_CAINFO, file);
+	if (dir && *dir)
+		curl_easy_setopt(c, CURLOPT_CAPATH, dir);
+}
+
 static void set_options(CURL *c, struct get *g, const char *url, char *why)
 {
 	curl_easy_setopt(c, CURLOPT_URL, url);
@@ -65,6 +78,7 @@ static void set_options(CURL *c, struct get *g, const char *url, char *why)
 	curl_easy_setopt(c, CURLOPT_MAXREDIRS, (long)MAX_REDIRECTS);
 	curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L);
 	curl_easy_setopt(c, CURLOPT_USERAGENT, "mezzo-fetcher");
+	set_trust(c);
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_data);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, g);
 	if (g->box->stall_secs > 0) {

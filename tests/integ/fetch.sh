@@ -4,7 +4,7 @@
 # of a real agent.
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
-needs curl jq python3
+needs curl jq python3 openssl
 fileserver=$MEZZO_BUILD/tests/integ/fileserver
 fetcher=$MEZZO_BUILD/core/bin/mezzo-fetcher
 [ -x "$fileserver" ] && [ -x "$fetcher" ] || skip_all "fileserver or mezzo-fetcher is not built"
@@ -218,6 +218,35 @@ refused "too many files" "$url/many.tar" 'limit of 200 files'
 refused "an archive that is cut off" "$url/broken.tar.gz" 'cannot be read'
 refused "what is no archive" "$url/notzip.zip" 'cannot be read'
 
+# ---- over TLS ----
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout "$T/key.pem" -out "$T/cert.pem" -days 2 \
+	-subj /CN=mezzo-test -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+chmod 644 "$T/cert.pem"
+python3 - "$T" >"$T/tls.out" 2>/dev/null <<'PY' &
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1] + "/files")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1] + "/cert.pem", sys.argv[1] + "/key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print("https://127.0.0.1:%d" % server.server_port, flush=True)
+server.serve_forever()
+PY
+pids+=("$!")
+wait_for 20 "the server with TLS" test -s "$T/tls.out"
+tls=$(cat "$T/tls.out")
+refused "a certificate that nobody vouches for" "$tls/tool" 'certificate'
+export SSL_CERT_FILE=$T/cert.pem
+one tls "$tls/tool"
+is "SSL_CERT_FILE says who is trusted" "$status $(cmp "$T/files/tool" "$box/tool" 2>&1)" "0 "
+one tlstar "$tls/good.tar.gz"
+is "an archive over HTTPS" "$status $("$box/app/run")" "0 ran"
+refused "a name that is not in the certificate" "${tls/127.0.0.1/localhost}/tool" 'certificate|subject|match'
+mkdir "$T/certs"
+cp "$T/cert.pem" "$T/certs/$(openssl x509 -noout -hash -in "$T/cert.pem").0"
+SSL_CERT_FILE='' SSL_CERT_DIR=$T/certs one tlsdir "$tls/tool"
+is "and so does SSL_CERT_DIR" "$status $(cmp "$T/files/tool" "$box/tool" 2>&1)" "0 "
+
 # What one URI has left in the sandbox does not lead the next one out.
 box=$T/box-twice
 rm -rf "$box"
@@ -258,6 +287,8 @@ task good 'test "$(./tool)" = fetched && test "$(app/run)" = ran && grep -q Fetc
 task relative 'test "$(./tool)" = fetched && test "$(./again)" = fetched' \
 	'. + {uris: [{value: "sub/tool", executable: true},
 		{value: "file://sub/../sub/tool", executable: true, output_file: "again"}]}'
+task over_tls 'test "$(./tool)" = fetched && test "$(app/run)" = ran' \
+	'. + {uris: [{value: "'"$tls"'/tool", executable: true}, {value: "'"$tls"'/good.tar.gz"}]}'
 task unpacked 'test "$(app/run)" = ran && test -x tool' '. + {uris: [{value: "good.tar.gz"}, {value: "sub/tool", executable: true}]}'
 task nowhere 'true' '. + {uris: [{value: "sub/none"}]}'
 task hdfs 'true' '. + {uris: [{value: "hdfs://127.0.0.1/x"}]}'
@@ -273,6 +304,7 @@ is "the tasks are launched" "$(call "$accept")" 202
 ok "a task with what it has fetched" until_true 60 reached fw good TASK_FINISHED
 
 ok "relative paths are in frameworks_home" until_true 60 reached fw relative TASK_FINISHED
+ok "files and archives over HTTPS, as the agent's SSL_CERT_FILE trusts" until_true 60 reached fw over_tls TASK_FINISHED
 ok "archives, too" until_true 60 reached fw unpacked TASK_FINISHED
 
 # failed TASK REGEX
