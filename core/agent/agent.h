@@ -35,6 +35,7 @@ struct agent_config {
 	const char *work_dir;
 	const char *executor_path; /* of mezzo-executor */
 	const char *module_dir;	   /* where it finds executor modules */
+	const char *command_module, *pod_module; /* names or paths: of tasks with a command, of task groups */
 	const char *launcher_dir;
 	const char *boot_id;	   /* of this boot of the machine */
 	const char *version;	   /* the API level answered to clients */

@@ -359,7 +359,7 @@ void agent_executor_launch(struct executor *ex)
 	size_t n = 0;
 	const char **argv = arena_alloc(&m, sizeof(*argv) * (6 + (c ? c->n_arguments : 0)));
 	if (ex->info->has_type && ex->info->type == MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT) {
-		const char *const pod[] = {a->cfg.executor_path, "--module", "pod", "--module-dir", a->cfg.module_dir};
+		const char *const pod[] = {a->cfg.executor_path, "--module", a->cfg.pod_module, "--module-dir", a->cfg.module_dir};
 		memcpy(argv, pod, sizeof(pod));
 		n = MZ_N(pod);
 	} else if (c && (!c->has_shell || c->shell)) {

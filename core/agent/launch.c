@@ -68,7 +68,7 @@ static Mesos__V1__ExecutorInfo *command_executor(struct agent *a, const Mesos__V
 	c->has_shell = 1;
 	c->shell = 0;
 	c->value = (char *)a->cfg.executor_path;
-	const char *const args[] = {"mezzo-executor", "--module", "command", "--module-dir", a->cfg.module_dir};
+	const char *const args[] = {"mezzo-executor", "--module", a->cfg.command_module, "--module-dir", a->cfg.module_dir};
 	c->n_arguments = MZ_N(args);
 	c->arguments = (char **)pb_array(m, MZ_N(args));
 	for (size_t i = 0; i < MZ_N(args); i++)

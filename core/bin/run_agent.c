@@ -33,6 +33,7 @@ struct agent_daemon {
 	struct module *authorizer;
 	const char *const *environment; /* in the arena */
 	const char *runtime_dir;	/* in the arena */
+	const char *command_module, *pod_module; /* in the arena or the configuration */
 	const char *domain_socket;	/* in the arena; NULL: executors come over TCP */
 	struct http_router executor_router;
 	struct http_server *executor_server;
@@ -82,6 +83,19 @@ static bool switches_user(const struct daemon *d)
 	return daemon_int(d, "switch_user") && geteuid() == 0;
 }
 
+/* What mezzo-executor is told to load: a name where it looks anyway, else the file. */
+static int find_executor(struct agent_daemon *a, const char *key, const char **ret, struct mz_err *err)
+{
+	const char *name = daemon_str(a->d, key);
+	mz_autofree char *modules = daemon_module_dir();
+	mz_autofree char *file = NULL;
+	int rc = module_find(a->d->registry, MZ_KIND_EXECUTOR, name ? name : "", &file, err);
+	if (rc < 0)
+		return mz_wrap(err, "Setting '%s'", key);
+	*ret = str_starts(file, modules) && !strchr(name, '/') ? name : arena_strdup(&a->arena, file);
+	return 0;
+}
+
 /* Isolators, containerizers, and the containers that the agent sees. */
 static int open_containers(struct agent_daemon *a, struct mz_err *err)
 {
@@ -108,7 +122,11 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 		.fetch_timeout_ns = daemon_int(d, "fetcher_timeout"),
 	};
 	struct module *resolver;
-	int rc = containers_real_new(&c, &a->containers, err);
+	int rc = find_executor(a, "command_executor", &a->command_module, err);
+	if (rc == 0)
+		rc = find_executor(a, "pod_executor", &a->pod_module, err);
+	if (rc == 0)
+		rc = containers_real_new(&c, &a->containers, err);
 	if (rc == 0)
 		rc = daemon_load(d, MZ_KIND_SECRET, "secret_resolver", &resolver, err);
 	if (rc == 0)
@@ -250,6 +268,8 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.work_dir = d->work_dir,
 		.executor_path = executor,
 		.module_dir = modules,
+		.command_module = a->command_module,
+		.pod_module = a->pod_module,
 		.boot_id = boot_id,
 		.version = API_LEVEL,
 		.mezzo_version = VERSION,

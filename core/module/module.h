@@ -109,6 +109,10 @@ void module_registry_add_builtin(struct module_registry *r, const struct mz_modu
  * twice) and `settings`. */
 int module_load(struct module_registry *r, uint32_t kind, const struct conf_node *ref, struct module **ret,
 		struct mz_err *err);
+/* Where a module is that somebody else will load: a name or an absolute path, inspected
+ * but not loaded. *ret_file is the caller's. */
+int module_find(struct module_registry *r, uint32_t kind, const char *name, char **ret_file, struct mz_err *err);
+
 /* The same for a name (or absolute path) that a program knows; settings may be NULL. */
 int module_load_name(struct module_registry *r, uint32_t kind, const char *name_or_file,
 		     const struct conf_node *settings, struct module **ret, struct mz_err *err);

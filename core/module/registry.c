@@ -144,6 +144,18 @@ static int find_and_inspect(struct module_registry *r, uint32_t kind, const stru
 	return mz_fail(err, -ENOENT, "No module '%s/%s' in %s", module_kind_name(kind), w->name, buf_str(&tried));
 }
 
+int module_find(struct module_registry *r, uint32_t kind, const char *name, char **ret_file, struct mz_err *err)
+{
+	const struct wanted w = {.name = *name == '/' ? NULL : name, .file = *name == '/' ? name : NULL};
+	struct module_desc d;
+	int rc = find_and_inspect(r, kind, &w, &d, err);
+	if (rc < 0)
+		return rc;
+	*ret_file = xstrdup(d.file);
+	module_desc_done(&d);
+	return 0;
+}
+
 static struct module *find_active(const struct module_registry *r, const char *name)
 {
 	for (size_t i = 0; i < r->modules.n; i++)

@@ -205,6 +205,8 @@ static void agent_start(struct agent_life *a)
 		.work_dir = "/w",
 		.executor_path = "/mezzo-executor",
 		.module_dir = "/modules",
+		.command_module = "command",
+		.pod_module = "pod",
 		.launcher_dir = "/libexec",
 		.boot_id = "boot",
 		.version = MASTER_API_VERSION,

@@ -423,6 +423,8 @@ int world_start(struct world *w, struct mz_err *err)
 		.executor_environment = environment,
 		.executor_path = "/x/mezzo-executor",
 		.module_dir = "/m",
+		.command_module = "command",
+		.pod_module = "pod",
 		.boot_id = w->boot_id,
 		.domain_socket = w->domain_socket,
 		.version = "1.12.0",
