@@ -18,6 +18,14 @@ groups()
 	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -mindepth 1 -depth -type d 2>/dev/null
 }
 # shellcheck disable=SC2317,SC2329 # called by the trap
+all_empty()
+{
+	local g
+	for g in $(groups); do
+		[ -z "$(cat "$g/cgroup.procs" 2>/dev/null)" ] || return 1
+	done
+}
+# shellcheck disable=SC2317,SC2329 # called by the trap
 remove_groups()
 {
 	local g
@@ -26,7 +34,7 @@ remove_groups()
 		# shellcheck disable=SC2046
 		kill -KILL $(cat "$g/cgroup.procs") 2>/dev/null
 	done
-	sleep 0.2
+	until_true 10 all_empty
 	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
 	(exit $cleanup_status)
 	cleanup
