@@ -389,6 +389,7 @@ void agent_executor_launch(struct executor *ex)
 		.executor = ex->info,
 		.task = ex->command_task,
 		.role = res_allocation_role(r),
+		.principal = ex->framework->info->principal,
 		.checkpoint = ex->framework->info->has_checkpoint && ex->framework->info->checkpoint,
 	};
 	agent_container_terminal(&cfg);

@@ -296,6 +296,17 @@ static const char *parent_directory(const struct nested *n)
 	return ex ? ex->directory : NULL;
 }
 
+/* Role that its resources are allocated to; one that has none is in its executor's. */
+static const char *role_of(const struct nested *n, const struct executor *ex)
+{
+	if (!res_empty(n->resources) || !ex)
+		return res_allocation_role(n->resources);
+	resources *r = agent_executor_resources(ex);
+	const char *role = res_allocation_role(r); /* lives on */
+	res_free(r);
+	return role;
+}
+
 static const char **make_argv(const Mesos__V1__CommandInfo *c, struct arena *m)
 {
 	size_t n = 0;
@@ -347,7 +358,8 @@ static void on_recorded(void *arg)
 		.command = n->command,
 		.container = n->container,
 		.executor = ex ? ex->info : NULL,
-		.role = res_allocation_role(n->resources),
+		.role = role_of(n, ex),
+		.principal = ex ? ex->framework->info->principal : NULL,
 		.container_class = n->debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT,
 		.attachable = n->debug,
 		.start_directory = n->debug ? parent_directory(n) : NULL,
@@ -583,7 +595,8 @@ size_t nested_live(struct agent *a, struct arena *m, struct container_config *v)
 			.share_cgroups = shares_cgroups(n),
 			.container = n->container,
 			.executor = ex ? ex->info : NULL,
-			.role = res_allocation_role(n->resources),
+			.role = role_of(n, ex),
+			.principal = ex ? ex->framework->info->principal : NULL,
 			.container_class = n->debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT,
 			.attachable = n->debug,
 			.checkpoint = true,

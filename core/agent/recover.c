@@ -334,6 +334,7 @@ static void reattach(struct agent *a)
 			.executor = ex->info,
 			.task = ex->command_task,
 			.role = res_allocation_role(r),
+			.principal = ex->framework->info->principal,
 			.checkpoint = checkpoints(ex->framework),
 		};
 		agent_container_terminal(&v[n]);

@@ -36,7 +36,8 @@ struct container_config {
 	const Mesos__V1__ContainerInfo *container;
 	const Mesos__V1__ExecutorInfo *executor;
 	const Mesos__V1__TaskInfo *task;
-	const char *role;
+	const char *role;      /* that its resources are allocated to, or NULL */
+	const char *principal; /* of the framework, or NULL */
 	bool checkpoint;
 	int32_t pid; /* recovery only */
 	/* Recovery as well: what was attachable is so after it. */

@@ -90,6 +90,7 @@ static struct box *box_new(struct containers_real *r, const struct container_con
 		.executor_id = copy_text(a, cfg->executor_id),
 		.task_id = copy_text(a, cfg->task_id),
 		.role = copy_text(a, cfg->role),
+		.principal = copy_text(a, cfg->principal),
 		.user = copy_text(a, cfg->user),
 		.sandbox = copy_text(a, cfg->directory),
 		.directory = copy_text(a, cfg->start_directory),

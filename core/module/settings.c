@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "module/impl.h"
@@ -93,6 +94,23 @@ static int take_list(struct value *v, const struct mz_setting *s, const struct c
 	return 0;
 }
 
+/* A list as the text of its elements, with blanks between; NULL: there is more in it than text. */
+static char *text_of(const struct conf_node *n)
+{
+	struct buf b = {0};
+	bool plain = n->type == CONF_SCALAR || n->type == CONF_LIST;
+	if (n->type == CONF_SCALAR)
+		buf_adds(&b, n->text);
+	for (size_t i = 0; n->type == CONF_LIST && plain && i < n->n; i++) {
+		plain = n->child[i]->type == CONF_SCALAR;
+		if (plain)
+			buf_addf(&b, "%s%s", i ? " " : "", n->child[i]->text);
+	}
+	char *text = plain ? xstrdup(buf_str(&b)) : NULL;
+	buf_done(&b);
+	return text;
+}
+
 static int take_map(struct value *v, const struct conf_node *n, struct mz_err *err)
 {
 	if (n->type == CONF_NULL)
@@ -100,10 +118,11 @@ static int take_map(struct value *v, const struct conf_node *n, struct mz_err *e
 	if (n->type != CONF_MAP)
 		return mz_fail(err, -EINVAL, "Want a map");
 	for (size_t i = 0; i < n->n; i++) {
-		if (n->child[i]->type != CONF_SCALAR)
-			return mz_fail(err, -EINVAL, "The value of '%s' is not a string", n->key[i]);
+		char *text = text_of(n->child[i]);
+		if (!text)
+			return mz_fail(err, -EINVAL, "The value of '%s' is neither a string nor a list of strings", n->key[i]);
 		vec_push(&v->items, xstrdup(n->key[i]));
-		vec_push(&v->items, xstrdup(n->child[i]->text));
+		vec_push(&v->items, text);
 	}
 	return 0;
 }

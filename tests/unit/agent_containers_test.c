@@ -286,6 +286,39 @@ static void test_limits_of_nested_containers(void **state)
 	assert_false(w->containers.share_cgroups);
 }
 
+#define CPU_OF(role) "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"" role "\"}}]"
+
+/* Whose a container is: what is nested has its framework's principal and, without resources of its own, its
+ * executor's role. */
+static void test_whose_containers_are(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"user\":\"u\",\"name\":\"n\",\"id\":{\"value\":\"F\"},\"checkpoint\":true,"
+		    "\"principal\":\"ops\"},\"tasks\":[{\"name\":\"t\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"S0\"},"
+		    "\"resources\":" CPU_OF("infra/net") ",\"executor\":{\"executor_id\":{\"value\":\"e\"},\"framework_id\":{\"value\":\"F\"},"
+		    "\"command\":{\"value\":\"x\"},\"resources\":" CPU_OF("infra/net") "}}]}}");
+	assert_int_equal(executor_subscribe(w, "e", NULL)->status, 200);
+	assert_string_equal(w->containers.last_role, "infra/net");
+	assert_string_equal(w->containers.last_principal, "ops");
+	const char *top = arena_strdup(&w->arena, last_container(w));
+	static const char *const more[] = {"", ",\"resources\":" CPU_OF("infra/net")};
+	for (size_t i = 0; i < MZ_N(more); i++) {
+		char id[8];
+		snprintf(id, sizeof(id), "n%zu", i);
+		xset(&w->containers.last_role, NULL);
+		xset(&w->containers.last_principal, NULL);
+		assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, id, more[i]))->status, 200);
+		assert_string_equal(w->containers.last_parent, top);
+		assert_string_equal(w->containers.last_role, "infra/net");
+		assert_string_equal(w->containers.last_principal, "ops");
+	}
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"s\"},"
+					    "\"command\":{\"value\":\"x\"}}}")->status, 200);
+	assert_null(w->containers.last_role);
+	assert_null(w->containers.last_principal);
+}
+
 /* A task of 1 cpu and this more. */
 static void run_limited(struct world *w, const char *task, const char *more)
 {
@@ -668,6 +701,7 @@ int main(void)
 		TEST(test_failures_without_a_limit),
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
+		TEST(test_whose_containers_are),
 		TEST(test_sandboxes_stay_until_asked),
 		TEST(test_sandboxes_go_by_age),
 		AUTHZ(test_container_calls_ask),

@@ -121,6 +121,8 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 	j->failed = f->fail_launch;
 	xset(&f->last_executor, cfg->executor_id);
 	xset(&f->last_parent, cfg->parent);
+	xset(&f->last_role, cfg->role);
+	xset(&f->last_principal, cfg->principal);
 	f->limits = cfg->limits;
 	f->share_cgroups = cfg->share_cgroups;
 	f->container_class = (int)cfg->container_class;
@@ -569,6 +571,8 @@ int world_teardown(void **state)
 	free(w->containers.last_argv);
 	free(w->containers.last_env);
 	free(w->containers.last_parent);
+	free(w->containers.last_role);
+	free(w->containers.last_principal);
 	free(w->containers.last_killed);
 	for (size_t i = 0; i < w->jobs.n; i++)
 		free(w->jobs.v[i]);

@@ -132,7 +132,7 @@ static void settings_have_their_defaults(void **state)
 static void settings_are_read(void **state)
 {
 	static const char yaml[] = "text: 'x y'\nflag: true\nnumber: 10\nroom: 4KB\nwait: 100ms\npart: 2\n"
-				   "dir: /tmp\nlist: []\nmap: {k: v, l: w}\ncolour: green\n";
+				   "dir: /tmp\nlist: []\nmap: {k: v, l: w, m: [x, y]}\ncolour: green\n";
 	struct mz_kit *k = mz_kit_new();
 	struct mz_kit_module *m;
 	struct mz_err err;
@@ -149,6 +149,8 @@ static void settings_are_read(void **state)
 	assert_null(h->conf_item(c, "list", 0));
 	assert_string_equal(h->conf_pair(c, "map", 1, &value), "l");
 	assert_string_equal(value, "w");
+	assert_string_equal(h->conf_pair(c, "map", 2, &value), "m");
+	assert_string_equal(value, "x y");
 	assert_string_equal(h->conf_str(c, "colour"), "green");
 	mz_kit_free(k);
 }
@@ -163,6 +165,8 @@ static void wrong_settings_are_refused(void **state)
 		{"{colour: blue}", "Setting 'colour'"},
 		{"{list: a}", "Want a list"},
 		{"{map: [a]}", "Want a map"},
+		{"{map: {a: {b: c}}}", "The value of 'a' is neither a string nor a list of strings"},
+		{"{map: {a: [b, [c]]}}", "The value of 'a' is neither"},
 		{"{text: [a]}", "Want one value of type string"},
 		{"\nnunber: 3\n", "settings:2: Unknown setting 'nunber' of module 'isolator/probe', did you mean 'number'?"},
 		{"{something_else: 3}", "Unknown setting 'something_else' of module 'isolator/probe'"},
