@@ -307,6 +307,14 @@ static void tell_stream(struct http_call *call)
 	}
 }
 
+void http_call_end_body(struct http_call *call, bool complete)
+{
+	void (*fn)(void *arg, bool complete) = MZ_MOVE(call->body_cb.on_end);
+
+	if (fn)
+		fn(call->body_arg, complete);
+}
+
 void http_call_gone(struct http_call *call)
 {
 	if (call->streaming) {
@@ -321,8 +329,7 @@ void http_call_gone(struct http_call *call)
 	}
 	/* The handler may still read the request: it is freed with the answer. */
 	call->telling = true;
-	if (call->reads && call->body_cb.on_end)
-		call->body_cb.on_end(call->body_arg, false);
+	http_call_end_body(call, false);
 	if (!call->answered && call->x.on_gone)
 		call->x.on_gone(call->x.on_gone_arg);
 	call->telling = false;

@@ -243,8 +243,8 @@ static void on_complete(struct http_conn *c)
 		call->r.body = call->body.len ? call->body.data : NULL;
 		call->r.body_size = call->body.len;
 		hand_over(call);
-	} else if (!call->streaming && call->reads && call->body_cb.on_end) {
-		call->body_cb.on_end(call->body_arg, true);
+	} else if (!call->streaming) {
+		http_call_end_body(call, true);
 	}
 }
 
@@ -325,6 +325,9 @@ static size_t parse(struct http_conn *c, const char *data, size_t size)
 /* False: the connection has been freed. */
 static bool settle(struct http_conn *c)
 {
+	bool is_full = c->held.len >= MAX_HELD_BYTES;
+
+	c->broken |= c->ch.broken && is_full; /* its end would be behind what is not read any more */
 	/* All that was asked for before the peer closed its half is answered. */
 	if (c->eof && !c->held.len && !c->n_pending) {
 		c->closing = true;
@@ -342,14 +345,15 @@ static bool settle(struct http_conn *c)
 		chan_shut(&c->ch);
 		http_server_wait(c, false);
 	}
-	chan_read(&c->ch, !c->eof && c->held.len < MAX_HELD_BYTES);
+	chan_read(&c->ch, !c->eof && !is_full);
 	http_server_wait(c, c->n_pending == 0);
 	return true;
 }
 
 void http_conn_go_on(struct http_conn *c)
 {
-	if (!c->parsing && (c->held.len || !c->ch.reading || c->closing || !c->n_pending))
+	/* A body may have come to its end without bytes that would say so. */
+	if (!c->parsing && (c->held.len || c->reading || !c->ch.reading || c->closing || !c->n_pending))
 		chan_turn(&c->ch);
 }
 
@@ -369,7 +373,6 @@ static bool on_turn(void *arg)
 {
 	struct http_conn *c = arg;
 
-	/* Also with nothing held: the end of a body may be there without its event. */
 	size_t used = parse(c, buf_str(&c->held), c->held.len);
 	if (used)
 		buf_drop(&c->held, used);

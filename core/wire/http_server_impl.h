@@ -91,6 +91,8 @@ const char *http_server_date(struct http_server *s);
 
 struct http_call *http_call_new(struct http_conn *c);
 void http_call_free(struct http_call *call);
+/* Whoever reads the body is told of its end, the first time. */
+void http_call_end_body(struct http_call *call, bool complete);
 /* The peer is gone: call->conn is NULL already. */
 void http_call_gone(struct http_call *call);
 /* The kernel has taken all that was queued: the stream that writes is told. */

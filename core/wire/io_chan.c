@@ -15,6 +15,7 @@ struct io_chan {
 	const struct io_cb *cb;
 	void *arg;
 	bool calling, closed; /* closed from inside a callback: freed behind it */
+	bool ended;
 };
 
 /* False: it is gone. */
@@ -41,7 +42,9 @@ static void on_end(void *arg, int error)
 	struct io_chan *c = arg;
 
 	(void)error;
-	c->calling = true;
+	if (c->ended) /* the peer had closed its half, and now takes nothing either */
+		return;
+	c->ended = c->calling = true;
 	c->cb->on_end(c->arg);
 	(void)called(c);
 }

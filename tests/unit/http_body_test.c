@@ -45,6 +45,8 @@ static void on_data(void *arg, const void *data, size_t size)
 	(void)arg;
 	t.n_data++;
 	buf_add(&t.body, data, size);
+	if (t.pause_at_once)
+		http_exchange_pause(t.x, true);
 	if (t.answer_at_data)
 		http_reply(MZ_MOVE(t.x), 403, NULL, "no", 2);
 }
@@ -301,6 +303,39 @@ static void test_broken_body(void **state)
 	http_reply(t.x, 200, NULL, NULL, 0);
 }
 
+/* The end of a body comes without bytes of its own. It is told once all the same. */
+static void test_end_of_body(void **state)
+{
+	(void)state;
+	struct raw *r = dial();
+
+	t.pause_at_once = true;
+	raw_send(r, "POST /body HTTP/1.1\r\n" RECORDIO "Content-Length: 3\r\n\r\nabc");
+	run_until(t.l, t.body.len == 3);
+	turns(5);
+	assert_int_equal(t.n_end, 0);
+	http_exchange_pause(t.x, false);
+	turns(5);
+	assert_true(t.n_end == 1 && t.complete);
+	/* Whoever leaves after that is gone, but its body was complete. */
+	raw_close(r);
+	run_until(t.l, t.n_gone == 1);
+	assert_true(t.n_end == 1 && t.complete);
+	http_reply(t.x, 200, NULL, NULL, 0);
+	/* Nothing in it, and read late. */
+	r = dial();
+	raw_send(r, "POST /body?wait HTTP/1.1\r\n" RECORDIO "Content-Length: 0\r\n\r\n");
+	run_until(t.l, t.n_seen == 2);
+	turns(5);
+	read_body();
+	turns(5);
+	assert_int_equal(t.n_end, 2);
+	http_reply(t.x, 200, NULL, "done", 4);
+	raw_send(r, "GET /echo HTTP/1.1\r\n\r\n");
+	run_until(t.l, raw_count(r, "200 OK") == 2);
+	raw_close(r);
+}
+
 /* ---- streamed bodies of the client ------------------------------------------------------ */
 
 static struct {
@@ -529,6 +564,40 @@ static void test_filter_keeps_the_order(void **state)
 	http_reply(t.later[1], 200, NULL, NULL, 0);
 }
 
+static void leave_rudely(void *arg)
+{
+	static const char more[100 << 10];
+	struct raw *r = arg;
+
+	assert_int_equal(send(r->fd, more, sizeof(more), MSG_DONTWAIT), sizeof(more));
+	raw_close(r); /* unread bytes make it a reset */
+	http_send(t.stream, "x", 1);
+}
+
+static void on_stream_gone(void *arg)
+{
+	(void)arg;
+	t.stream = NULL;
+}
+
+/* Who has sent more than is read of it, and is found gone by writing to it. */
+static void test_gone_behind_unread_requests(void **state)
+{
+	(void)state;
+	struct raw *r = dial();
+
+	raw_send(r, "GET /later HTTP/1.1\r\n\r\n");
+	run_until(t.l, t.n_later == 1);
+	raw_pause(r);
+	t.stream = http_stream(t.later[0], 200, NULL, 0);
+	t.stream->on_gone = on_stream_gone;
+	http_send(t.stream, "hello", 5);
+	turns(3);
+	loop_post(t.l, leave_rudely, r); /* behind the reads of its turn, before the writes */
+	turns(20);
+	assert_null(t.stream);
+}
+
 /* ---- refusals and timeouts --------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -652,8 +721,10 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_body_as_it_comes), T(test_back_pressure), T(test_answers_before_the_end), T(test_broken_body),
+		T(test_end_of_body),
 		T(test_client_sends_a_body), T(test_client_is_held_back), T(test_pipeline_is_bounded),
 		T(test_unread_answers_hold_requests_back), T(test_stream_in_a_pipeline), T(test_filter_keeps_the_order),
+		T(test_gone_behind_unread_requests),
 		T(test_refusals), T(test_refusal_waits_for_its_turn), T(test_slow_peers), T(test_half_closed),
 	};
 	signal(SIGPIPE, SIG_IGN);

@@ -301,6 +301,17 @@ static void test_io(void **state)
 	run_until(t.l, p.n_end);
 	assert_true(p.left > 0);
 	io_close(p.io);
+	/* One that stops sending, and then leaves: its end is told once. */
+	fd = open_io();
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	run_until(t.l, p.n_end);
+	close(fd);
+	io_send(p.io, "to nobody", 9);
+	for (int i = 0; i < 10; i++)
+		loop_event_turn(t.l, 0);
+	assert_true(io_queued(p.io) > 0);
+	assert_int_equal(p.n_end, 1);
+	io_close(p.io);
 }
 
 static void test_io_is_closed_in_callbacks(void **state)
