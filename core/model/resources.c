@@ -268,9 +268,9 @@ const char *res_overlap(const resources *x, const resources *y)
 		int cmp = slot_cmp(&a[i], &b[j]);
 		const struct mz_res_kind *k = &kind_of(a[i].kind)->pub;
 		if (cmp == 0 && k->type != MZ_SCALAR) {
-			struct res_elems *all = elems_union(a[i].elems, b[j].elems);
-			bool overlap = elems_amount(all) < a[i].amount + b[j].amount;
-			elems_unref(all);
+			struct res_elems *rest = elems_minus(a[i].elems, b[j].elems);
+			bool overlap = !rest || !elems_equal(rest, a[i].elems);
+			elems_unref(rest);
 			if (overlap)
 				return k->name;
 		}

@@ -620,6 +620,36 @@ static void sums_saturate(void **state)
 	assert_int_equal(res_scalar(&a, "mem"), INT64_MAX);
 }
 
+static void overlaps(void **state)
+{
+	static const struct {
+		const char *a, *b, *name;
+	} rows[] = {
+		{"", "ports:[1-2]", NULL},
+		{"cpus:1", "cpus:1", NULL},
+		{"ports:[1-9]", "ports:[10-11]", NULL},
+		{"ports:[1-9]", "ports:[9-11]", "ports"},
+		{"ports:[1-9]", "ports:[1-9]", "ports"},
+		{"ports:[1-2, 8-9]", "ports:[3-7]", NULL},
+		{"ports:[1-9]", "ports(ops):[1-9]", NULL},
+		{"cpus:1;tags:{a,b}", "cpus:1;ports:[1-2];tags:{b,c}", "tags"},
+		{"tags:{a,b}", "tags:{c}", NULL},
+		/* As many as nearly fit into an amount. */
+		{"ports:[1-6000000000000000]", "ports:[1-6000000000000000]", "ports"},
+		{"ports:[1-6000000000000000]", "ports:[6000000000000001-9000000000000000]", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < MZ_N(rows); i++) {
+		mz_autores resources a = {0}, b = {0};
+		parse_ok(&a, rows[i].a);
+		parse_ok(&b, rows[i].b);
+		const char *there = res_overlap(&a, &b), *back = res_overlap(&b, &a);
+		if (!str_eq(there, rows[i].name) || !str_eq(back, rows[i].name))
+			fail_msg("%s and %s: %s, %s", rows[i].a, rows[i].b, there ? there : "-", back ? back : "-");
+	}
+}
+
 static void collect_role(void *arg, const char *role)
 {
 	buf_addf(arg, "%s ", role);
@@ -722,6 +752,7 @@ int main(void)
 		cmocka_unit_test(order_of_output),
 		cmocka_unit_test(whole_things_only),
 		cmocka_unit_test(sums_saturate),
+		cmocka_unit_test(overlaps),
 		cmocka_unit_test(visitors),
 		cmocka_unit_test(module_table),
 	};
