@@ -45,14 +45,15 @@ static bool may_be_archive(const char *name)
 	return false;
 }
 
-struct fetch *fetch_new(struct containers_real *r, const Mesos__V1__CommandInfo *cmd)
+struct fetch *fetch_new(struct containers_real *r, const char *directory, const Mesos__V1__CommandInfo *cmd)
 {
 	if (!cmd || !cmd->n_uris)
 		return NULL;
 	struct fetch *f = xnew(struct fetch);
 	f->r = r;
+	f->directory = xstrdup(directory);
 	f->fd_stderr = f->fd_out = -1;
-	list_init(&f->link);
+	list_append(&r->fetches, &f->link);
 	for (size_t i = 0; i < cmd->n_uris; i++) {
 		const Mesos__V1__CommandInfo__URI *u = cmd->uris[i];
 		const char *slash = strrchr(u->value, '/');
@@ -74,6 +75,7 @@ void fetch_free(struct fetch *f)
 {
 	if (!f)
 		return;
+	list_remove(&f->link);
 	for (size_t i = 0; i < f->uris.n; i++) {
 		free(f->uris.v[i].value);
 		free(f->uris.v[i].name);
@@ -165,8 +167,6 @@ static void environment_free(const char **env)
 
 static void finish(struct fetch *f, const struct mz_err *err)
 {
-	list_remove(&f->link);
-	list_init(&f->link);
 	f->child = NULL;
 	f->fn(f->arg, err);
 }
@@ -182,9 +182,7 @@ static void on_exit_status(void *arg, pid_t pid, int status)
 		return;
 	}
 	ssize_t n = read(f->fd_out, why, sizeof(why) - 1);
-	if (f->cancelled)
-		mz_fail(&err, -ECANCELED, "The container was destroyed while its files were fetched");
-	else if (n > 0)
+	if (n > 0)
 		mz_fail(&err, -EIO, "%s", why);
 	else if (WIFSIGNALED(status))
 		mz_fail(&err, -EIO, "mezzo-fetcher was killed by signal %d", WTERMSIG(status));
@@ -193,14 +191,13 @@ static void on_exit_status(void *arg, pid_t pid, int status)
 	finish(f, &err);
 }
 
-int fetch_start(struct fetch *f, const char *directory, const char *user,
+int fetch_start(struct fetch *f, const char *user,
 		void (*fn)(void *arg, const struct mz_err *err), void *arg, struct mz_err *err)
 {
 	mz_autofree char *program = xasprintf("%s/mezzo-fetcher", f->r->libexec_dir);
 	const char *const argv[] = {program, NULL};
 	mz_autoclose int in = -1, out = -1;
 	int fds[2];
-	f->directory = xstrdup(directory);
 	f->fn = fn;
 	f->arg = arg;
 	int rc = write_order(f, user, &in, err);
@@ -214,8 +211,6 @@ int fetch_start(struct fetch *f, const char *directory, const char *user,
 	struct loop_spawn s = {.argv = argv, .env = env, .fds = {in, out, f->fd_stderr}};
 	rc = loop_spawn(f->r->loop, &s, on_exit_status, f, &f->child, NULL, err);
 	environment_free(env);
-	if (rc == 0)
-		list_append(&f->r->fetches, &f->link);
 	return rc;
 }
 
@@ -226,7 +221,9 @@ void sandbox_cancel(struct containers_real *r, const char *directory)
 	{
 		if (directory && !str_eq(f->directory, directory))
 			continue;
-		f->cancelled = true;
+		atomic_store(&f->cancelled, true);
+		if (!f->child)
+			continue; /* seen before it starts */
 		(void)loop_child_signal(r->loop, f->child, SIGKILL); /* it may have just ended */
 		if (directory)
 			continue;

@@ -4,6 +4,8 @@
 #ifndef MZ_MODULE_CONTAINERS_FETCH_H
 #define MZ_MODULE_CONTAINERS_FETCH_H
 
+#include <stdatomic.h>
+
 #include "loop/loop.h"
 #include "module/containers_impl.h"
 
@@ -13,14 +15,14 @@ struct fetch_uri {
 };
 
 struct fetch {
-	struct list link; /* in containers_real.fetches, while it runs */
+	struct list link; /* in containers_real.fetches */
 	struct containers_real *r;
 	VEC(struct fetch_uri) uris;
 	bool by_program; /* else all of it is copying local files */
-	bool cancelled;
+	atomic_bool cancelled; /* also read by the worker that copies */
 	int fd_stderr; /* of the sandbox; -1: not open */
 	int fd_out;    /* where the program says why it failed */
-	struct loop_child *child;
+	struct loop_child *child; /* while it runs */
 	char *directory;
 	void (*fn)(void *arg, const struct mz_err *err);
 	void *arg;
@@ -30,10 +32,10 @@ struct fetch {
 const char *fetch_local_path(const char *uri);
 
 /* NULL: there is nothing to fetch. */
-struct fetch *fetch_new(struct containers_real *r, const Mesos__V1__CommandInfo *cmd);
+struct fetch *fetch_new(struct containers_real *r, const char *directory, const Mesos__V1__CommandInfo *cmd);
 void fetch_free(struct fetch *f); /* not while it runs */
 /* Starts mezzo-fetcher, with the rights of `user` (NULL: ours); fn once, later. */
-int fetch_start(struct fetch *f, const char *directory, const char *user,
+int fetch_start(struct fetch *f, const char *user,
 		void (*fn)(void *arg, const struct mz_err *err), void *arg, struct mz_err *err);
 
 #endif

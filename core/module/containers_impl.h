@@ -3,6 +3,8 @@
 #ifndef MZ_MODULE_CONTAINERS_IMPL_H
 #define MZ_MODULE_CONTAINERS_IMPL_H
 
+#include <pthread.h>
+
 #include "base/arena.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -57,6 +59,7 @@ struct containers_real {
 	struct loop *loop;
 	struct module_registry *registry;
 	char *work_dir, *runtime_dir, *libexec_dir;
+	VEC(char *) executor_paths;
 	char *cgroups_hierarchy, *cgroups_root;
 	bool is_root, switch_user, closing;
 	int64_t deadline_ns;
@@ -76,7 +79,8 @@ struct containers_real {
 	int n_pending; /* posts, worker jobs and fetches that will come back */
 	struct module_secret secret; /* m is NULL: none */
 	struct list secrets; /* struct question: those that are not answered */
-	struct list fetches; /* struct fetch: those that run */
+	struct list fetches; /* struct fetch */
+	pthread_mutex_t places; /* workers make and remove directories above sandboxes */
 	struct list asked; /* struct real_asked: answers of modules that have not come */
 	char *frameworks_home; /* NULL: relative URIs are refused */
 	int64_t fetch_max_bytes, fetch_max_entries, fetch_stall_ns, fetch_timeout_ns;

@@ -126,9 +126,13 @@ void real_pending_end(struct containers_real *r)
 		free(r->work_dir);
 		free(r->runtime_dir);
 		free(r->libexec_dir);
+		for (size_t i = 0; i < r->executor_paths.n; i++)
+			free(r->executor_paths.v[i]);
+		vec_done(&r->executor_paths);
 		free(r->cgroups_hierarchy);
 		free(r->cgroups_root);
 		free(r->frameworks_home);
+		pthread_mutex_destroy(&r->places);
 		free(r);
 	}
 }
@@ -628,6 +632,7 @@ int containers_real_new(const struct containers_real_config *cfg, struct contain
 	list_init(&r->fetches);
 	list_init(&r->secrets);
 	list_init(&r->asked);
+	must(pthread_mutex_init(&r->places, NULL) == 0);
 	r->frameworks_home = cfg->frameworks_home ? xstrdup(cfg->frameworks_home) : NULL;
 	r->fetch_max_bytes = cfg->fetch_max_bytes ? cfg->fetch_max_bytes : INT64_MAX;
 	r->fetch_max_entries = cfg->fetch_max_entries ? cfg->fetch_max_entries : INT64_MAX;
@@ -655,6 +660,11 @@ void containers_real_add(struct containers *c, struct module *m)
 		module_as_containerizer(m, &k);
 		vec_push(&r->containerizers, k);
 	}
+}
+
+void containers_real_executor_path(struct containers *c, const char *path)
+{
+	vec_push(&real_of(c)->executor_paths, xstrdup(path));
 }
 
 void containers_real_free(struct containers *c)

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -87,7 +88,7 @@ static int copy_all(struct job *j, int dir, const struct user *user)
 	 * it what only root may. */
 	if (user && (rc = user_assume(user, &saved, &j->err)) < 0)
 		return rc;
-	for (size_t i = 0; rc == 0 && i < j->fetch->uris.n; i++) {
+	for (size_t i = 0; rc == 0 && i < j->fetch->uris.n && !atomic_load(&j->fetch->cancelled); i++) {
 		rc = copy(j, dir, &j->fetch->uris.v[i], &left, &j->err);
 		if (rc < 0)
 			mz_wrap(&j->err, "Cannot fetch '%s'", j->fetch->uris.v[i].value);
@@ -97,25 +98,37 @@ static int copy_all(struct job *j, int dir, const struct user *user)
 	return rc;
 }
 
-/* The sandbox's stderr, where a fetch tells how it goes. */
+/* The sandbox's stderr, where a fetch tells how it goes. The directory is the user's by
+ * now, who may have been faster: a FIFO must not hold us up, nor another's file be given away. */
 static int open_stderr(struct job *j, int dir, const struct user *user)
 {
-	int fd = openat(dir, "stderr", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0 || (user && fchown(fd, user->uid, user->gid) < 0))
-		mz_fail(&j->err, -errno, "Cannot prepare 'stderr' in '%s': %s", j->directory, strerror(errno));
+	int fd = openat(dir, "stderr", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	struct stat st;
 	j->fetch->fd_stderr = fd;
-	return j->err.code;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return mz_fail(&j->err, -errno, "Cannot open 'stderr' in '%s': %s", j->directory, strerror(errno));
+	if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
+		return mz_fail(&j->err, -EEXIST, "Cannot use 'stderr' in '%s': it is no file, or one with other names",
+			       j->directory);
+	if (user && fchown(fd, user->uid, user->gid) < 0)
+		return mz_fail(&j->err, -errno, "Cannot give away 'stderr' in '%s': %s", j->directory, strerror(errno));
+	return 0;
 }
 
-/* ".../runs/ID" is also ".../runs/latest". */
-static int link_latest(const char *directory, struct mz_err *err)
+/* ".../runs/latest" for ".../runs/ID"; NULL: it is no run. */
+static char *latest_of(const char *directory)
 {
 	const char *name = strrchr(directory, '/');
 	size_t len = (size_t)(name - directory);
 	if (len < strlen("/runs") || strncmp(name - strlen("/runs"), "/runs", strlen("/runs")))
-		return 0;
-	mz_autofree char *latest = xasprintf("%.*s/latest", (int)len, directory);
-	return tree_link(name + 1, latest, err);
+		return NULL;
+	return xasprintf("%.*s/latest", (int)len, directory);
+}
+
+static int link_latest(const char *directory, struct mz_err *err)
+{
+	mz_autofree char *latest = latest_of(directory);
+	return latest ? tree_link(strrchr(directory, '/') + 1, latest, err) : 0;
 }
 
 /* The directory that holds the last part of `path`, below the work dir, without
@@ -163,30 +176,62 @@ static int make_nested(struct job *j)
 	return dir;
 }
 
+/* The directory itself, the user's (NULL: ours). -1: j->err says why. */
+static int make_directory(struct job *j, const struct user *user)
+{
+	if (!j->nested && tree_make(j->directory, 0750, &j->err) < 0)
+		return -1;
+	int dir = j->nested ? make_nested(j) : open(j->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (j->err.code)
+		return -1;
+	if (dir < 0 || fchmod(dir, 0750) < 0 || (user && fchown(dir, user->uid, user->gid) < 0))
+		mz_fail(&j->err, -errno, "Cannot prepare the sandbox '%s': %s", j->directory, strerror(errno));
+	else
+		(void)link_latest(j->directory, &j->err);
+	if (j->err.code && dir >= 0)
+		close(dir);
+	return j->err.code ? -1 : dir;
+}
+
 static void make_work(void *arg)
 {
 	struct job *j = arg;
-	struct user user;
-	bool other = j->user && j->r->switch_user;
-	if (other && user_find(j->user, &user, &j->err) < 0)
-		return;
-	if (!j->nested && tree_make(j->directory, 0750, &j->err) < 0)
-		return;
-	mz_autoclose int dir =
-		j->nested ? make_nested(j) : open(j->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (j->err.code)
-		return;
-	if (dir < 0 || fchmod(dir, 0750) < 0 || (other && fchown(dir, user.uid, user.gid) < 0)) {
-		mz_fail(&j->err, -errno, "Cannot prepare the sandbox '%s': %s", j->directory, strerror(errno));
-		return;
+	struct user found, *user = NULL;
+	if (j->user && j->r->switch_user) {
+		if (user_find(j->user, &found, &j->err) < 0)
+			return;
+		user = &found;
 	}
-	if (link_latest(j->directory, &j->err) < 0)
+	pthread_mutex_lock(&j->r->places);
+	mz_autoclose int dir = make_directory(j, user);
+	pthread_mutex_unlock(&j->r->places);
+	if (dir < 0)
 		return;
 	/* These set j->err. */
 	if (j->fetch && j->fetch->by_program)
-		(void)open_stderr(j, dir, other ? &user : NULL);
+		(void)open_stderr(j, dir, user);
 	else if (j->fetch)
-		(void)copy_all(j, dir, other ? &user : NULL);
+		(void)copy_all(j, dir, user);
+}
+
+/* With the last run of an executor goes what was there for it alone: "latest", the
+ * executor's directory, and the framework's with the last of that. */
+static void remove_holders(struct job *j)
+{
+	enum { LEVELS = 4 }; /* F/executors/E/runs */
+	mz_autofree char *latest = latest_of(j->directory), *path = xstrdup(j->directory);
+	char target[NAME_MAX + 1] = "";
+	if (!latest)
+		return;
+	pthread_mutex_lock(&j->r->places);
+	if (readlink(latest, target, sizeof(target) - 1) > 0 && str_eq(target, strrchr(path, '/') + 1))
+		(void)unlink(latest); /* else it is not empty, which is no harm */
+	for (int i = 0; i < LEVELS; i++) {
+		*strrchr(path, '/') = '\0';
+		if (str_eq(path, j->r->work_dir) || rmdir(path) < 0)
+			break;
+	}
+	pthread_mutex_unlock(&j->r->places);
 }
 
 static void remove_work(void *arg)
@@ -199,7 +244,8 @@ static void remove_work(void *arg)
 	if (parent < 0)
 		return;
 	mz_autofree char *path = xasprintf("/proc/self/fd/%d/%s", parent, name);
-	(void)tree_remove(path, &j->err);
+	if (tree_remove(path, &j->err) == 0)
+		remove_holders(j);
 }
 
 /* ---- loop thread -------------------------------------------------------------------- */
@@ -207,6 +253,8 @@ static void remove_work(void *arg)
 static void answer(struct job *j)
 {
 	struct containers_real *r = j->r;
+	if (j->fetch && j->fetch->cancelled)
+		mz_fail(&j->err, -ECANCELED, "The container was destroyed while its files were fetched");
 	if (!r->closing)
 		j->fn(j->arg, j->err.code ? &j->err : NULL);
 	job_free(j);
@@ -225,8 +273,8 @@ static void on_done(void *arg)
 {
 	struct job *j = arg;
 	bool other = j->user && j->r->switch_user;
-	if (j->fetch && j->fetch->by_program && !j->err.code && !j->r->closing &&
-	    fetch_start(j->fetch, j->directory, other ? j->user : NULL, on_fetched, j, &j->err) == 0)
+	if (j->fetch && j->fetch->by_program && !j->err.code && !j->fetch->cancelled && !j->r->closing &&
+	    fetch_start(j->fetch, other ? j->user : NULL, on_fetched, j, &j->err) == 0)
 		return;
 	answer(j);
 }
@@ -258,7 +306,7 @@ void sandbox_make(struct containers_real *r, const struct container_config *cfg,
 	struct job *j = job_new(r, cfg->directory, fn, arg);
 	j->user = xstrdup(cfg->user);
 	j->nested = cfg->parent != NULL;
-	j->fetch = fetch_new(r, cfg->command);
+	j->fetch = fetch_new(r, cfg->directory, cfg->command);
 	run(j, make_work);
 }
 

@@ -260,6 +260,12 @@ static void gives_up_a_fetch(void **state)
 	assert_int_equal(l->c->ops->terminate(l->c, "given-up", &err), 0);
 	until_end(l, r);
 	assert_int_equal(r->code, -ECANCELED);
+	/* It may not even have begun. */
+	r = launch_as(l, "at-once", argv, NULL, &cmd);
+	assert_int_equal(l->c->ops->terminate(l->c, "at-once", &err), 0);
+	until_end(l, r);
+	assert_int_equal(r->code, -ECANCELED);
+	assert_int_equal(accept(server, NULL, NULL), -1);
 	/* An agent that ends does not wait for it. */
 	r = launch_as(l, "left", argv, NULL, &cmd);
 	until_connected(l, server);
@@ -267,6 +273,29 @@ static void gives_up_a_fetch(void **state)
 	assert_false(r->launched);
 	life_begin(l);
 	close(server);
+}
+
+/* What is in the way in a sandbox is not waited for, and not given away. */
+static void fetches_into_its_own_stderr(void **state)
+{
+	struct life *l = *state;
+	Mesos__V1__CommandInfo cmd;
+	const char *const argv[] = {"/bin/true", NULL};
+	one_uri(&cmd, "http://127.0.0.1:1/x");
+	assert_int_equal(mkdir(at("%s", "runs"), 0755), 0);
+	assert_int_equal(mkdir(at("runs/%s", "fifo"), 0755), 0);
+	assert_int_equal(mkfifo(at("runs/%s/stderr", "fifo"), 0644), 0);
+	struct run *r = launch_as(l, "fifo", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, -ENXIO);
+	mz_autofree char *other = xstrdup(at("%s", "other"));
+	close(open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_int_equal(mkdir(at("runs/%s", "linked"), 0755), 0);
+	assert_int_equal(link(other, at("runs/%s/stderr", "linked")), 0);
+	r = launch_as(l, "linked", argv, NULL, &cmd);
+	until_end(l, r);
+	assert_int_equal(r->code, -EEXIST);
+	assert_string_equal(read_text(other), "");
 }
 
 static void runs_as_another_user(void **state)
@@ -284,8 +313,14 @@ static void runs_as_another_user(void **state)
 	snprintf(want, sizeof(want), "%u\n%u\n", pw->pw_uid, pw->pw_gid);
 	assert_string_equal(read_text(at("runs/%s/stdout", "nobody")), want);
 	struct stat st;
+	/* The sandbox is his and his group's alone; the way to it everybody's. */
 	assert_int_equal(stat(at("runs/%s", "nobody"), &st), 0);
 	assert_int_equal(st.st_uid, pw->pw_uid);
+	assert_int_equal(st.st_gid, pw->pw_gid);
+	assert_int_equal(st.st_mode & 07777, 0750);
+	assert_int_equal(stat(at("%s", "runs"), &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
 	assert_int_equal(stat(at("runs/%s/stdout", "nobody"), &st), 0);
 	assert_int_equal(st.st_uid, pw->pw_uid);
 	/* It cannot fetch what it may not read. */
@@ -557,6 +592,43 @@ static void removes_sandboxes(void **state)
 	assert_true(l->c->ops->disk_usage(l->c) > 0);
 }
 
+static void remove_run(struct life *l, const char *id)
+{
+	bool done = false;
+	l->c->ops->remove_sandbox(l->c, at("runs/%s", id), on_recovered, &done);
+	until(l, &done);
+	assert_int_equal(access(at("runs/%s", id), F_OK), -1);
+}
+
+/* What was there for the last run alone goes with it. */
+static void removes_what_held_sandboxes(void **state)
+{
+	struct life *l = *state;
+	char target[256] = "";
+	until_end(l, launch(l, "first", "exit 0"));
+	until_end(l, launch(l, "second", "exit 0"));
+	remove_run(l, "first");
+	assert_true(readlink(at("runs/%s", "latest"), target, sizeof(target) - 1) > 0);
+	assert_string_equal(target, "second");
+	remove_run(l, "second");
+	assert_int_equal(access(at("%s", "runs"), F_OK), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(access(root, F_OK), 0);
+	/* Upwards as far as nothing else is there. */
+	const char *const argv[] = {"/bin/true", NULL};
+	struct run *r = run_new("deep");
+	mz_autofree char *directory = xstrdup(at("%s", "frameworks/f/executors/e/runs/deep"));
+	struct container_config cfg = {.id = "deep", .directory = directory, .argv = argv, .env = argv + 1};
+	bool done = false;
+	l->c->ops->launch(l->c, &cfg, on_launched, r);
+	until_end(l, r);
+	assert_int_equal(r->code, 0);
+	l->c->ops->remove_sandbox(l->c, directory, on_recovered, &done);
+	until(l, &done);
+	assert_int_equal(access(at("%s", "frameworks/f"), F_OK), -1);
+	assert_int_equal(access(at("%s", "frameworks"), F_OK), 0);
+}
+
 /* ---- logger/rotate ------------------------------------------------------------------ */
 
 static void add_rotate(struct life *l)
@@ -674,6 +746,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(fetches_local_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(fetches_archives, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gives_up_a_fetch, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fetches_into_its_own_stderr, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_as_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_what_is_launching, set_up, tear_down),
@@ -682,6 +755,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(removes_sandboxes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(removes_what_held_sandboxes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rotates_output, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rotates_as_the_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(output_survives_the_agent, set_up, tear_down),
