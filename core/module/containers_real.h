@@ -34,6 +34,8 @@ struct containers_real_config {
 int containers_real_new(const struct containers_real_config *cfg, struct containers **ret, struct mz_err *err);
 /* A loaded isolator, logger or containerizer; it stays the registry's. */
 void containers_real_add(struct containers *c, struct module *m);
+/* A directory that executors need in their containers; before the isolators are loaded. */
+void containers_real_executor_path(struct containers *c, const char *path);
 /* What the isolators have found, "gpus:4;…"; "" if nothing. The caller frees. */
 char *containers_real_resources(struct containers *c);
 void containers_real_free(struct containers *c);
