@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../../lib/cgroup.h"
@@ -20,10 +21,16 @@ struct socket {
 	uint16_t port;
 };
 
-struct sockets {
+struct table {
+	struct table *next;
+	dev_t dev; /* of the namespace's file */
+	ino_t ino;
 	struct socket *v;
 	size_t n, cap;
 };
+
+/* As many as there can be on a machine: nobody hides behind others of his. */
+enum { MAX_PROCESSES = 4 << 20 };
 
 struct queue {
 	int32_t *v;
@@ -44,7 +51,11 @@ static int grow(void **v, size_t n, size_t *cap, size_t size)
 	return 0;
 }
 
-static int read_table(int32_t pid, const char *name, struct sockets *s)
+/* ---- sockets ------------------------------------------------------------------------- */
+
+/* The kernel lists those that listen first: a host's thousands of connections need not
+ * be read. */
+static int read_sockets(int32_t pid, const char *name, struct table *t)
 {
 	enum { LISTEN = 10 };
 	char path[64], line[512];
@@ -56,12 +67,13 @@ static int read_table(int32_t pid, const char *name, struct sockets *s)
 	while (rc == 0 && fgets(line, sizeof(line), f)) {
 		unsigned port, state;
 		uint64_t inode;
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*s %*s %" SCNu64, &port, &state, &inode) != 3 ||
-		    state != LISTEN || inode == 0)
-			continue;
-		rc = grow((void **)&s->v, s->n, &s->cap, sizeof(s->v[0]));
+		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*s %x %*s %*s %*s %*s %*s %" SCNu64, &port, &state, &inode) != 3)
+			continue; /* the heading */
+		if (state != LISTEN)
+			break;
+		rc = grow((void **)&t->v, t->n, &t->cap, sizeof(t->v[0]));
 		if (rc == 0)
-			s->v[s->n++] = (struct socket){inode, (uint16_t)port};
+			t->v[t->n++] = (struct socket){inode, (uint16_t)port};
 	}
 	fclose(f);
 	return rc;
@@ -73,19 +85,71 @@ static int by_inode(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static void add_port(struct listening *l, uint16_t port)
+static void table_free(struct table *t)
 {
-	size_t i = 0;
-	while (i < l->n && l->ports[i] < port)
-		i++;
-	if (l->n == LISTENING_MAX_PORTS || (i < l->n && l->ports[i] == port))
-		return;
-	memmove(&l->ports[i + 1], &l->ports[i], (l->n - i) * sizeof(l->ports[0]));
-	l->ports[i] = port;
-	l->n++;
+	free(t->v);
+	free(t);
 }
 
-static void match_descriptors(int32_t pid, const struct sockets *s, struct listening *l)
+void tables_done(struct tables *t)
+{
+	while (t->first) {
+		struct table *next = t->first->next;
+		table_free(t->first);
+		t->first = next;
+	}
+}
+
+/* That of the process, read now if it was not before. */
+static int find_table(struct tables *t, int32_t pid, const struct table **ret)
+{
+	char path[64];
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	for (const struct table *found = t->first; found; found = found->next)
+		if (found->dev == st.st_dev && found->ino == st.st_ino) {
+			*ret = found;
+			return 0;
+		}
+	struct table *made = calloc(1, sizeof(*made));
+	if (!made)
+		return -ENOMEM;
+	*made = (struct table){.dev = st.st_dev, .ino = st.st_ino};
+	int rc = read_sockets(pid, "tcp", made);
+	if (rc == 0)
+		rc = read_sockets(pid, "tcp6", made);
+	/* Of one that went away meanwhile too little may have been read. */
+	if (rc == 0 && stat(path, &st) < 0)
+		rc = -ESRCH;
+	if (rc < 0) {
+		table_free(made);
+		return rc;
+	}
+	if (made->n > 0)
+		qsort(made->v, made->n, sizeof(made->v[0]), by_inode);
+	made->next = t->first;
+	t->first = made;
+	*ret = made;
+	return 0;
+}
+
+/* ---- processes ----------------------------------------------------------------------- */
+
+struct ports {
+	unsigned char bits[65536 / 8];
+	size_t n;
+};
+
+static void add_port(struct ports *p, uint16_t port)
+{
+	unsigned char bit = (unsigned char)(1 << port % 8);
+	p->n += !(p->bits[port / 8] & bit);
+	p->bits[port / 8] |= bit;
+}
+
+static void match_descriptors(int32_t pid, const struct table *t, struct ports *p)
 {
 	char path[64], target[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
@@ -99,9 +163,9 @@ static void match_descriptors(int32_t pid, const struct sockets *s, struct liste
 		target[n] = '\0';
 		if (sscanf(target, "socket:[%" SCNu64 "]", &key.inode) != 1)
 			continue;
-		const struct socket *found = bsearch(&key, s->v, s->n, sizeof(key), by_inode);
+		const struct socket *found = bsearch(&key, t->v, t->n, sizeof(key), by_inode);
 		if (found)
-			add_port(l, found->port);
+			add_port(p, found->port);
 	}
 	if (d)
 		closedir(d);
@@ -121,7 +185,7 @@ static int add_children(int32_t pid, struct queue *q)
 		FILE *f = fopen(path, "re");
 		int child;
 		while (f && rc == 0 && fscanf(f, "%d", &child) == 1) {
-			rc = q->n < LISTENING_MAX_PROCESSES ? grow((void **)&q->v, q->n, &q->cap, sizeof(q->v[0])) : -E2BIG;
+			rc = q->n < MAX_PROCESSES ? grow((void **)&q->v, q->n, &q->cap, sizeof(q->v[0])) : -E2BIG;
 			if (rc == 0)
 				q->v[q->n++] = child;
 		}
@@ -134,44 +198,47 @@ static int add_children(int32_t pid, struct queue *q)
 }
 
 /* All that descends from pid. */
-static int match_tree(int32_t pid, const struct sockets *s, struct listening *l)
+static int match_tree(int32_t pid, const struct table *t, struct ports *p)
 {
 	struct queue q = {0};
-	match_descriptors(pid, s, l);
+	match_descriptors(pid, t, p);
 	int rc = add_children(pid, &q);
 	for (size_t i = 0; rc == 0 && i < q.n; i++) {
-		match_descriptors(q.v[i], s, l);
+		match_descriptors(q.v[i], t, p);
 		rc = add_children(q.v[i], &q);
 	}
 	free(q.v);
 	return rc;
 }
 
-static int match_group(const char *group, const struct sockets *s, struct listening *l)
+static int match_group(const char *group, const struct table *t, struct ports *p)
 {
-	struct cg_pids p = {NULL, 0};
-	int rc = cg_members(group, 1, LISTENING_MAX_PROCESSES, &p);
-	for (size_t i = 0; rc == 0 && i < p.n; i++)
-		match_descriptors(p.v[i], s, l);
-	free(p.v);
+	struct cg_pids all = {NULL, 0};
+	int rc = cg_members(group, 1, MAX_PROCESSES, &all);
+	for (size_t i = 0; rc == 0 && i < all.n; i++)
+		match_descriptors(all.v[i], t, p);
+	free(all.v);
 	return rc;
 }
 
-int listening_ports(int32_t pid, const char *group, struct listening *ret)
+static int list_ports(const struct ports *p, struct listening *ret)
 {
-	struct sockets s = {0};
-	struct listening l = {.n = 0};
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d", pid);
-	int rc = access(path, F_OK) < 0 ? -ESRCH : read_table(pid, "tcp", &s);
-	if (rc == 0)
-		rc = read_table(pid, "tcp6", &s);
-	if (rc == 0 && s.n > 0) {
-		qsort(s.v, s.n, sizeof(s.v[0]), by_inode);
-		rc = group ? match_group(group, &s, &l) : match_tree(pid, &s, &l);
-	}
-	free(s.v);
-	if (rc == 0)
-		*ret = l;
-	return rc;
+	struct listening l = {.ports = calloc(p->n + 1, sizeof(l.ports[0]))};
+	if (!l.ports)
+		return -ENOMEM;
+	for (unsigned port = 0; l.n < p->n; port++)
+		if (p->bits[port / 8] >> port % 8 & 1)
+			l.ports[l.n++] = (uint16_t)port;
+	*ret = l;
+	return 0;
+}
+
+int listening_ports(struct tables *tables, int32_t pid, const char *group, struct listening *ret)
+{
+	struct ports p = {.n = 0};
+	const struct table *t = NULL;
+	int rc = find_table(tables, pid, &t);
+	if (rc == 0 && t->n > 0)
+		rc = group ? match_group(group, t, &p) : match_tree(pid, t, &p);
+	return rc < 0 ? rc : list_ports(&p, ret);
 }

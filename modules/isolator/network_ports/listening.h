@@ -6,16 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LISTENING_MAX_PORTS = 256, LISTENING_MAX_PROCESSES = 16384 };
+/* The listening sockets of the network namespaces that were looked into, each read once:
+ * for one look at many containers, most of which share the host's. */
+struct tables {
+	struct table *first; /* NULL to begin with */
+};
+void tables_done(struct tables *t);
 
 struct listening {
-	uint16_t ports[LISTENING_MAX_PORTS]; /* sorted, each once; more are left out */
+	uint16_t *ports; /* sorted, each once; free() it */
 	size_t n;
 };
 
 /* Of all in the cgroup at `group` and those below it, or (NULL) of `pid` and all that descends
  * from it; in the network namespace of `pid`. What comes and goes meanwhile is seen or not.
  * -ESRCH: `pid` is gone. */
-int listening_ports(int32_t pid, const char *group, struct listening *ret);
+int listening_ports(struct tables *t, int32_t pid, const char *group, struct listening *ret);
 
 #endif

@@ -30,7 +30,7 @@ struct ports {
 	struct mz_range agent; /* checked within these only */
 	struct box *first;
 	struct mz_timer *timer;
-	int scanning, closed; /* closed: destroyed while a worker looks */
+	struct scan *scan; /* that a worker has, or NULL */
 	uint64_t generation;
 	struct mz_metric *scans, *exceeded;
 };
@@ -69,14 +69,9 @@ static void drop(struct ports *p, const char *id)
 	}
 }
 
-static int64_t conf_port(const struct mz_host *h, const struct mz_conf *conf, const char *name)
-{
-	return h->conf_int(conf, name);
-}
-
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct mz_range agent = {(uint64_t)conf_port(h, conf, "first_port"), (uint64_t)conf_port(h, conf, "last_port")};
+	struct mz_range agent = {(uint64_t)h->conf_int(conf, "first_port"), (uint64_t)h->conf_int(conf, "last_port")};
 	if (agent.begin > agent.end)
 		return iso_error(err, -EINVAL, "first_port is %d, which is over last_port, %d", (int)agent.begin,
 				 (int)agent.end);
@@ -93,6 +88,15 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
+static void scan_free(struct scan *s)
+{
+	for (size_t i = 0; s && i < s->n; i++) {
+		free(s->v[i].group);
+		free(s->v[i].l.ports);
+	}
+	free(s);
+}
+
 static void destroy(void *inst)
 {
 	struct ports *p = inst;
@@ -101,9 +105,8 @@ static void destroy(void *inst)
 	while (p->first)
 		drop(p, p->first->id);
 	p->h->timer_cancel(p->h, p->timer);
-	p->closed = 1;
-	if (!p->scanning)
-		free(p);
+	scan_free(p->scan); /* the host has waited for running work; its done() will not be called */
+	free(p);
 }
 
 static uint32_t flags(void *inst)
@@ -206,15 +209,10 @@ static void judge(struct ports *p, struct box *b, const struct listening *l)
 static void work(void *arg)
 {
 	struct scan *s = arg;
+	struct tables t = {NULL};
 	for (size_t i = 0; i < s->n; i++)
-		s->v[i].rc = listening_ports(s->v[i].pid, s->v[i].group, &s->v[i].l);
-}
-
-static void scan_free(struct scan *s)
-{
-	for (size_t i = 0; i < s->n; i++)
-		free(s->v[i].group);
-	free(s);
+		s->v[i].rc = listening_ports(&t, s->v[i].pid, s->v[i].group, &s->v[i].l);
+	tables_done(&t);
 }
 
 static struct box *find_generation(struct ports *p, uint64_t generation)
@@ -229,12 +227,7 @@ static void on_scanned(void *arg)
 {
 	struct scan *s = arg;
 	struct ports *p = s->p;
-	p->scanning = 0;
-	if (p->closed) {
-		free(p);
-		scan_free(s);
-		return;
-	}
+	p->scan = NULL;
 	p->h->metric_add(p->scans, 1);
 	for (size_t i = 0; i < s->n; i++) {
 		struct box *b = find_generation(p, s->v[i].generation);
@@ -259,7 +252,7 @@ static void on_timer(void *arg)
 			s->v[s->n++] = (struct target){
 				.pid = b->pid, .generation = b->generation, .group = b->group ? strdup(b->group) : NULL};
 		if (p->h->offload(p->h, work, on_scanned, s) == 0) {
-			p->scanning = 1;
+			p->scan = s;
 			return;
 		}
 		scan_free(s);
@@ -270,7 +263,7 @@ static void on_timer(void *arg)
 /* Runs while there are containers. */
 static void start_timer(struct ports *p)
 {
-	if (p->first && !p->timer && !p->scanning)
+	if (p->first && !p->timer && !p->scan)
 		p->timer = p->h->timer(p->h, p->interval_ns, on_timer, p);
 }
 

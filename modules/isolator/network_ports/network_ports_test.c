@@ -31,12 +31,27 @@ static int listen_somewhere(int family, uint16_t *ret_port)
 	return fd;
 }
 
-static int has(const struct listening *l, uint16_t port)
+/* One look, with tables of its own. */
+static int look(int32_t pid, const char *group, struct listening *ret)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (l->ports[i] == port)
-			return 1;
-	return 0;
+	struct tables t = {NULL};
+	int rc = listening_ports(&t, pid, group, ret);
+	tables_done(&t);
+	return rc;
+}
+
+/* Does it, all of them sorted? */
+static int listens_on(int32_t pid, const char *group, uint16_t port)
+{
+	struct listening l;
+	int found = 0;
+	assert_int_equal(look(pid, group, &l), 0);
+	for (size_t i = 0; i < l.n; i++) {
+		assert_true(i == 0 || l.ports[i - 1] < l.ports[i]);
+		found |= l.ports[i] == port;
+	}
+	free(l.ports);
+	return found;
 }
 
 static void finds_ports(void **state)
@@ -55,22 +70,66 @@ static void finds_ports(void **state)
 		_exit(0);
 	}
 	assert_int_equal(read(fds[0], &childs, sizeof(childs)), sizeof(childs));
-	assert_int_equal(listening_ports(getpid(), NULL, &l), 0);
+	assert_true(listens_on(getpid(), NULL, four));
+	assert_true(fd6 < 0 || listens_on(getpid(), NULL, six));
+	assert_true(listens_on(getpid(), NULL, childs));
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	assert_true(has(&l, four));
-	assert_true(fd6 < 0 || has(&l, six));
-	assert_true(has(&l, childs));
-	for (size_t i = 1; i < l.n; i++)
-		assert_true(l.ports[i - 1] < l.ports[i]);
 	close(fd4);
 	if (fd6 >= 0)
 		close(fd6);
 	close(fds[0]);
 	close(fds[1]);
-	assert_int_equal(listening_ports(getpid(), NULL, &l), 0);
-	assert_false(has(&l, four));
-	assert_int_equal(listening_ports(pid, NULL, &l), -ESRCH);
+	assert_false(listens_on(getpid(), NULL, four));
+	assert_int_equal(look(pid, NULL, &l), -ESRCH);
+}
+
+/* However many it may have, and whatever else there is: connections come behind in the
+ * kernel's list. */
+static void finds_all(void **state)
+{
+	(void)state;
+	enum { N = 300 };
+	int fds[N], ends[N];
+	uint16_t ports[N];
+	for (int i = 0; i < N; i++) {
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		fds[i] = listen_somewhere(AF_INET, &ports[i]);
+		ends[i] = socket(AF_INET, SOCK_STREAM, 0);
+		a.sin_port = htons(ports[i]);
+		assert_true(fds[i] >= 0);
+		assert_int_equal(connect(ends[i], (struct sockaddr *)&a, sizeof(a)), 0);
+	}
+	for (int i = 0; i < N; i++)
+		assert_true(listens_on(getpid(), NULL, ports[i]));
+	for (int i = 0; i < N; i++) {
+		close(ends[i]);
+		close(fds[i]);
+	}
+}
+
+/* Of containers in one namespace only the first has its sockets read. */
+static void reads_a_namespace_once(void **state)
+{
+	(void)state;
+	struct tables t = {NULL};
+	struct listening l;
+	uint16_t before, after;
+	int fd = listen_somewhere(AF_INET, &before);
+	assert_int_equal(listening_ports(&t, getpid(), NULL, &l), 0);
+	assert_true(l.n > 0);
+	free(l.ports);
+	const struct table *first = t.first;
+	int late = listen_somewhere(AF_INET, &after);
+	assert_int_equal(listening_ports(&t, getpid(), NULL, &l), 0);
+	assert_ptr_equal(t.first, first);
+	for (size_t i = 0; i < l.n; i++)
+		assert_int_not_equal(l.ports[i], after);
+	free(l.ports);
+	tables_done(&t);
+	assert_true(listens_on(getpid(), NULL, after));
+	close(fd);
+	close(late);
 }
 
 static int orphans_port[2]; /* a pipe */
@@ -89,19 +148,16 @@ static void finds_orphans(void **state)
 {
 	(void)state;
 	uint16_t port, other;
-	struct listening l;
 	char path[CG_PATH_SIZE];
 	int fd = listen_somewhere(AF_INET, &other);
 	assert_int_equal(pipe(orphans_port), 0);
 	orphans_start("c1", listens);
 	close(fd); /* theirs too */
 	assert_int_equal(read(orphans_port[0], &port, sizeof(port)), sizeof(port));
-	assert_int_equal(listening_ports(orphans.first, NULL, &l), 0);
-	assert_true(has(&l, other));
-	assert_false(has(&l, port));
+	assert_true(listens_on(orphans.first, NULL, other));
+	assert_false(listens_on(orphans.first, NULL, port));
 	assert_int_equal(cg_path(&orphans.g, "c1", path), 0);
-	assert_int_equal(listening_ports(orphans.first, path, &l), 0);
-	assert_true(has(&l, port));
+	assert_true(listens_on(orphans.first, path, port));
 	orphans_end("c1");
 	close(orphans_port[0]);
 	close(orphans_port[1]);
@@ -186,13 +242,26 @@ static void only_warns(void **state)
 	assert_non_null(strstr(w.err.msg, "first_port is 5, which is over last_port, 4"));
 }
 
+/* Destroyed while a worker looks; a sanitizer tells what is left. */
+static void goes_while_looking(void **state)
+{
+	(void)state;
+	world_open("{interval: 1ms}");
+	assert_int_equal(world_isolate(world_container("c1", NULL), getpid()), 0);
+	mz_kit_advance(w.k, 1000000);
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_ports),
+		cmocka_unit_test(finds_all),
+		cmocka_unit_test(reads_a_namespace_once),
 		cmocka_unit_test(finds_orphans),
 		cmocka_unit_test(enforces),
 		cmocka_unit_test(only_warns),
+		cmocka_unit_test(goes_while_looking),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
