@@ -27,6 +27,16 @@ union elem {
 
 static int read_object(struct json_in *in, const pb_desc *d, pb_msg **ret);
 
+static pb_msg *new_message(struct json_in *in, const pb_desc *d)
+{
+	if (d->sizeof_message > in->room) {
+		json_fail(in, "Too many messages");
+		return NULL;
+	}
+	in->room -= d->sizeof_message;
+	return pb_new(d, in->a);
+}
+
 static bool number_in_range(const pb_field *f, struct json_span n, union elem *ret)
 {
 	int64_t i;
@@ -252,7 +262,9 @@ static int read_map_entry(struct json_in *in, const pb_desc *d, struct json_plac
 		r = read_elem(in, value, &e);
 	if (r <= 0)
 		return r;
-	pb_msg *entry = pb_new(d, in->a);
+	pb_msg *entry = new_message(in, d);
+	if (!entry)
+		return -EINVAL;
 	*(char **)field_at(entry, &d->fields[0]) = key;
 	memcpy(field_at(entry, value), &e, field_elem_size(value));
 	if (!field_is_pointer(value))
@@ -385,7 +397,9 @@ static int read_object(struct json_in *in, const pb_desc *d, pb_msg **ret)
 		return r;
 	if (++in->n_messages > PB_MAX_DEPTH)
 		return json_fail_syntax(in, "Nested too deeply");
-	pb_msg *m = pb_new(d, in->a);
+	pb_msg *m = new_message(in, d);
+	if (!m)
+		return -EINVAL;
 	while ((r = json_next(in, '}', &first)) > 0) {
 		struct json_span key;
 		if (json_peek(in) != '"')
@@ -417,7 +431,7 @@ pb_msg *json_decode(const pb_desc *desc, struct arena *a, const char *text, size
 	static const char nothing[1];
 	if (!len)
 		text = nothing;
-	struct json_in in = {.begin = text, .p = text, .end = text + len, .a = a, .err = err};
+	struct json_in in = {.begin = text, .p = text, .end = text + len, .a = a, .err = err, .room = pb_room(len)};
 	pb_msg *m = NULL;
 	if (len > JSON_MAX_BYTES) {
 		mz_fail(err, -E2BIG, "JSON of %zu bytes, more than %d", len, JSON_MAX_BYTES);

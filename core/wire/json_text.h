@@ -36,6 +36,7 @@ struct json_in {
 	struct buf scratch; /* a string that has escapes */
 	unsigned depth, n_messages; /* nesting; of messages */
 	size_t n_values;
+	size_t room; /* bytes that messages may still take */
 };
 
 /* Error about the value at in->at: "a.b[1]: What". */

@@ -2,7 +2,7 @@
  *
  * A decoded message lives as long as the arena it was decoded into; nothing of
  * it is freed by itself. What a peer may make large is bounded before memory is
- * taken: the caller bounds the body, pb_decode bounds the nesting.
+ * taken: the caller bounds the body, pb_decode bounds the nesting and the number.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_WIRE_PB_H
 #define MZ_WIRE_PB_H
@@ -21,8 +21,17 @@ enum { PB_MAX_DEPTH = 64, PB_MAX_RECORD = 16 << 20 };
 typedef ProtobufCMessageDescriptor pb_desc;
 typedef ProtobufCMessage pb_msg;
 
+/* An empty message is two bytes for its sender, and some hundred for us. So many may
+ * the messages take, without their texts and lists, that come in `size` bytes: several
+ * times what any honest one does. */
+static inline size_t pb_room(size_t size)
+{
+	return ((size_t)64 << 20) + 16 * size;
+}
+
 /* NULL with *err set if it is no such message: truncated, a required field is
- * missing, a string is not UTF-8, or nested deeper than PB_MAX_DEPTH. */
+ * missing, a string is not UTF-8, nested deeper than PB_MAX_DEPTH, or pb_room() is
+ * not enough. */
 pb_msg *pb_decode(const pb_desc *desc, struct arena *a, const void *data, size_t size, struct mz_err *err);
 /* A new, initialised message in the arena. */
 pb_msg *pb_new(const pb_desc *desc, struct arena *a);

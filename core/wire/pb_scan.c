@@ -1,4 +1,5 @@
-/* pb_scan.c - walks the wire form once: framing, nesting, UTF-8, required fields.
+/* pb_scan.c - walks the wire form once: framing, nesting, number of
+ * messages, UTF-8, required fields.
  *
  * protobuf-c recurses without a bound, takes any bytes for a string, and says
  * only "no" when something is wrong. This says what and where; it allocates
@@ -118,9 +119,10 @@ static int fail_missing(const struct level *l, const pb_field *f, struct mz_err 
 	return mz_fail(err, -EINVAL, "Missing required field '%.*s'", PATH_SHOWN_MAX, path.data);
 }
 
-static int scan_message(const struct level *up, const pb_desc *desc, struct mz_bytes bytes, struct mz_err *err);
+static int scan_message(const struct level *up, const pb_desc *desc, struct mz_bytes bytes, size_t *room,
+			struct mz_err *err);
 
-static int scan_member(const struct level *l, unsigned wire, struct mz_bytes value, struct mz_err *err)
+static int scan_member(const struct level *l, unsigned wire, struct mz_bytes value, size_t *room, struct mz_err *err)
 {
 	const pb_field *f = l->field;
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
@@ -128,7 +130,7 @@ static int scan_member(const struct level *l, unsigned wire, struct mz_bytes val
 			return fail_at(l, err, "Expected a message");
 		if (l->depth >= PB_MAX_DEPTH)
 			return fail_at(l, err, "Nested too deeply");
-		return scan_message(l, f->descriptor, value, err);
+		return scan_message(l, f->descriptor, value, room, err);
 	}
 	if (f->type == PROTOBUF_C_TYPE_STRING) {
 		if (wire != WIRE_BYTES)
@@ -142,13 +144,18 @@ static int scan_member(const struct level *l, unsigned wire, struct mz_bytes val
 	return 0;
 }
 
-static int scan_message(const struct level *up, const pb_desc *desc, struct mz_bytes bytes, struct mz_err *err)
+/* *room: bytes that messages may still take in memory. */
+static int scan_message(const struct level *up, const pb_desc *desc, struct mz_bytes bytes, size_t *room,
+			struct mz_err *err)
 {
 	uint64_t seen[FIELDS_MAX / 64] = {0};
 	const uint8_t *p = bytes.data, *end = p + bytes.size;
 	struct level l = {.up = up, .begin = p, .depth = up ? up->depth + 1 : 0};
 
 	must(desc->n_fields <= FIELDS_MAX);
+	if (desc->sizeof_message > *room)
+		return fail_at(up, err, "Too many messages");
+	*room -= desc->sizeof_message;
 	while (p < end) {
 		uint64_t tag;
 		struct mz_bytes value;
@@ -164,7 +171,7 @@ static int scan_message(const struct level *up, const pb_desc *desc, struct mz_b
 			continue;
 		unsigned i = (unsigned)(l.field - desc->fields);
 		seen[i / 64] |= (uint64_t)1 << i % 64;
-		int r = scan_member(&l, (unsigned)(tag & 7), value, err);
+		int r = scan_member(&l, (unsigned)(tag & 7), value, room, err);
 		if (r < 0)
 			return r;
 	}
@@ -180,5 +187,6 @@ static int scan_message(const struct level *up, const pb_desc *desc, struct mz_b
 int pb_scan(const pb_desc *desc, const void *data, size_t size, struct mz_err *err)
 {
 	static const uint8_t nothing[1];
-	return scan_message(NULL, desc, (struct mz_bytes){size ? data : nothing, size}, err);
+	size_t room = pb_room(size);
+	return scan_message(NULL, desc, (struct mz_bytes){size ? data : nothing, size}, &room, err);
 }

@@ -275,6 +275,23 @@ static void test_depth(void **state)
 	assert_null(json_decode(id, &a, b.data, b.len, NULL));
 }
 
+static void test_many_empty_messages(void **state)
+{
+	const pb_desc *d = &mesos__v1__container_info__descriptor;
+	struct arena mz_autoarena a = {0};
+	struct buf mz_autobuf b = {0};
+	struct mz_err err;
+
+	(void)state;
+	buf_adds(&b, "{\"type\":\"MESOS\",\"network_infos\":[{}");
+	while (b.len < 6 << 20)
+		buf_adds(&b, ",{}");
+	buf_adds(&b, "]}");
+	assert_null(json_decode(d, &a, b.data, b.len, &err));
+	assert_non_null(strstr(err.msg, "network_infos["));
+	assert_non_null(strstr(err.msg, "Too many messages"));
+}
+
 static void test_large_map(void **state)
 {
 	mz_autobuf struct buf b = {0};
@@ -436,6 +453,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_truncated_anywhere),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_many_empty_messages),
 		cmocka_unit_test(test_large_map),
 		cmocka_unit_test(test_defaults_come_back),
 		cmocka_unit_test(test_doubles),

@@ -217,6 +217,29 @@ static void test_depth(void **state)
 	assert_non_null(strstr(err.msg, "Nested too deeply"));
 }
 
+/* Two bytes each, and a hundred times as much in memory. */
+static void test_many_empty_messages(void **state)
+{
+	const pb_desc *d = &mesos__v1__container_info__descriptor;
+	struct arena mz_autoarena a = {0};
+	struct buf mz_autobuf b = {0};
+	struct mz_err err;
+
+	(void)state;
+	buf_add(&b, "\x08\x02", 2);
+	for (int i = 0; i < 10000; i++)
+		buf_add(&b, "\x3a\x00", 2);
+	const Mesos__V1__ContainerInfo *c = (void *)pb_decode(d, &a, b.data, b.len, &err);
+	assert_non_null(c);
+	assert_int_equal(c->n_network_infos, 10000);
+	while (b.len < 4 << 20)
+		buf_add(&b, "\x3a\x00", 2);
+	assert_true(b.len / 2 * sizeof(Mesos__V1__NetworkInfo) > pb_room(b.len));
+	assert_null(pb_decode(d, &a, b.data, b.len, &err));
+	assert_non_null(strstr(err.msg, "network_infos["));
+	assert_non_null(strstr(err.msg, "Too many messages"));
+}
+
 static void test_enums(void **state)
 {
 	int v = 0;
@@ -289,6 +312,7 @@ int main(void)
 		cmocka_unit_test(test_bad_bytes),
 		cmocka_unit_test(test_truncated_anywhere),
 		cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_many_empty_messages),
 		cmocka_unit_test(test_enums),
 		cmocka_unit_test(test_fields_are_in_proto_order),
 	};
