@@ -238,6 +238,17 @@ bool str_is_utf8(const char *s, size_t len)
 	return true;
 }
 
+int str_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 char *str_address(const char *host, int port)
 {
 	return xasprintf(strchr(host, ':') ? "[%s]:%d" : "%s:%d", host, port);

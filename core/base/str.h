@@ -18,6 +18,7 @@ char *str_trim(char *s);
 /* "HOST:PORT", or "[HOST]:PORT" if it is an IPv6 address. The caller's to free. */
 char *str_address(const char *host, int port);
 
+int str_hex_digit(char c); /* 0 to 15; -1: it is none */
 /* The whole text must be the number; -EINVAL, -ERANGE otherwise. */
 int str_to_i64(const char *s, int64_t *ret);
 int str_to_u64(const char *s, uint64_t *ret);

@@ -17,23 +17,27 @@
 
 /* ---- requests ------------------------------------------------------------- */
 
-const char *http_header(const struct http_request *r, const char *name)
+const char *http_find_header(const struct http_header *v, size_t n, const char *name)
 {
-	for (size_t i = 0; i < r->n_headers; i++)
-		if (strcasecmp(r->headers[i].name, name) == 0)
-			return r->headers[i].value;
+	for (size_t i = 0; i < n; i++)
+		if (strcasecmp(v[i].name, name) == 0)
+			return v[i].value;
 	return NULL;
 }
 
-static int hex_digit(char c)
+const char *http_header(const struct http_request *r, const char *name)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	return http_find_header(r->headers, r->n_headers, name);
+}
+
+bool http_is_method(const char *s)
+{
+	static const char *const methods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"};
+
+	for (size_t i = 0; i < MZ_N(methods); i++)
+		if (strcmp(methods[i], s) == 0)
+			return true;
+	return false;
 }
 
 int http_decode(const char *s, size_t len, bool plus_is_space, char **ret)
@@ -46,8 +50,8 @@ int http_decode(const char *s, size_t len, bool plus_is_space, char **ret)
 		if (c == '+' && plus_is_space)
 			c = ' ';
 		if (c == '%') {
-			int hi = len - i > 2 ? hex_digit(s[i + 1]) : -1;
-			int lo = hi < 0 ? -1 : hex_digit(s[i + 2]);
+			int hi = len - i > 2 ? str_hex_digit(s[i + 1]) : -1;
+			int lo = hi < 0 ? -1 : str_hex_digit(s[i + 2]);
 			if (lo < 0 || (hi == 0 && lo == 0)) {
 				free(out);
 				return -EINVAL;

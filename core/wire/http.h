@@ -40,7 +40,9 @@ struct http_request {
 };
 
 /* Case-insensitive; the first one of that name; NULL if absent. */
+const char *http_find_header(const struct http_header *v, size_t n, const char *name);
 const char *http_header(const struct http_request *r, const char *name);
+bool http_is_method(const char *s); /* one that we know: "GET" … */
 /* Decoded query argument; the caller frees; NULL if absent. */
 char *http_query(const struct http_request *r, const char *name);
 /* Percent-decoding into a new string; -EINVAL for a broken escape or a %00. */

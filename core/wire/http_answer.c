@@ -3,7 +3,6 @@
  * trusts its peer with memory, but not without end.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
-#include <strings.h>
 
 #include "base/mem.h"
 #include "wire/http_client_impl.h"
@@ -11,10 +10,7 @@
 
 const char *http_response_header(const struct http_response *r, const char *name)
 {
-	for (size_t i = 0; i < r->n_headers; i++)
-		if (strcasecmp(r->headers[i].name, name) == 0)
-			return r->headers[i].value;
-	return NULL;
+	return http_find_header(r->headers, r->n_headers, name);
 }
 
 /* ---- answers ------------------------------------------------------------------------ */
@@ -47,24 +43,6 @@ void http_answer_done(struct http_answer *a)
 
 /* ---- requests ----------------------------------------------------------------------- */
 
-static bool known_method(const char *method)
-{
-	static const char *const methods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"};
-
-	for (size_t i = 0; i < MZ_N(methods); i++)
-		if (strcmp(methods[i], method) == 0)
-			return true;
-	return false;
-}
-
-static bool has_header(const struct http_header *headers, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcasecmp(headers[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static void add_header(struct buf *b, const char *name, const char *value)
 {
 	buf_adds(b, name);
@@ -88,13 +66,13 @@ const char *http_request_head(struct buf *b, const char *ip, int port, const cha
 			why = "A header has a line break";
 		add_header(b, headers[i].name, headers[i].value);
 	}
-	if (!has_header(headers, n_headers, "Host")) {
+	if (!http_find_header(headers, n_headers, "Host")) {
 		mz_autofree char *host = sock_host(ip, port);
 		add_header(b, "Host", host);
 	}
-	if (length >= 0 && !has_header(headers, n_headers, "Content-Length"))
+	if (length >= 0 && !http_find_header(headers, n_headers, "Content-Length"))
 		buf_addf(b, "Content-Length: %lld\r\n", (long long)length);
-	if (!known_method(method))
+	if (!http_is_method(method))
 		return "Unknown method";
 	if (target[strcspn(target, " \t\r\n")])
 		return "The target has a space";

@@ -94,16 +94,6 @@ static void refuse(struct http_conn *c, int status, const char *why)
 
 /* ---- requests ----------------------------------------------------------------------- */
 
-static bool known_method(const char *method)
-{
-	static const char *const methods[] = {"GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"};
-
-	for (size_t i = 0; i < MZ_N(methods); i++)
-		if (strcmp(methods[i], method) == 0)
-			return true;
-	return false;
-}
-
 /* Path and query of a target that may be in absolute form; NULL if it is neither. */
 static const char *relative_target(const char *uri)
 {
@@ -149,7 +139,7 @@ static int read_head(struct http_call *call, const char *peer, const char **ret_
 	r->peer = call->peer = xstrdup(peer);
 	r->streamed = is_streamed(call);
 	*ret_why = "Unknown method";
-	if (!known_method(r->method))
+	if (!http_is_method(r->method))
 		return 501;
 	*ret_why = "Malformed path";
 	if (http_decode(target, path_len, false, &call->path) < 0)

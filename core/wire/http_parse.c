@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 enum {
 	MAX_EMPTY_LINES = 2, /* some clients end a body with one more than they count */
@@ -34,10 +35,7 @@ void http_head_done(struct http_head *h)
 
 const char *http_head_get(const struct http_head *h, const char *name)
 {
-	for (size_t i = 0; i < h->headers.n; i++)
-		if (strcasecmp(h->headers.v[i].name, name) == 0)
-			return h->headers.v[i].value;
-	return NULL;
+	return http_find_header(h->headers.v, h->headers.n, name);
 }
 
 void http_parser_init(struct http_parser *p, bool is_answer, size_t max_head_bytes, size_t max_headers)
@@ -401,17 +399,6 @@ static int collect_head(struct http_parser *p, const char *data, size_t size, si
 
 /* ---- bodies -------------------------------------------------------------------- */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool chunk_size_done(struct http_parser *p)
 {
 	p->n_line = 0;
@@ -426,7 +413,7 @@ static bool chunk_byte(struct http_parser *p, char c)
 
 	switch (p->state) {
 	case HTTP_AT_CHUNK_SIZE:
-		digit = hex_value(c);
+		digit = str_hex_digit(c);
 		if (digit >= 0) {
 			if (++p->n_line > MAX_CHUNK_DIGITS)
 				return fail(p, 413, "Chunk is too large");

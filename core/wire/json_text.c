@@ -82,14 +82,10 @@ static int hex4(const char *p, unsigned *ret)
 {
 	unsigned v = 0;
 	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-		unsigned d = c >= '0' && c <= '9' ? (unsigned)(c - '0')
-			   : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-			   : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-						  : 16;
-		if (d == 16)
+		int d = str_hex_digit(p[i]);
+		if (d < 0)
 			return -EINVAL;
-		v = v << 4 | d;
+		v = v << 4 | (unsigned)d;
 	}
 	*ret = v;
 	return 0;
