@@ -2,12 +2,10 @@
  * See cgroup.h.
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
-#include "cgroup.h"
+#include "cgroup_isolator.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <mezzo/isolator.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,15 +90,10 @@ int cg_members(const char *path, int below, size_t n_max, struct cg_pids *ret)
 
 int cg_find_launcher(struct cg *g, const struct mz_host *h)
 {
-	const struct mz_isolator_host *k = h->kind;
+	if (cgroups_find(g, h, "freezer", NULL) == 0)
+		return 0;
 	memset(g, 0, sizeof(*g));
-	if (k->size < offsetof(struct mz_isolator_host, cgroups_root) + sizeof(k->cgroups_root) || !k->cgroups_hierarchy ||
-	    !k->cgroups_root)
-		return -ENOENT;
-	int rc = cg_find(g, h, k->cgroups_hierarchy(h), k->cgroups_root(h), "freezer", NULL);
-	if (rc < 0)
-		memset(g, 0, sizeof(*g));
-	return rc < 0 ? -ENOENT : 0;
+	return -ENOENT;
 }
 
 int cg_of_launcher(const struct cg *g, const struct mz_container *c, char *out)
