@@ -228,6 +228,10 @@ static void add_told(struct agent *a, const char *id, Mesos__V1__ContainerStatus
 		c->n_network_infos = told->n_network_infos;
 		c->network_infos = told->network_infos;
 	}
+	if (!c->has_executor_pid) {
+		c->has_executor_pid = told->has_executor_pid;
+		c->executor_pid = told->executor_pid;
+	}
 }
 
 /* What the agent itself adds to every status. */
@@ -257,7 +261,7 @@ static void complete_status(struct agent *a, struct executor *ex, Mesos__V1__Tas
 		/* In a container of its own, which may not run yet, or not any more. */
 		mz_autofree char *path = nested_path(c->container_id);
 		const struct nested *n = nested_find(a, path);
-		if (!n || !n->pid)
+		if (!n || n->state != NESTED_RUNNING)
 			return;
 		pid = n->pid;
 		add_told(a, path, c, m);

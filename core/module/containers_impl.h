@@ -118,8 +118,9 @@ void box_updates_drop(struct box *b); /* it has ended: they are told */
 void box_updates_free(struct box *b); /* all is closed: nobody is told */
 
 /* ---- containers_status.c ---------------------------------------------------- */
-/* It runs: modules are asked what they add to its status. */
-void box_ask_status(struct box *b);
+/* It runs: modules are asked what they add to its status; of a recovered one also
+ * for its pid, which the agent is told at a launch only. */
+void box_ask_status(struct box *b, bool recovered);
 struct mz_bytes real_status(struct containers *c, const char *id);
 void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg);
 

@@ -237,7 +237,7 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 	b->c.pid = r->pid;
 	b->state = BOX_RUNNING;
 	b->n_refs++;
-	box_ask_status(b);
+	box_ask_status(b, false);
 	b->fn(b->arg, NULL, r->pid);
 	if (b->exited && b->state == BOX_RUNNING)
 		post_exit(b);
@@ -527,7 +527,7 @@ static void settle(struct recovering *q)
 			post_exit(b);
 		else if (b->terminated)
 			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
-		box_ask_status(b);
+		box_ask_status(b, true);
 		box_update_next(b);
 	}
 	q->fn(q->arg, q->err.code ? &q->err : NULL);

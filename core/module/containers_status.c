@@ -23,23 +23,29 @@ static void question_drop(struct real_asked *a)
 	free(q);
 }
 
+static void keep_status(struct box *b, struct mz_usage *u, const struct mz_container_status *s)
+{
+	if (s && s->pid > 0)
+		(void)usage_api()->set_integer(u, "executor_pid", s->pid); /* there is that field */
+	b->packed_status = usage_pack(u);
+	usage_free(b->status);
+	b->status = u;
+}
+
 static void on_status(void *arg, const struct mz_err *err, const void *result)
 {
-	(void)result;
 	struct question *q = arg;
 	struct box *b = q->b;
 	list_remove(&q->asked.node);
 	if (err && b->state == BOX_RUNNING && !b->exited && err->code != -ENOENT)
 		log_warning(AREA, "Container '%s' has no complete status: %s", b->c.id, err->msg);
+	if (!err)
+		keep_status(b, MZ_MOVE(q->u), result); /* else what was told before holds */
 	if (q->fn)
 		q->fn(q->arg, b->limited);
 	if (err && err->code == -ETIMEDOUT)
 		return; /* it may still be written to: it stays for ever */
-	b->packed_status = err ? (struct mz_bytes){NULL, 0} : usage_pack(q->u);
-	usage_free(b->status);
-	b->status = q->u;
-	free(q);
-	box_unref(b);
+	question_drop(&q->asked);
 }
 
 static bool any_tells(const struct containers_real *r)
@@ -55,7 +61,7 @@ static bool ask(struct box *b, void (*fn)(void *arg, bool limited), void *arg)
 {
 	struct containers_real *r = b->real;
 	struct module_containerizer *m = b->owner < r->containerizers.n ? &r->containerizers.v[b->owner] : NULL;
-	if (b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, status) || !any_tells(r))
+	if (b->state != BOX_RUNNING || b->exited || !m || !MODULE_HAS(m, status))
 		return false;
 	struct question *q = xnew(struct question);
 	real_ask(r, &q->asked, question_drop);
@@ -64,19 +70,20 @@ static bool ask(struct box *b, void (*fn)(void *arg, bool limited), void *arg)
 	q->arg = arg;
 	b->n_refs++;
 	q->u = usage_new(&mesos__v1__container_status__descriptor);
-	MODULE_CALL(m, status, b->c.id, q->u, module_op_new(m->m, "status", deadline_ns, 0, on_status, q));
+	MODULE_CALL(m, status, b->c.id, q->u, module_op_new(m->m, "status", deadline_ns, sizeof(struct mz_container_status), on_status, q));
 	return true;
 }
 
-void box_ask_status(struct box *b)
+void box_ask_status(struct box *b, bool recovered)
 {
-	(void)ask(b, NULL, NULL);
+	if (recovered || any_tells(b->real))
+		(void)ask(b, NULL, NULL);
 }
 
 void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg)
 {
 	struct box *b = box_find(real_of(c), id);
-	if (!b || b->limited || !ask(b, fn, arg))
+	if (!b || b->limited || !any_tells(b->real) || !ask(b, fn, arg))
 		fn(arg, b && b->limited);
 }
 

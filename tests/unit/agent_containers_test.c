@@ -146,6 +146,39 @@ static void get_containers(struct world *w, enum codec codec)
 	}
 }
 
+/* After a restart only the containerizer knows which process is whose. */
+static void test_pids_after_a_restart(void **state)
+{
+	struct world *w = *state;
+	static unsigned char told[64];
+	Mesos__V1__ContainerStatus s = MESOS__V1__CONTAINER_STATUS__INIT;
+	s.has_executor_pid = 1;
+	s.executor_pid = 4242;
+	(void)executor(w);
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":"
+					    "\"alone\"},\"command\":{\"value\":\"x\"}}}")->status, 200);
+	w->containers.status = (struct mz_bytes){told, mesos__v1__container_status__pack(&s, told)};
+	for (int restarted = 0; restarted < 2; restarted++) {
+		Mesos__V1__Agent__Response *r =
+			response(w, CODEC_PROTOBUF, api(w, CODEC_PROTOBUF, "{\"type\":\"GET_CONTAINERS\",\"get_containers\":{"
+									   "\"show_standalone\":true}}"));
+		assert_int_equal(r->get_containers->n_containers, 2);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(r->get_containers->containers[i]->container_status->executor_pid,
+					 restarted ? 4242 : 4711);
+		if (restarted)
+			break;
+		world_restart(w);
+		assert_int_equal(executor_subscribe(w, "e", "\"unacknowledged_tasks\":[{\"name\":\"t\",\"task_id\":{"
+							    "\"value\":\"t\"},\"agent_id\":{\"value\":\"S\"}}]")->status, 200);
+		world_register(w);
+	}
+	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202);
+	Mesos__V1__TaskStatus *update = next_status(w);
+	assert_non_null(update);
+	assert_int_equal(update->container_status->executor_pid, 4242);
+}
+
 static void test_get_containers_json(void **state)
 {
 	get_containers(*state, CODEC_JSON);
@@ -692,6 +725,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_each_call_json),
 		TEST(test_each_call_protobuf),
+		TEST(test_pids_after_a_restart),
 		TEST(test_get_containers_json),
 		TEST(test_get_containers_protobuf),
 		TEST(test_wait_tells_the_limit_json),

@@ -41,6 +41,7 @@ struct fake_containers {
 	struct container_limits limits; /* of the last launch or update */
 	bool share_cgroups;
 	char *last_role, *last_principal; /* of the last launch; NULL: none */
+	struct mz_bytes status;		 /* that modules tell of each; packed */
 	char *last_parent, *last_killed; /* killed: "ID:SIGNAL" */
 	size_t n_removed;		 /* calls of remove */
 	int container_class, tty, attachable, rows, columns; /* of the last launch */

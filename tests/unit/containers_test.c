@@ -506,6 +506,19 @@ static void until_dead(struct life *l, int pid)
 	assert_false(lives(pid));
 }
 
+/* The agent is told the pid at the launch; after that it asks. */
+static void until_pid(struct life *l, const char *id, int32_t pid)
+{
+	struct mz_bytes b = {NULL, 0};
+	for (int i = 0; i < 60000 && !b.size; i++) {
+		loop_event_turn(l->loop, NS_PER_MS);
+		b = l->c->ops->status(l->c, id);
+	}
+	Mesos__V1__ContainerStatus *s = mesos__v1__container_status__unpack(NULL, b.size, b.data);
+	assert_int_equal(s->executor_pid, pid);
+	mesos__v1__container_status__free_unpacked(s, NULL);
+}
+
 static void survives_the_agent(void **state)
 {
 	struct life *l = *state;
@@ -562,6 +575,7 @@ static void survives_the_agent(void **state)
 	fputs("5\n", f);
 	fclose(f);
 	free(from);
+	until_pid(l, "stays", stays->pid);
 	from = xstrdup(at("runs/%s/go.tmp", "stays"));
 	assert_int_equal(rename(from, at("runs/%s/go", "stays")), 0);
 	until(l, &stays->exited);

@@ -59,8 +59,10 @@ static void set_status(struct usage_entry *e, struct containers *all)
 		e->status = *told;
 	else
 		mesos__v1__container_status__init(&e->status);
-	e->status.has_executor_pid = e->pid > 0;
-	e->status.executor_pid = (uint32_t)e->pid;
+	if (e->pid > 0) { /* else it is told, where the agent was restarted since */
+		e->status.has_executor_pid = 1;
+		e->status.executor_pid = (uint32_t)e->pid;
+	}
 }
 
 /* A copy: the answers may take time. */
