@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "answer.h"
 
@@ -60,26 +61,47 @@ static inline int caps_of(const struct mz_container *c, const char *path, uint64
 	return 1;
 }
 
-/* A setting of type list: "NONE" alone is the empty set. 1: it is set, 0: it is empty. */
+/* May this process, and what it starts, ever have it? */
+static inline int caps_is_ours(int number)
+{
+	return prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1;
+}
+
+/* The operator's list, word by word. */
+struct caps_words {
+	size_t n;
+	int none;
+	uint64_t set;
+};
+
+/* A name; ALL, what the agent itself may have; NONE. `where` is for the message. */
+static inline int caps_word(struct caps_words *w, const char *where, const char *word, struct mz_err *err)
+{
+	int number = caps_number(word), all = !strcmp(word, "ALL");
+	w->none |= !strcmp(word, "NONE");
+	if (number < 0 && !all && strcmp(word, "NONE") != 0)
+		return iso_error(err, -EINVAL, "%s: '%s' is no capability", where, word);
+	for (int i = 0; all && i < N_CAPS; i++)
+		w->set |= (uint64_t)caps_is_ours(i) << i;
+	if (number >= 0)
+		w->set |= 1ull << number;
+	w->n++;
+	return w->none && w->n > 1 ? iso_error(err, -EINVAL, "%s: NONE stands alone", where) : 0;
+}
+
+/* A setting of type list. 1: it is set, 0: it is empty. */
 static inline int caps_setting(const struct mz_host *h, const struct mz_conf *conf, const char *setting,
 			       uint64_t *ret, struct mz_err *err)
 {
-	const char *name = h->conf_item(conf, setting, 0);
-	uint64_t set = 0;
-	if (!name)
-		return 0;
-	if (!strcmp(name, "NONE") && !h->conf_item(conf, setting, 1)) {
-		*ret = 0;
-		return 1;
+	struct caps_words w = {0};
+	const char *word;
+	for (size_t i = 0; (word = h->conf_item(conf, setting, i)); i++) {
+		int rc = caps_word(&w, setting, word, err);
+		if (rc < 0)
+			return rc;
 	}
-	for (size_t i = 0; (name = h->conf_item(conf, setting, i)); i++) {
-		int number = caps_number(name);
-		if (number < 0)
-			return iso_error(err, -EINVAL, "%s: '%s' is no capability", setting, name);
-		set |= 1ull << number;
-	}
-	*ret = set;
-	return 1;
+	*ret = w.set;
+	return w.n > 0;
 }
 
 /* Name of the first of the set, for messages. */
