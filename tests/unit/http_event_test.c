@@ -1,171 +1,25 @@
-/* http_event_test.c - the HTTP server and client over loopback sockets, all in
- * one thread and on one loop. Nothing sleeps; alarm(2) ends what hangs.
+/* http_event_test.c - the HTTP server over loopback sockets: forms of requests, limits,
+ * peers that leave, streams. Nothing sleeps.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "wire/http_event.h"
-
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "tests/unit/net_util.h"
-#include "wire/sock.h"
-
-/* ---- the server under test -------------------------------------------------- */
-
-static struct {
-	struct loop *l;
-	struct http_server *server;
-	struct http_router router;
-	struct http_exchange *pending;
-	const struct http_request *pending_request;
-	struct http_stream *stream;
-	int n_requests, n_gone, n_stream_gone;
-	char last[4096]; /* method, path, query, target, body size */
-	char accept[256];
-	size_t body_size;
-	char *body;
-} t;
-
-static void on_echo(void *arg, const struct http_request *r, struct http_exchange *x)
-{
-	(void)arg;
-	t.n_requests++;
-	snprintf(t.last, sizeof(t.last), "%s %s %s %s", r->method, r->path, r->query ? r->query : "-", r->target);
-	snprintf(t.accept, sizeof(t.accept), "%s", http_header(r, "Accept") ? http_header(r, "Accept") : "-");
-	free(t.body);
-	t.body = xmemdup(r->body_size ? r->body : "", r->body_size ? r->body_size : 1);
-	t.body_size = r->body_size;
-	http_reply(x, 200, "application/json", r->body, r->body_size);
-}
-
-static void on_empty(void *arg, const struct http_request *r, struct http_exchange *x)
-{
-	(void)arg, (void)r;
-	t.n_requests++;
-	http_reply(x, 202, NULL, NULL, 0);
-}
-
-/* As long as a turn is for one connection, and not shorter. */
-static void on_slow(void *arg, const struct http_request *r, struct http_exchange *x)
-{
-	struct timespec began, now;
-
-	clock_gettime(CLOCK_MONOTONIC, &began);
-	do
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	while ((now.tv_sec - began.tv_sec) * NS_PER_SEC + now.tv_nsec - began.tv_nsec < 2000 * 1000);
-	on_empty(arg, r, x);
-}
-
-static void on_pending_gone(void *arg)
-{
-	(void)arg;
-	t.n_gone++;
-}
-
-static void on_later(void *arg, const struct http_request *r, struct http_exchange *x)
-{
-	(void)arg;
-	t.pending = x;
-	t.pending_request = r;
-	x->on_gone = on_pending_gone;
-}
-
-static void on_stream_gone(void *arg)
-{
-	(void)arg;
-	t.n_stream_gone++;
-	t.stream = NULL;
-}
-
-static void start_stream(struct http_exchange *x)
-{
-	const struct http_header h[] = {{"Content-Type", "application/json"}, {"Mesos-Stream-Id", "abc"}};
-
-	t.stream = http_stream(x, 200, h, 2);
-	t.stream->on_gone = on_stream_gone;
-}
-
-static void on_stream(void *arg, const struct http_request *r, struct http_exchange *x)
-{
-	(void)arg, (void)r;
-	start_stream(x);
-}
-
-static void start(const struct http_limits *limits)
-{
-	struct mz_err err;
-
-	assert_int_equal(loop_event_new(1, &t.l, &err), 0);
-	http_route(&t.router, "/echo", on_echo, NULL);
-	http_route(&t.router, "/empty", on_empty, NULL);
-	http_route(&t.router, "/slow", on_slow, NULL);
-	http_route(&t.router, "/later", on_later, NULL);
-	http_route(&t.router, "/stream", on_stream, NULL);
-	assert_int_equal(http_server_new(t.l, "127.0.0.1", 0, limits, &t.router, &t.server, &err), 0);
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	memset(&t, 0, sizeof(t));
-	alarm(20);
-	start(NULL);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	http_server_free(t.server);
-	loop_event_turn(t.l, 0);
-	loop_event_free(t.l);
-	http_router_done(&t.router);
-	free(t.body);
-	return 0;
-}
-
-static void restart(const struct http_limits *limits)
-{
-	teardown(NULL);
-	memset(&t, 0, sizeof(t));
-	start(limits);
-}
-
-static struct raw *dial(void)
-{
-	return raw_open(t.l, http_server_port(t.server));
-}
-
-/* Sends one request, waits until `until` is in the answer. */
-static struct raw *ask(const char *request, const char *until)
-{
-	struct raw *r = dial();
-
-	raw_send(r, request);
-	run_until(t.l, raw_has(r, until) || r->eof);
-	assert_true(raw_has(r, until));
-	return r;
-}
+#include "tests/unit/http_world.h"
 
 /* ---- requests ---------------------------------------------------------------- */
 
 static void test_headers_of_answers(void **state)
 {
 	(void)state;
-	struct raw *r = ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "\r\n\r\n{}");
+	struct raw *r = http_ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "\r\n\r\n{}");
 
 	assert_true(str_starts(r->in.data, "HTTP/1.1 200 OK\r\n"));
 	assert_true(raw_has(r, "\r\nContent-Type: application/json\r\n"));
@@ -174,12 +28,12 @@ static void test_headers_of_answers(void **state)
 	assert_false(raw_has(r, "Server:"));
 	assert_false(raw_has(r, "Connection:"));
 	raw_close(r);
-	r = ask("POST /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "\r\n\r\n");
+	r = http_ask("POST /empty HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", "\r\n\r\n");
 	assert_true(str_starts(r->in.data, "HTTP/1.1 202 Accepted\r\n"));
 	assert_true(raw_has(r, "\r\nContent-Length: 0\r\n"));
 	assert_false(raw_has(r, "Content-Type"));
 	raw_close(r);
-	r = ask("GET /nosuch HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /nosuch HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 	assert_true(str_starts(r->in.data, "HTTP/1.1 404 Not Found\r\n"));
 	assert_true(raw_has(r, "\r\nContent-Type: text/plain"));
 	raw_close(r);
@@ -204,7 +58,7 @@ static void test_forms_of_requests(void **state)
 
 	for (size_t i = 0; i < MZ_N(cases); i++) {
 		/* Twice on one connection: it is kept alive. */
-		struct raw *r = ask(cases[i].request, "\r\n\r\n");
+		struct raw *r = http_ask(cases[i].request, "\r\n\r\n");
 		assert_string_equal(t.last, cases[i].seen);
 		raw_send(r, cases[i].request);
 		run_until(t.l, raw_count(r, "HTTP/1.1 200 OK") == 2 || r->eof);
@@ -214,16 +68,16 @@ static void test_forms_of_requests(void **state)
 	}
 	assert_int_equal(t.n_requests, 2 * MZ_N(cases));
 	/* "//echo" is no other way to write "/echo". */
-	raw_close(ask("GET //echo HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"));
-	raw_close(ask("GET /x/%00 HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"));
-	raw_close(ask("GET /x/%zz HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"));
-	raw_close(ask("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"));
+	raw_close(http_ask("GET //echo HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"));
+	raw_close(http_ask("GET /x/%00 HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"));
+	raw_close(http_ask("GET /x/%zz HTTP/1.1\r\nHost: x\r\n\r\n", "400 Bad Request"));
+	raw_close(http_ask("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "404 Not Found"));
 }
 
 static void test_chunked_body(void **state)
 {
 	(void)state;
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 
 	raw_send(r, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
 		    "Accept: application/json\r\nAccept: application/json\r\n\r\n"
@@ -241,16 +95,16 @@ static void test_chunked_body(void **state)
 static void test_http_1_0_and_close(void **state)
 {
 	(void)state;
-	struct raw *r = ask("GET /echo HTTP/1.0\r\n\r\n", "\r\n\r\n");
+	struct raw *r = http_ask("GET /echo HTTP/1.0\r\n\r\n", "\r\n\r\n");
 	run_until(t.l, r->eof);
 	assert_true(raw_has(r, "Content-Length: 0"));
 	raw_close(r);
-	r = ask("GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /echo HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "\r\n\r\n");
 	raw_send(r, "GET /echo HTTP/1.0\r\n\r\n");
 	run_until(t.l, r->eof);
 	assert_int_equal(raw_count(r, "200 OK"), 2);
 	raw_close(r);
-	r = ask("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /echo HTTP/1.1\r\nConnection: close\r\n\r\n", "\r\n\r\n");
 	run_until(t.l, r->eof);
 	raw_close(r);
 }
@@ -258,7 +112,7 @@ static void test_http_1_0_and_close(void **state)
 static void test_expect_continue(void **state)
 {
 	(void)state;
-	struct raw *r = ask("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+	struct raw *r = http_ask("POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
 			    "100 Continue\r\n\r\n");
 	assert_int_equal(t.n_requests, 0);
 	raw_send(r, "abc");
@@ -269,9 +123,7 @@ static void test_expect_continue(void **state)
 static void test_head_has_no_body(void **state)
 {
 	(void)state;
-	http_unroute(&t.router, "/later");
-	http_route(&t.router, "/later", on_later, NULL);
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 	raw_send(r, "HEAD /later HTTP/1.1\r\nHost: x\r\n\r\n");
 	run_until(t.l, t.pending);
 	http_reply(t.pending, 200, "application/json", "12345", 5);
@@ -287,7 +139,7 @@ static void test_head_has_no_body(void **state)
 static void test_everybody_has_a_turn(void **state)
 {
 	(void)state;
-	struct raw *busy = dial(), *other = dial();
+	struct raw *busy = http_dial(), *other = http_dial();
 
 	for (int i = 0; i < 100; i++)
 		raw_send(busy, "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
@@ -303,7 +155,7 @@ static void test_everybody_has_a_turn(void **state)
 static void test_pipelined(void **state)
 {
 	(void)state;
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 
 	for (int i = 0; i < 50; i++)
 		raw_send(r, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx");
@@ -329,14 +181,14 @@ static void test_garbage(void **state)
 	};
 
 	for (size_t i = 0; i < MZ_N(bad); i++) {
-		struct raw *r = dial();
+		struct raw *r = http_dial();
 		raw_send(r, bad[i]);
 		run_until(t.l, r->eof);
 		assert_false(raw_has(r, "200 OK"));
 		raw_close(r);
 	}
 	assert_int_equal(t.n_requests, 0);
-	raw_close(ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"));
+	raw_close(http_ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"));
 }
 
 static void test_limits(void **state)
@@ -346,7 +198,7 @@ static void test_limits(void **state)
 
 	limits.max_body_bytes = 1000;
 	limits.max_header_bytes = 2000;
-	restart(&limits);
+	http_restart(&limits);
 	char *big = xmalloc(5001);
 	memset(big, 'x', 5000);
 	big[5000] = '\0';
@@ -356,12 +208,12 @@ static void test_limits(void **state)
 	mz_autofree char *header = xasprintf("GET /echo HTTP/1.1\r\nX-Big: %s\r\n\r\n", big);
 	mz_autofree char *path = xasprintf("GET /echo/%s HTTP/1.1\r\n\r\n", big);
 
-	raw_close(ask(body, " 413 "));
-	raw_close(ask(chunked, " 413 "));
-	raw_close(ask(header, " 431 "));
-	raw_close(ask(path, " 414 "));
+	raw_close(http_ask(body, " 413 "));
+	raw_close(http_ask(chunked, " 413 "));
+	raw_close(http_ask(header, " 431 "));
+	raw_close(http_ask(path, " 414 "));
 	/* A header without an end is not read for ever. */
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 	raw_send(r, "GET /echo HTTP/1.1\r\nX: ");
 	raw_send(r, big);
 	run_until(t.l, r->eof);
@@ -377,23 +229,23 @@ static void test_too_many_connections(void **state)
 	struct raw *r[8];
 
 	limits.max_connections = 4;
-	restart(&limits);
+	http_restart(&limits);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 4; i++) {
-			r[i] = dial();
+			r[i] = http_dial();
 			if (i % 2) { /* some without any request */
 				raw_send(r[i], "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
 				run_until(t.l, raw_has(r[i], "200 OK") || r[i]->eof);
 				assert_false(r[i]->eof);
 			}
 		}
-		r[4] = dial();
+		r[4] = http_dial();
 		run_until(t.l, r[4]->eof);
 		for (int i = 0; i < 5; i++)
 			raw_close(r[i]);
 		/* The server has to see the ends before there is room again. */
 		for (;;) {
-			struct raw *probe = dial();
+			struct raw *probe = http_dial();
 			raw_send(probe, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
 			run_until(t.l, probe->eof || raw_has(probe, "200 OK"));
 			bool ok = raw_has(probe, "200 OK");
@@ -412,15 +264,15 @@ static void test_idle_connections_end(void **state)
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 
 	limits.idle_timeout_secs = 1;
-	restart(&limits);
-	struct raw *stream = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
-	struct raw *waiting = dial();
+	http_restart(&limits);
+	struct raw *stream = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	struct raw *waiting = http_dial();
 	raw_send(waiting, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
 	run_until(t.l, t.pending);
-	struct raw *silent = dial();
-	struct raw *half = dial();
+	struct raw *silent = http_dial();
+	struct raw *half = http_dial();
 	raw_send(half, "GET /echo HT");
-	struct raw *kept = ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK");
+	struct raw *kept = http_ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK");
 	run_until(t.l, silent->eof && half->eof && kept->eof);
 	/* Streams and unanswered requests may be as silent as they like. */
 	assert_false(stream->eof);
@@ -451,8 +303,8 @@ static void test_filter_answers(void **state)
 {
 	(void)state;
 	http_server_filter(t.server, refuse, NULL);
-	raw_close(ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\nNo"));
-	raw_close(ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"));
+	raw_close(http_ask("GET /empty HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\nNo"));
+	raw_close(http_ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK"));
 	assert_int_equal(t.n_requests, 1);
 }
 
@@ -477,7 +329,7 @@ static void test_port_in_use(void **state)
 static void test_gone_while_pending(void **state)
 {
 	(void)state;
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 
 	raw_send(r, "POST /later HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc");
 	run_until(t.l, t.pending);
@@ -489,12 +341,12 @@ static void test_gone_while_pending(void **state)
 	http_reply(t.pending, 200, NULL, "x", 1);
 	/* The same, answered with a stream: its owner is told by the loop. */
 	t.pending = NULL;
-	r = dial();
+	r = http_dial();
 	raw_send(r, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
 	run_until(t.l, t.pending);
 	raw_close(r);
 	run_until(t.l, t.n_gone == 2);
-	start_stream(t.pending);
+	http_world_stream(t.pending);
 	assert_int_equal(http_send(t.stream, "x", 1), -EPIPE);
 	assert_int_equal(t.n_stream_gone, 0);
 	run_until(t.l, t.n_stream_gone == 1);
@@ -504,7 +356,7 @@ static void test_gone_while_pending(void **state)
 static void test_answers_keep_the_order(void **state)
 {
 	(void)state;
-	struct raw *r = dial();
+	struct raw *r = http_dial();
 
 	raw_send(r, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n"
 		    "GET /echo?second HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -522,7 +374,7 @@ static void test_answers_keep_the_order(void **state)
 static void test_gone_while_streaming(void **state)
 {
 	(void)state;
-	struct raw *r = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	struct raw *r = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 
 	assert_int_equal(http_send(t.stream, "x", 1), 0);
 	raw_close(r);
@@ -533,9 +385,9 @@ static void test_gone_while_streaming(void **state)
 static void test_server_freed(void **state)
 {
 	(void)state;
-	struct raw *a = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
-	struct raw *b = dial();
-	struct raw *c = ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK");
+	struct raw *a = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	struct raw *b = http_dial();
+	struct raw *c = http_ask("GET /echo HTTP/1.1\r\nHost: x\r\n\r\n", "200 OK");
 
 	raw_send(b, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
 	run_until(t.l, t.pending);
@@ -557,7 +409,7 @@ static void test_stream_format(void **state)
 {
 	(void)state;
 	/* "Connection: close" still gets a long chunked stream. */
-	struct raw *r = ask("POST /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+	struct raw *r = http_ask("POST /stream HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
 			    "\r\n\r\n");
 	assert_true(raw_has(r, "\r\nTransfer-Encoding: chunked\r\n"));
 	assert_true(raw_has(r, "\r\nContent-Type: application/json\r\n"));
@@ -576,7 +428,7 @@ static void test_stream_format(void **state)
 	assert_int_equal(t.n_stream_gone, 0);
 	raw_close(r);
 	/* Kept alive after a stream that ended. */
-	r = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 	http_close(t.stream);
 	raw_send(r, "GET /empty HTTP/1.1\r\nHost: x\r\n\r\n");
 	run_until(t.l, raw_has(r, "202 Accepted"));
@@ -586,7 +438,7 @@ static void test_stream_format(void **state)
 static void test_stream_http_1_0(void **state)
 {
 	(void)state;
-	struct raw *r = ask("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "\r\n\r\n");
+	struct raw *r = http_ask("GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "\r\n\r\n");
 
 	assert_false(raw_has(r, "chunked"));
 	http_send(t.stream, "abc", 3);
@@ -596,7 +448,7 @@ static void test_stream_http_1_0(void **state)
 	assert_true(str_ends(buf_str(&r->in), "\r\n\r\nabcdef"));
 	raw_close(r);
 	/* Closed with nothing to write. */
-	r = ask("GET /stream HTTP/1.0\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /stream HTTP/1.0\r\n\r\n", "\r\n\r\n");
 	http_close(t.stream);
 	run_until(t.l, r->eof);
 	raw_close(r);
@@ -605,7 +457,7 @@ static void test_stream_http_1_0(void **state)
 static void test_many_chunks(void **state)
 {
 	(void)state;
-	struct raw *r = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	struct raw *r = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 	char text[32];
 
 	for (int i = 0; i < 10000; i++) {
@@ -628,8 +480,8 @@ static void test_slow_reader_is_cut(void **state)
 	int e = 0;
 
 	limits.max_stream_queue = 1 << 20;
-	restart(&limits);
-	struct raw *r = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	http_restart(&limits);
+	struct raw *r = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 	raw_pause(r);
 	size_t most = 0;
 	for (int i = 0; i < 100000 && !e; i++) {
@@ -647,7 +499,7 @@ static void test_slow_reader_is_cut(void **state)
 	run_until(t.l, r->eof);
 	raw_close(r);
 	/* The owner may close what is being cut; then it is not told. */
-	r = ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
+	r = http_ask("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n", "\r\n\r\n");
 	raw_pause(r);
 	while ((e = http_send(t.stream, chunk, sizeof(chunk))) == 0)
 		loop_event_turn(t.l, 0);
@@ -659,288 +511,9 @@ static void test_slow_reader_is_cut(void **state)
 	raw_close(r);
 }
 
-/* ---- the client ------------------------------------------------------------------ */
-
-static struct {
-	int n, status;
-	char error[64];
-	char header[64];
-	struct buf body;
-	struct http_client *c;
-	int again; /* calls that the callback still makes by itself */
-	bool free_in_callback;
-} got;
-
-static void on_response(void *arg, const struct http_response *r)
-{
-	got.n++;
-	got.status = r->status;
-	snprintf(got.error, sizeof(got.error), "%s", r->error ? r->error : "");
-	const char *type = http_response_header(r, "content-type");
-	snprintf(got.header, sizeof(got.header), "%s", type ? type : "");
-	buf_clear(&got.body);
-	buf_add(&got.body, r->body, r->body_size);
-	if (got.again-- > 0)
-		http_client_call(got.c, "POST", "/echo", NULL, 0, "again", 5, 0, on_response, arg);
-	if (got.free_in_callback) {
-		http_client_free(got.c);
-		got.c = NULL;
-	}
-}
-
-static void reset_got(void)
-{
-	buf_done(&got.body);
-	memset(&got, 0, sizeof(got));
-}
-
-static void call(const char *method, const char *target, const char *body)
-{
-	const struct http_header h = {"X-Test", "1"};
-
-	http_client_call(got.c, method, target, &h, 1, body, strlen(body), 0, on_response, NULL);
-}
-
-static void test_client_calls(void **state)
-{
-	(void)state;
-	reset_got();
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	call("POST", "/echo?a=b", "hello");
-	assert_int_equal(got.n, 0);
-	run_until(t.l, got.n == 1);
-	assert_int_equal(got.status, 200);
-	assert_string_equal(got.header, "application/json");
-	assert_string_equal(buf_str(&got.body), "hello");
-	assert_string_equal(t.last, "POST /echo a=b /echo?a=b");
-	call("GET", "/nosuch", "");
-	call("DELETE", "/echo", "");
-	call("HEAD", "/echo", "");
-	call("TELEPORT", "/echo", "");
-	run_until(t.l, got.n == 5);
-	assert_int_equal(got.status, 0);
-	assert_string_equal(got.error, "Unknown method");
-	/* A big body there and back. */
-	size_t size = 10 << 20;
-	char *big = xmalloc(size);
-	for (size_t i = 0; i < size; i++)
-		big[i] = (char)(i * 7 + (i >> 12));
-	http_client_call(got.c, "POST", "/echo", NULL, 0, big, size, 0, on_response, NULL);
-	run_until(t.l, got.n == 6);
-	assert_int_equal(got.body.len, size);
-	assert_memory_equal(got.body.data, big, size);
-	free(big);
-	http_client_free(got.c);
-	reset_got();
-}
-
-static void test_client_keeps_alive(void **state)
-{
-	(void)state;
-	struct http_limits limits = HTTP_LIMITS_DEFAULT;
-
-	limits.max_connections = 1; /* a second connection would be refused */
-	restart(&limits);
-	reset_got();
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	got.again = 999;
-	call("POST", "/echo", "first");
-	run_until(t.l, got.n == 1000);
-	assert_int_equal(got.status, 200);
-	assert_string_equal(buf_str(&got.body), "again");
-	assert_int_equal(t.n_requests, 1000);
-	http_client_free(got.c);
-	reset_got();
-}
-
-static void test_client_reconnects(void **state)
-{
-	(void)state;
-	struct http_limits limits = HTTP_LIMITS_DEFAULT;
-	struct mz_err err;
-	int port;
-
-	reset_got();
-	port = http_server_port(t.server);
-	got.c = http_client_new(t.l, "127.0.0.1", port);
-	call("GET", "/echo", "");
-	run_until(t.l, got.n == 1);
-	http_server_free(t.server);
-	t.server = NULL;
-	for (int i = 0; i < 10; i++)
-		loop_event_turn(t.l, 0);
-	call("GET", "/echo", "");
-	run_until(t.l, got.n == 2);
-	assert_int_equal(got.status, 0);
-	assert_string_equal(got.error, "Could not connect");
-	assert_int_equal(http_server_new(t.l, "127.0.0.1", port, &limits, &t.router, &t.server, &err), 0);
-	call("GET", "/echo", "");
-	run_until(t.l, got.n == 3);
-	assert_int_equal(got.status, 200);
-	http_client_free(got.c);
-	reset_got();
-}
-
-static void test_client_timeouts(void **state)
-{
-	(void)state;
-	reset_got();
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	/* The second one times out while it waits for the first. */
-	http_client_call(got.c, "GET", "/later", NULL, 0, NULL, 0, 50 * NS_PER_MS, on_response, NULL);
-	http_client_call(got.c, "GET", "/later", NULL, 0, NULL, 0, 20 * NS_PER_MS, on_response, NULL);
-	run_until(t.l, got.n == 2);
-	assert_int_equal(got.status, 0);
-	assert_string_equal(got.error, "Timed out");
-	call("GET", "/echo", "");
-	run_until(t.l, got.n == 3);
-	assert_int_equal(got.status, 200);
-	run_until(t.l, t.n_gone == 1);
-	http_reply(t.pending, 200, NULL, NULL, 0);
-	http_client_free(got.c);
-	reset_got();
-}
-
-static void test_client_freed(void **state)
-{
-	(void)state;
-	reset_got();
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	got.free_in_callback = true;
-	call("GET", "/echo", "");
-	call("GET", "/later", "");
-	call("GET", "/echo", "");
-	run_until(t.l, got.n == 1 && !got.c);
-	for (int i = 0; i < 10; i++)
-		loop_event_turn(t.l, 0);
-	assert_int_equal(got.n, 1);
-	/* With a call under way, and right after the call. */
-	got.free_in_callback = false;
-	t.pending = NULL;
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	http_client_call(got.c, "GET", "/later", NULL, 0, NULL, 0, NS_PER_SEC, on_response, NULL);
-	run_until(t.l, t.pending);
-	http_client_free(got.c);
-	run_until(t.l, t.n_gone == 1);
-	http_reply(t.pending, 200, NULL, NULL, 0);
-	got.c = http_client_new(t.l, "127.0.0.1", http_server_port(t.server));
-	call("GET", "/echo", "");
-	http_client_free(got.c);
-	loop_event_turn(t.l, 0);
-	assert_int_equal(got.n, 1);
-	reset_got();
-}
-
-static struct {
-	struct http_client_stream *s;
-	int n_open, n_data, n_end, status;
-	char error[64];
-	struct buf data;
-	bool close_in_open, close_in_data, close_in_end;
-} in;
-
-static void in_close(void)
-{
-	http_client_stream_close(in.s);
-	in.s = NULL;
-}
-
-static void on_in_open(void *arg, const struct http_response *r)
-{
-	(void)arg;
-	in.n_open++;
-	in.status = r->status;
-	buf_add(&in.data, r->body, r->body_size);
-	if (in.close_in_open)
-		in_close();
-}
-
-static void on_in_data(void *arg, const void *data, size_t size)
-{
-	(void)arg;
-	in.n_data++;
-	buf_add(&in.data, data, size);
-	if (in.close_in_data)
-		in_close();
-}
-
-static void on_in_end(void *arg, const char *error)
-{
-	(void)arg;
-	in.n_end++;
-	snprintf(in.error, sizeof(in.error), "%s", error ? error : "");
-	if (in.close_in_end)
-		in_close();
-}
-
-static void open_in(const char *method, const char *target)
-{
-	static const struct http_client_stream_cb cb = {on_in_open, on_in_data, on_in_end, NULL};
-
-	buf_done(&in.data);
-	memset(&in, 0, sizeof(in));
-	in.s = http_client_stream_open(t.l, "127.0.0.1", t.server ? http_server_port(t.server) : 1, method, target,
-				       NULL, 0, "{}", 2, &cb, NULL);
-}
-
-static void test_client_stream(void **state)
-{
-	(void)state;
-	open_in("POST", "/stream");
-	run_until(t.l, in.n_open);
-	assert_int_equal(in.status, 200);
-	for (int i = 0; i < 1000; i++)
-		http_send(t.stream, "abcd", 4);
-	run_until(t.l, in.n_data == 1000);
-	assert_int_equal(in.data.len, 4000);
-	http_close(t.stream);
-	run_until(t.l, in.n_end);
-	assert_string_equal(in.error, "");
-	in_close();
-	/* No stream, but a whole answer. */
-	open_in("POST", "/nosuch");
-	run_until(t.l, in.n_end);
-	assert_int_equal(in.n_open, 1);
-	assert_int_equal(in.status, 404);
-	assert_int_equal(in.n_data, 0);
-	in_close();
-	open_in("BAD METHOD", "/stream");
-	run_until(t.l, in.n_end);
-	assert_string_equal(in.error, "Unknown method");
-	in_close();
-	/* Closed before it starts, in each callback, and by a dying server. */
-	open_in("POST", "/stream");
-	in_close();
-	open_in("POST", "/stream");
-	in.close_in_open = true;
-	run_until(t.l, in.n_open && t.n_stream_gone == 1);
-	assert_int_equal(in.n_end, 0);
-	open_in("POST", "/stream");
-	in.close_in_data = true;
-	run_until(t.l, in.n_open);
-	http_send(t.stream, "x", 1);
-	http_send(t.stream, "y", 1);
-	run_until(t.l, in.n_data && t.n_stream_gone == 2);
-	assert_int_equal(in.n_data, 1);
-	open_in("POST", "/stream");
-	in.close_in_end = true;
-	run_until(t.l, in.n_open);
-	http_server_free(t.server);
-	t.server = NULL;
-	run_until(t.l, in.n_end);
-	assert_string_equal(in.error, "Connection closed by the peer");
-	open_in("POST", "/stream");
-	run_until(t.l, in.n_end);
-	assert_string_equal(in.error, "Could not connect");
-	assert_int_equal(in.n_open, 0);
-	in_close();
-	loop_event_turn(t.l, 0);
-	buf_done(&in.data);
-}
-
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, http_setup, http_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_headers_of_answers), T(test_forms_of_requests), T(test_chunked_body),
 		T(test_http_1_0_and_close), T(test_expect_continue), T(test_head_has_no_body),
@@ -948,8 +521,7 @@ int main(void)
 		T(test_idle_connections_end), T(test_filter_answers), T(test_port_in_use),
 		T(test_gone_while_pending), T(test_answers_keep_the_order), T(test_gone_while_streaming),
 		T(test_server_freed), T(test_stream_format), T(test_stream_http_1_0), T(test_many_chunks),
-		T(test_slow_reader_is_cut), T(test_client_calls), T(test_client_keeps_alive),
-		T(test_client_reconnects), T(test_client_timeouts), T(test_client_freed), T(test_client_stream),
+		T(test_slow_reader_is_cut),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
