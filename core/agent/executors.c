@@ -289,15 +289,17 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 		return;
 	ex->launch_pending = false;
 	if (err) {
+		bool called_off = ex->fsm == AGENT_EXECUTOR_TERMINATING; /* then it is known why it ends */
 		a->metrics.container_launch_errors++;
-		log_warning(AREA, "Container '%s' of executor '%s' could not be launched: %s", container_id, ex->id,
-			    err->msg);
+		log_write(called_off ? MZ_LOG_INFO : MZ_LOG_WARNING, AREA,
+		       "Container '%s' of executor '%s' could not be launched: %s", container_id, ex->id, err->msg);
 		mz_autofree char *why = xasprintf("Failed to launch container: %s", err->msg);
-		struct mz_termination t = {.size = sizeof(t),
-					   .wait_status = -1,
-					   .state = MESOS__V1__TASK_STATE__TASK_FAILED,
-					   .reason = MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED,
-					   .message = why};
+		struct mz_termination t = {.size = sizeof(t), .wait_status = -1, .state = -1, .reason = -1};
+		if (!called_off) {
+			t.state = MESOS__V1__TASK_STATE__TASK_FAILED;
+			t.reason = MESOS__V1__TASK_STATUS__REASON__REASON_CONTAINER_LAUNCH_FAILED;
+			t.message = why;
+		}
 		on_container_exited(a, container_id, &t);
 		return;
 	}

@@ -88,6 +88,7 @@ struct executor {
 	bool launch_pending;
 	bool subscribed_once, recovered;
 	bool sent_task; /* it has had one, or may have had */
+	uint32_t n_failures; /* of its tasks, that wait for what modules know of limits */
 	int32_t pid;
 	struct http_stream *stream;
 	enum codec codec;

@@ -219,6 +219,14 @@ bool nested_exited(struct agent *a, const char *id, const struct mz_termination 
 	return true;
 }
 
+/* It is not to start. */
+static void call_off(struct nested *n)
+{
+	n->doomed = true;
+	if (n->state == NESTED_LAUNCHING)
+		(void)n->agent->deps.containers->ops->terminate(n->agent->deps.containers, n->id, NULL); /* on_launched tells */
+}
+
 /* Its executor's container has ended, and all that was in it before. */
 void nested_drop_all(struct agent *a, const char *top, const struct mz_termination *t)
 {
@@ -231,8 +239,10 @@ void nested_drop_all(struct agent *a, const char *top, const struct mz_terminati
 	if (!a->nested.n)
 		return;
 	list_each(&a->nested_list, struct nested, node, n)
-		if (is_in(n->id, top))
+		if (is_in(n->id, top)) {
+			call_off(n);
 			forget(n);
+		}
 }
 
 /* ---- launch ---------------------------------------------------------------------------- */
@@ -454,7 +464,7 @@ int nested_kill(struct agent *a, const char *id, int signal, struct mz_err *err)
 {
 	struct nested *n = nested_find(a, id);
 	if (n && (n->state == NESTED_RECORDING || n->state == NESTED_LAUNCHING)) {
-		n->doomed = true;
+		call_off(n);
 		return 0;
 	}
 	if ((n && has_ended(n)) || (!n && !map_has(&a->containers, id)))
@@ -466,7 +476,7 @@ void nested_destroy(struct agent *a, const char *id)
 {
 	struct nested *n = nested_find(a, id);
 	if (n && (n->state == NESTED_RECORDING || n->state == NESTED_LAUNCHING))
-		n->doomed = true;
+		call_off(n);
 	else if (n && n->state == NESTED_RUNNING)
 		(void)a->deps.containers->ops->terminate(a->deps.containers, id, NULL); /* its end follows */
 }
@@ -482,10 +492,12 @@ static void on_removed(void *arg, const struct mz_err *err)
 	nested_fn fn = n->removed;
 	void *fn_arg = n->removed_arg;
 	n->removed = NULL;
-	if (err)
+	if (err) {
 		n->state = NESTED_ENDED;
-	else
+	} else {
+		(void)gc_unschedule(a, n->directory); /* -EBUSY: it is being removed there, too */
 		forget(n);
+	}
 	fn(fn_arg, err);
 }
 
@@ -509,7 +521,6 @@ int nested_remove(struct agent *a, const char *id, nested_fn fn, void *arg, stru
 	list_each(&a->nested_list, struct nested, node, x)
 		if (is_in(x->id, id) && x->state == NESTED_ENDED)
 			forget(x);
-	(void)gc_unschedule(a, n->directory); /* already under way: it may be done twice */
 	n->state = NESTED_REMOVING;
 	n->removed = fn;
 	n->removed_arg = arg;

@@ -194,7 +194,8 @@ static void on_reregistration_timeout(void *arg)
 				 "Executor did not subscribe again after the agent's restart");
 	}
 	vec_done(&silent);
-	agent_recovered(a);
+	if (a->phase == AGENT_REATTACHING) /* else the end of the last one has told already */
+		agent_recovered(a);
 }
 
 /* What nobody counts any more uses the machine until it has ended, too. */

@@ -189,6 +189,35 @@ static void test_get_containers_protobuf(void **state)
 	get_containers(*state, CODEC_PROTOBUF);
 }
 
+/* ---- called off ------------------------------------------------------------------------------ */
+
+/* Before it runs it is not waited for: its files may take hours to fetch. */
+static void test_called_off_while_it_is_launched(void **state)
+{
+	static const char *const calls[][2] = {{"KILL_CONTAINER", "kill_container"}, {"KILL_NESTED_CONTAINER", "kill_nested_container"}};
+	struct world *w = *state;
+	const char *top = executor(w);
+	char path[128];
+	snprintf(path, sizeof(path), "%s.n", top);
+	w->containers.slow_end = true;
+	for (size_t i = 0; i < MZ_N(calls) + 1; i++) {
+		size_t n = w->containers.n_terminated;
+		w->containers.hold_launch = true;
+		struct fake_call *launch = api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""));
+		assert_int_equal(launch->status, 0);
+		assert_true(map_has(&w->containers.live, path));
+		if (i < MZ_N(calls))
+			assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"%s\",\"%s\":{\"container_id\":{\"value\":\"n\","
+							    "\"parent\":{\"value\":\"%s\"}}}}", calls[i][0], calls[i][1], top)->status, 200);
+		else
+			container_exit(w, top, 9);
+		world_settle(w);
+		assert_int_equal(w->containers.n_terminated, n + 1);
+		container_launched(w, true);
+		assert_int_equal(launch->status, 400);
+	}
+}
+
 /* ---- limits --------------------------------------------------------------------------------- */
 
 static void wait_tells_the_limit(struct world *w, enum codec codec)
@@ -257,6 +286,29 @@ static void test_limit_is_told_after_the_failure(void **state)
 	assert_int_equal(s->reason, RS(CONTAINER_LIMITATION_MEMORY));
 	ack(w, "t", s);
 	assert_null(next_status(w));
+}
+
+/* However many they are, few of them wait. */
+static void test_many_failures(void **state)
+{
+	enum { MOST = 64 };
+	struct world *w = *state;
+	(void)executor(w);
+	w->containers.hold_limited = true;
+	for (int i = 0; i <= MOST; i++) {
+		char task[16];
+		snprintf(task, sizeof(task), "t%d", i);
+		run_task(w, task, "e");
+		world_settle(w);
+		assert_int_equal(executor_update(w, "e", task, "TASK_FAILED", 1 + i), 202);
+	}
+	assert_int_equal(w->containers.limit_questions.n, MOST);
+	Mesos__V1__TaskStatus *s = next_status(w);
+	assert_string_equal(s->task_id->value, "t64");
+	assert_null(next_status(w));
+	container_limited(w, false);
+	for (int i = 0; i < MOST; i++)
+		assert_non_null(next_status(w));
 }
 
 static void test_failures_without_a_limit(void **state)
@@ -726,12 +778,14 @@ int main(void)
 		TEST(test_each_call_json),
 		TEST(test_each_call_protobuf),
 		TEST(test_pids_after_a_restart),
+		TEST(test_called_off_while_it_is_launched),
 		TEST(test_get_containers_json),
 		TEST(test_get_containers_protobuf),
 		TEST(test_wait_tells_the_limit_json),
 		TEST(test_wait_tells_the_limit_protobuf),
 		TEST(test_status_tells_the_limit),
 		TEST(test_limit_is_told_after_the_failure),
+		TEST(test_many_failures),
 		TEST(test_failures_without_a_limit),
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),

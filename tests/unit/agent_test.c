@@ -216,6 +216,21 @@ static void test_registration_timeout(void **state)
 	expect_status(w, "t", ST(FAILED), RS(EXECUTOR_REGISTRATION_TIMEOUT));
 }
 
+/* It ends while its container is launched: why is known, and not that it "could not". */
+static void test_registration_timeout_while_it_is_launched(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	w->containers.hold_launch = w->containers.slow_end = true;
+	run_task(w, "t", "e");
+	world_pass(w, 61 * SECS);
+	assert_int_equal(w->containers.n_terminated, 1);
+	assert_null(next_status(w));
+	container_launched(w, true);
+	expect_status(w, "t", ST(FAILED), RS(EXECUTOR_REGISTRATION_TIMEOUT));
+	assert_int_equal(world_n_records(w, "executor/") + world_n_records(w, "task/") + world_n_records(w, "update/"), 0);
+}
+
 static void test_second_subscribe_wins(void **state)
 {
 	struct world *w = *state;
@@ -720,6 +735,7 @@ int main(void)
 		T(test_update_fails),
 		T(test_launch_fails),
 		T(test_registration_timeout),
+		T(test_registration_timeout_while_it_is_launched),
 		T(test_second_subscribe_wins),
 		T(test_kill),
 		T(test_kill_while_the_executor_is_away),

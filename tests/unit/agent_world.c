@@ -60,11 +60,17 @@ static void on_job(void *arg)
 	free(j);
 }
 
-static struct world_job *later(struct world *w)
+static struct world_job *job_new(struct world *w)
 {
 	struct world_job *j = xnew(struct world_job);
 	j->w = w;
 	vec_push(&w->jobs, j);
+	return j;
+}
+
+static struct world_job *later(struct world *w)
+{
+	struct world_job *j = job_new(w);
 	loop_timer(w->loop, 0, on_job, j);
 	return j;
 }
@@ -82,6 +88,17 @@ void container_exit(struct world *w, const char *id, int wait_status)
 	struct world_job *j = later(w);
 	j->exited = copy;
 	j->wait_status = wait_status;
+}
+
+void container_launched(struct world *w, bool failed)
+{
+	struct fake_containers *f = &w->containers;
+	f->hold_launch = false;
+	f->held_launch->failed = failed;
+	if (failed)
+		free(map_del(&f->live, f->launched.v[f->launched.n - 1]));
+	loop_timer(w->loop, 0, on_job, MZ_MOVE(f->held_launch));
+	world_settle(w);
 }
 
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem)
@@ -115,7 +132,8 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 {
 	struct world *w = world_of(c);
 	struct fake_containers *f = &w->containers;
-	struct world_job *j = later(w);
+	struct world_job *j = f->hold_launch ? job_new(w) : later(w);
+	f->held_launch = f->hold_launch ? j : NULL;
 	j->launched = fn;
 	j->arg = arg;
 	j->failed = f->fail_launch;
@@ -260,15 +278,16 @@ static void fake_limited(struct containers *c, const char *id, void (*fn)(void *
 		fn(arg, false);
 		return;
 	}
-	f->limited_fn = fn;
-	f->limited_arg = arg;
+	vec_push(&f->limit_questions, ((struct limit_question){fn, arg}));
 }
 
 void container_limited(struct world *w, bool limited)
 {
 	struct fake_containers *f = &w->containers;
 	f->hold_limited = false;
-	f->limited_fn(f->limited_arg, limited);
+	for (size_t i = 0; i < f->limit_questions.n; i++)
+		f->limit_questions.v[i].fn(f->limit_questions.v[i].arg, limited);
+	vec_done(&f->limit_questions);
 	world_settle(w);
 }
 

@@ -24,6 +24,11 @@
 #define RS(name) MESOS__V1__TASK_STATUS__REASON__REASON_##name
 #define EV(name) MESOS__V1__EXECUTOR__EVENT__TYPE__##name
 
+struct limit_question {
+	void (*fn)(void *arg, bool limited);
+	void *arg;
+};
+
 struct fake_containers {
 	struct containers c; /* first member */
 	struct loop *loop;
@@ -33,9 +38,10 @@ struct fake_containers {
 	char *last_executor, *last_argv, *last_env;
 	bool fail_launch, fail_update;
 	bool slow_end; /* terminate is only counted */
-	bool hold_limited; /* the next question for limits is answered by container_limited() */
-	void (*limited_fn)(void *arg, bool limited);
-	void *limited_arg;
+	bool hold_launch;  /* container_launched() answers */
+	struct world_job *held_launch;
+	bool hold_limited; /* questions for limits are answered by container_limited() */
+	VEC(struct limit_question) limit_questions;
 	size_t n_updates, n_recovered, n_terminated;
 	double usage;
 	struct container_limits limits; /* of the last launch or update */
@@ -114,6 +120,8 @@ char *uuid_json(struct world *w, int byte); /* base64 of 16 of them */
 struct fake_call *world_get(struct world *w, const char *target);
 
 void container_exit(struct world *w, const char *id, int wait_status);
+/* The launch that is held, if there is one; then no other one is. */
+void container_launched(struct world *w, bool failed);
 /* Because it went over a limit: too much of `mem` megabytes. */
 void container_limited(struct world *w, bool limited);
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem);

@@ -130,6 +130,8 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 
 /* ---- the other calls ----------------------------------------------------------------- */
 
+enum { MAX_FAILURES = 64 };
+
 /* A failure that waits until it is known whether a limit was the cause. */
 struct failure {
 	struct agent *agent;
@@ -143,6 +145,8 @@ static void on_limits_known(void *arg, bool limited)
 	struct failure *q = arg;
 	struct mz_err err;
 	struct executor *ex = map_get(&q->agent->containers, q->container_id);
+	if (ex)
+		ex->n_failures--;
 	if (ex && limited)
 		log_debug(AREA, "Task '%s' failed at a limit of its container, whose end tells more",
 			  q->status->task_id->value);
@@ -159,6 +163,7 @@ static void take_failure(struct executor *ex, const Mesos__V1__TaskStatus *s)
 {
 	struct containers *c = ex->agent->deps.containers;
 	struct failure *q = xnew(struct failure);
+	ex->n_failures++;
 	q->agent = ex->agent;
 	q->container_id = xstrdup(ex->container_id);
 	q->status = (Mesos__V1__TaskStatus *)pb_copy(&s->base, &q->m);
@@ -174,7 +179,8 @@ static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 		http_reply_text(x, 400, "%s", err.msg);
 		return;
 	}
-	if (s->state == MESOS__V1__TASK_STATE__TASK_FAILED && !s->limitation && ex->agent->deps.containers->ops->limited) {
+	if (s->state == MESOS__V1__TASK_STATE__TASK_FAILED && !s->limitation && ex->n_failures < MAX_FAILURES &&
+	    ex->agent->deps.containers->ops->limited) {
 		http_reply(x, 202, NULL, NULL, 0); /* the end of a task is always taken */
 		take_failure(ex, s);
 	} else if (take_update(ex, s, &err) < 0) {
