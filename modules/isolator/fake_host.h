@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ static struct {
 	int n_done, code;
 	int n_limitations, reason;
 	char limited[64], text[128];
+	const char *volume; /* id of a volume of 1 MB, on a disk at `disk`; NULL: none */
+	const char *disk;
 	int64_t interval, enforce, max_files;
 	const char *hierarchy, *root; /* of cgroups */
 	struct {
@@ -109,6 +113,13 @@ static int fake_set_integer(struct mz_usage *u, const char *path, int64_t v)
 	return fake_set(path, (double)v);
 }
 
+static int fake_set_string(struct mz_usage *u, const char *path, const char *v)
+{
+	(void)u;
+	(void)v;
+	return fake_set(path, 0);
+}
+
 static int fake_set_number(struct mz_usage *u, const char *path, double v)
 {
 	(void)u;
@@ -141,6 +152,43 @@ static int64_t fake_scalar(const struct mz_resources *r, const char *name)
 	return 1500;
 }
 
+static size_t fake_count(const struct mz_resources *r)
+{
+	(void)r;
+	return fake.volume ? 2 : 1;
+}
+
+static struct mz_res_item fake_item(const struct mz_resources *r, size_t i)
+{
+	(void)r;
+	return (struct mz_res_item){.kind = (uint32_t)i, .amount = i ? 1000 : 1500};
+}
+
+static const struct mz_res_kind *fake_res_kind(uint32_t kind)
+{
+	static const struct mz_res_kind kinds[] = {
+		{.size = sizeof(kinds[0]), .name = "disk", .role = "*"},
+		{.size = sizeof(kinds[0]), .kind = 1, .flags = MZ_RES_PERSISTENT, .name = "disk", .role = "web/db"}};
+	return &kinds[kind];
+}
+
+static int fake_volume(const struct mz_resources *r, size_t i, struct mz_res_volume *ret)
+{
+	(void)r;
+	if (i == 0)
+		return -ENOENT;
+	*ret = (struct mz_res_volume){.size = sizeof(*ret), .source_type = "PATH"};
+	snprintf(ret->id, sizeof(ret->id), "%s", fake.volume);
+	snprintf(ret->root, sizeof(ret->root), "%s", fake.disk);
+	return 0;
+}
+
+static const char *fake_work_dir(const struct mz_host *h)
+{
+	(void)h;
+	return "/nowhere";
+}
+
 /* Without a hierarchy there are no cgroups. */
 static const char *fake_hierarchy(const struct mz_host *h)
 {
@@ -154,12 +202,19 @@ static const char *fake_root(const struct mz_host *h)
 	return fake.root ? fake.root : "mezzo";
 }
 
-static const struct mz_resources_api fake_resources = {.size = sizeof(fake_resources), .scalar = fake_scalar};
+static const struct mz_resources_api fake_resources = {.size = sizeof(fake_resources),
+						       .count = fake_count,
+						       .item = fake_item,
+						       .kind = fake_res_kind,
+						       .scalar = fake_scalar,
+						       .volume = fake_volume};
 static const struct mz_usage_api fake_usage = {
-	.size = sizeof(fake_usage), .set_integer = fake_set_integer, .set_number = fake_set_number};
+	.size = sizeof(fake_usage), .set_integer = fake_set_integer, .set_number = fake_set_number,
+	.set_string = fake_set_string};
 static const struct mz_isolator_host fake_kind = {.size = sizeof(fake_kind),
 						  .resources = &fake_resources,
 						  .usage = &fake_usage,
+						  .work_dir = fake_work_dir,
 						  .limitation = fake_limitation,
 						  .cgroups_hierarchy = fake_hierarchy,
 						  .cgroups_root = fake_root};

@@ -3,17 +3,10 @@
 #define _GNU_SOURCE
 #include "volume_disk.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mount.h>
+#include "volume_place.h"
 
-static const char *role_of(const struct mz_isolator_host *k, const struct mz_resources *r, size_t i)
-{
-	const struct mz_res_kind *kind = k->resources->kind(k->resources->item(r, i).kind);
-	return kind && kind->role ? kind->role : "*";
-}
+#include <errno.h>
+#include <sys/mount.h>
 
 static int is_shared(const struct mz_isolator_host *k, const struct mz_resources *r, size_t i)
 {
@@ -29,40 +22,22 @@ int volume_disk_is_new(const struct mz_isolator_host *k, const struct mz_resourc
 		return 0;
 	for (size_t j = 0; known && j < k->resources->count(known); j++)
 		if (k->resources->volume(known, j, &old) == 0 && !strcmp(old.id, ret->id) &&
-		    !strcmp(old.container_path, ret->container_path) && !strcmp(role_of(k, known, j), role_of(k, r, i)))
+		    !strcmp(old.container_path, ret->container_path) && !strcmp(volume_role(k, known, j), volume_role(k, r, i)))
 			return 0;
 	return 1;
 }
 
 /* The directories above the volume's own, and the one of the operator's above those. */
-static int put_base(const struct mz_host *h, struct volume *v, const struct mz_res_volume *disk, const char *role)
+static int put_base(const struct mz_host *h, struct volume *v, const struct mz_resources *r, size_t i,
+		    const struct mz_res_volume *disk)
 {
-	const struct mz_isolator_host *k = h->kind;
-	const char *work_dir = k->work_dir(h);
-	if (!disk->root[0])
-		v->top = strdup(work_dir);
-	else if (disk->root[0] == '/')
-		v->top = strdup(disk->root);
-	else if (asprintf(&v->top, "%s/%s", work_dir, disk->root) < 0)
-		v->top = NULL;
-	if (!v->top)
+	struct volume_place p;
+	if (!volume_place_of(h, r, i, disk, &p))
 		return -ENOMEM;
-	if (!strcmp(disk->source_type, "MOUNT")) {
-		/* The whole file system is the volume. */
-		v->base = strdup(v->top);
-		v->source = strdup("");
-		return v->base && v->source ? 0 : -ENOMEM;
-	}
-	if (asprintf(&v->base, "%s/volumes/roles/%s", v->top, role) < 0) {
-		v->base = NULL;
-		return -ENOMEM;
-	}
-	/* Roles of the hierarchy are one directory each. */
-	for (char *p = v->base + strlen(v->top) + strlen("/volumes/roles/"); *p; p++)
-		if (*p == '/')
-			*p = ' ';
-	v->make = v->make_base = 1;
-	v->source = strdup(disk->id);
+	v->top = p.top;
+	v->base = p.base;
+	v->make = v->make_base = !p.whole;
+	v->source = strdup(p.whole ? "" : disk->id);
 	return v->source ? 0 : -ENOMEM;
 }
 
@@ -80,12 +55,12 @@ int volume_disk_add(const struct mz_host *h, struct volumes *vs, const struct mz
 	if (disk->source_type[0] && strcmp(disk->source_type, "PATH") && strcmp(disk->source_type, "MOUNT"))
 		return volume_fail(err, -EOPNOTSUPP, "%s '%.100s': a disk of type %s has no file system", v->field, disk->id,
 				   disk->source_type);
-	if (disk->id[0] == '.' || strchr(disk->id, '/'))
+	if (!disk->id[0] || disk->id[0] == '.' || strchr(disk->id, '/'))
 		return volume_fail(err, -EINVAL, "%s '%.100s': cannot be the name of a directory", v->field, disk->id);
 	v->flags = disk->read_only ? MS_RDONLY : 0;
 	v->own = !is_shared(k, r, i);
 	v->target = strdup(disk->container_path);
-	if (put_base(h, v, disk, role_of(k, r, i)) < 0)
+	if (put_base(h, v, r, i, disk) < 0)
 		return volume_fail(err, -ENOMEM, "Out of memory");
 	*ret = v;
 	return 0;

@@ -1,21 +1,20 @@
-/* disk_du.c - isolator/disk_du: measures from time to time how much disk a sandbox
- * takes, and ends containers that take more than they were given, if it is told to.
+/* disk_du.c - isolator/disk_du: measures from time to time how much disk a sandbox and
+ * the persistent volumes of its container take, and ends containers that take more than
+ * they were given, if it is told to.
  *
- * Every container has a timer of its own; the walk is done on a worker thread.
+ * Every container has a timer of its own. Its directories are walked through on a worker
+ * thread, a piece at a time and few at once: a task with millions of files holds up
+ * neither the agent's other work nor the measuring of others.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#define MZ_MODULE_ABI 1
-#include <mezzo/isolator.h>
-
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../answer.h"
+#include "../volume_place.h"
 
 #include "du.h"
 
-/* Of TaskStatus. */
-enum { REASON_CONTAINER_LIMITATION_DISK = 20 };
+/* Of TaskStatus; rounds at once, each with a descriptor for every level that it is deep; names
+ * in one piece of work. */
+enum { REASON_CONTAINER_LIMITATION_DISK = 20, N_AT_ONCE = 4, PIECE = 20000 };
 
 struct disk_du {
 	const struct mz_host *h;
@@ -24,29 +23,43 @@ struct disk_du {
 	int enforce;
 	int64_t max_files; /* 0: any number */
 	struct box *boxes;
-	struct box *leaving; /* cleaned up while a worker has them */
+	struct round *rounds; /* the first to be walked first */
+	size_t n_walking;
 	struct mz_metric *walks, *exceeded;
+};
+
+/* The sandbox, or a persistent volume. */
+struct place {
+	char *path, *id; /* id NULL: the sandbox */
+	char *root;	 /* of the disk of type PATH that the volume is on, else NULL */
+	int64_t limit_bytes; /* -1: none */
+	int64_t used_bytes;  /* -1: not measured yet */
 };
 
 struct box {
 	struct box *next;
 	struct disk_du *d;
-	char *id, *sandbox;
-	int64_t limit_bytes; /* -1: none */
-	int64_t used_bytes;  /* -1: not measured yet */
+	char *id;
+	struct place *places; /* the sandbox first */
+	size_t n_places;
 	struct mz_timer *timer;
-	int walking; /* a worker has it */
-	int gone;    /* among the leaving: free it when the worker is done */
-	int told;    /* of the limitation */
-	struct du walked;
-	int walk_code;
+	int told; /* of the limitation */
 };
 
-static int out_of_memory(struct mz_err *err)
-{
-	*err = (struct mz_err){.code = -ENOMEM, .msg = "Out of memory"};
-	return -ENOMEM;
-}
+/* One measurement of all places of a container. */
+struct round {
+	struct round *next;
+	struct disk_du *d;
+	struct box *b; /* NULL: cleaned up meanwhile */
+	int walking;   /* a worker has it, or is going to */
+	struct du_walk *walk; /* of v[i], or NULL */
+	size_t i, n;
+	struct visit {
+		char *path;
+		int is_sandbox, code;
+		struct du found;
+	} v[];
+};
 
 static struct box **find(struct disk_du *d, const char *id)
 {
@@ -56,41 +69,107 @@ static struct box **find(struct disk_du *d, const char *id)
 	return at;
 }
 
+/* ---- places ------------------------------------------------------------------------- */
+
+static void places_free(struct place *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].path);
+		free(v[i].id);
+		free(v[i].root);
+	}
+	free(v);
+}
+
+static struct place *place_of(const struct box *b, const char *path)
+{
+	for (size_t i = 0; i < b->n_places; i++)
+		if (!strcmp(b->places[i].path, path))
+			return &b->places[i];
+	return NULL;
+}
+
+/* Item i of `r`, if it is a volume that can be measured: of a whole disk nobody else has a part.
+ * 1: it is; -ENOMEM. */
+static int take_volume(const struct disk_du *d, const struct mz_resources *r, size_t i, struct place *ret)
+{
+	struct mz_res_volume disk;
+	struct volume_place at;
+	if (d->k->resources->volume(r, i, &disk) < 0 || disk.cut || (disk.source_type[0] && strcmp(disk.source_type, "PATH")))
+		return 0;
+	if (!volume_place_of(d->h, r, i, &disk, &at))
+		return -ENOMEM;
+	*ret = (struct place){.path = volume_join(at.base, "/", disk.id),
+			      .id = strdup(disk.id),
+			      .root = disk.source_type[0] ? strdup(disk.root) : NULL,
+			      .limit_bytes = disk_bytes(d->k->resources->item(r, i).amount)};
+	volume_place_done(&at);
+	return ret->path && ret->id && (ret->root || !disk.source_type[0]) ? 1 : -ENOMEM;
+}
+
+/* What was measured of those that it had before is kept. */
+static int set_places(struct box *b, const struct mz_container *c, const char *sandbox)
+{
+	const struct mz_isolator_host *k = b->d->k;
+	size_t n_items = c->resources ? k->resources->count(c->resources) : 0, n = 1;
+	struct place *v = calloc(n_items + 1, sizeof(*v));
+	int rc = v && (v[0].path = strdup(sandbox)) ? 0 : -ENOMEM;
+	if (rc == 0)
+		v[0].limit_bytes = disk_of_sandbox(k, c->resources);
+	for (size_t i = 0; i < n_items && rc == 0; i++) {
+		rc = take_volume(b->d, c->resources, i, &v[n]);
+		n += rc != 0;
+		rc = rc > 0 ? 0 : rc;
+	}
+	if (rc < 0) {
+		if (v)
+			places_free(v, n);
+		return rc;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct place *old = place_of(b, v[i].path);
+		v[i].used_bytes = old ? old->used_bytes : -1;
+	}
+	places_free(b->places, b->n_places);
+	b->places = v;
+	b->n_places = n;
+	return 0;
+}
+
 static void box_free(struct box *b)
 {
 	b->d->h->timer_cancel(b->d->h, b->timer);
+	places_free(b->places, b->n_places);
 	free(b->id);
-	free(b->sandbox);
 	free(b);
 }
 
-static void on_due(void *arg);
+/* ---- what is wrong with what was found -------------------------------------------------- */
 
-static void wait_again(struct box *b)
+static void find_fault(const struct box *b, const struct visit *v, char *text, size_t size)
 {
-	b->timer = b->d->h->timer(b->d->h, b->d->interval_ns, on_due, b);
-}
-
-/* What is wrong with what was measured: text, or nothing. */
-static void find_fault(const struct box *b, char *text, size_t size)
-{
-	if (b->limit_bytes >= 0 && b->used_bytes > b->limit_bytes)
-		snprintf(text, size, "Disk usage of the sandbox (%lldKB) is over the container's disk (%lldKB)",
-			 (long long)b->used_bytes / 1024, (long long)b->limit_bytes / 1024);
-	else if (b->d->max_files && b->walked.n_files > b->d->max_files)
+	char what[256];
+	const struct place *p = place_of(b, v->path);
+	if (!p || v->code < 0)
+		return;
+	snprintf(what, sizeof(what), "%s%.200s", p->id ? "volume " : "sandbox", p->id ? p->id : "");
+	if (p->limit_bytes >= 0 && p->used_bytes > p->limit_bytes)
+		snprintf(text, size, "Disk usage of the %s (%lldKB) is over %s (%lldKB)", what, (long long)p->used_bytes / 1024,
+			 p->id ? "its size" : "the container's disk", (long long)p->limit_bytes / 1024);
+	else if (v->is_sandbox && b->d->max_files && v->found.n_files > b->d->max_files)
 		snprintf(text, size, "The sandbox holds more than %lld files (max_files of disk_du)",
 			 (long long)b->d->max_files);
-	else if (b->walked.too_deep)
-		snprintf(text, size, "Directories of the sandbox are nested more than %d deep: what they hold cannot be measured",
+	else if (v->found.too_deep)
+		snprintf(text, size, "Directories of the %s are nested more than %d deep: what they hold cannot be measured", what,
 			 DU_MAX_DEPTH);
 }
 
-static void judge(struct box *b)
+static void judge(struct box *b, const struct round *r)
 {
 	struct disk_du *d = b->d;
-	char text[128] = "";
-	if (d->enforce && !b->told)
-		find_fault(b, text, sizeof(text));
+	char text[400] = "";
+	for (size_t i = 0; d->enforce && !b->told && i < r->n && !text[0]; i++)
+		find_fault(b, &r->v[i], text, sizeof(text));
 	if (!text[0])
 		return;
 	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_CONTAINER_LIMITATION_DISK, .message = text};
@@ -99,65 +178,135 @@ static void judge(struct box *b)
 	d->k->limitation(d->h, b->id, &l);
 }
 
-static void walk_work(void *arg)
+/* ---- rounds --------------------------------------------------------------------------- */
+
+static void on_due(void *arg);
+static void walk_some(struct disk_du *d);
+
+static void wait_again(struct box *b)
 {
-	struct box *b = arg;
-	b->walk_code = du(b->sandbox, b->d->enforce ? b->d->max_files : 0, &b->walked);
+	b->timer = b->d->h->timer(b->d->h, b->d->interval_ns, on_due, b);
 }
 
-static void forget(struct box *b)
+static void round_free(struct round *r)
 {
-	struct box **at = &b->d->leaving;
-	while (*at != b)
+	struct round **at = &r->d->rounds;
+	while (*at && *at != r)
 		at = &(*at)->next;
-	*at = b->next;
-	box_free(b);
+	if (*at)
+		*at = r->next;
+	du_end(r->walk);
+	for (size_t i = 0; i < r->n; i++)
+		free(r->v[i].path);
+	free(r);
+}
+
+static struct round *round_new(struct box *b)
+{
+	struct round *r = calloc(1, sizeof(*r) + b->n_places * sizeof(r->v[0])), **at = &b->d->rounds;
+	if (!r)
+		return NULL;
+	r->d = b->d;
+	r->b = b;
+	for (; r->n < b->n_places; r->n++) {
+		r->v[r->n] = (struct visit){.path = strdup(b->places[r->n].path), .is_sandbox = !b->places[r->n].id};
+		if (!r->v[r->n].path) {
+			round_free(r);
+			return NULL;
+		}
+	}
+	while (*at)
+		at = &(*at)->next;
+	*at = r;
+	return r;
+}
+
+/* One piece of it; r->i is r->n after the last. */
+static void walk_work(void *arg)
+{
+	struct round *r = arg;
+	const struct disk_du *d = r->d;
+	struct visit *v = &r->v[r->i];
+	if (!r->walk)
+		v->code = du_begin(v->path, &r->walk);
+	if (v->code == 0 && du_go_on(r->walk, PIECE, d->enforce && v->is_sandbox ? d->max_files : 0, &v->found))
+		return;
+	du_end(r->walk);
+	r->walk = NULL;
+	r->i++;
+}
+
+/* The end of a round, whole or not. */
+static void finish(struct round *r)
+{
+	struct disk_du *d = r->d;
+	struct box *b = r->b;
+	d->n_walking--;
+	if (b && r->i == r->n) {
+		d->h->metric_add(d->walks, 1);
+		for (size_t i = 0; i < r->n; i++) {
+			struct place *p = place_of(b, r->v[i].path);
+			if (p && r->v[i].code == 0)
+				p->used_bytes = r->v[i].found.bytes;
+		}
+	}
+	if (b) {
+		wait_again(b);
+		if (r->i == r->n)
+			judge(b, r); /* it may come back with cleanup */
+	}
+	round_free(r);
+	walk_some(d);
 }
 
 static void on_walked(void *arg)
 {
-	struct box *b = arg;
-	b->walking = 0;
-	if (b->gone) {
-		forget(b);
-		return;
+	struct round *r = arg;
+	if (!r->b || r->i == r->n || r->d->h->offload(r->d->h, walk_work, on_walked, r) < 0)
+		finish(r); /* if the agent is busy: next time */
+}
+
+/* Starts those that wait, as far as there is room. */
+static void walk_some(struct disk_du *d)
+{
+	struct round *r = d->rounds;
+	while (d->n_walking < N_AT_ONCE) {
+		while (r && r->walking)
+			r = r->next;
+		if (!r || d->h->offload(d->h, walk_work, on_walked, r) < 0)
+			break;
+		r->walking = 1;
+		d->n_walking++;
 	}
-	b->d->h->metric_add(b->d->walks, 1);
-	if (b->walk_code == 0)
-		b->used_bytes = b->walked.bytes;
-	wait_again(b);
-	judge(b); /* last: it may come back with cleanup */
+	/* With none under way nobody would come back here. */
+	while (d->rounds && !d->n_walking) {
+		wait_again(d->rounds->b);
+		round_free(d->rounds);
+	}
 }
 
 static void on_due(void *arg)
 {
 	struct box *b = arg;
 	b->timer = NULL;
-	b->walking = b->d->h->offload(b->d->h, walk_work, on_walked, b) == 0;
-	if (!b->walking)
-		wait_again(b); /* the agent is busy: next time */
+	if (round_new(b))
+		walk_some(b->d);
+	else
+		wait_again(b);
 }
 
-static int64_t limit_of(const struct disk_du *d, const struct mz_container *c)
-{
-	/* Thousandths of a MB; no disk at all means that nothing was asked for. */
-	int64_t disk = c->resources ? d->k->resources->scalar(c->resources, "disk") : 0;
-	return disk > 0 ? disk * 1048576 / 1000 : -1;
-}
+/* ---- callbacks ------------------------------------------------------------------------ */
 
 static int add(struct disk_du *d, const struct mz_container *c, struct mz_err *err)
 {
 	struct box *b = calloc(1, sizeof(*b));
 	if (!b)
-		return out_of_memory(err);
+		return iso_no_memory(err);
 	b->d = d;
 	b->id = strdup(c->id);
-	b->sandbox = strdup(c->sandbox);
-	b->limit_bytes = limit_of(d, c);
-	b->used_bytes = -1;
-	if (!b->id || !b->sandbox) {
+	if (!b->id || set_places(b, c, c->sandbox) < 0) {
 		box_free(b);
-		return out_of_memory(err);
+		return iso_no_memory(err);
 	}
 	b->next = d->boxes;
 	d->boxes = b;
@@ -170,8 +319,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	(void)l;
 	struct disk_du *d = inst;
 	struct mz_err err;
-	int rc = c->sandbox ? add(d, c, &err) : 0;
-	d->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+	iso_end(d->h, op, c->sandbox ? add(d, c, &err) : 0, &err);
 }
 
 static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
@@ -181,27 +329,45 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 	int rc = 0;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = v[i]->sandbox ? add(d, v[i], &err) : 0;
-	d->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+	iso_end(d->h, op, rc, &err);
 }
 
 static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct disk_du *d = inst;
+	struct mz_err err;
 	struct box *b = *find(d, c->id);
-	if (b)
-		b->limit_bytes = limit_of(d, c);
-	d->h->op_done(op, NULL, NULL);
+	iso_end(d->h, op, b && set_places(b, c, b->places[0].path) < 0 ? iso_no_memory(&err) : 0, &err);
+}
+
+/* A list of its own tells of the volumes. */
+static void tell_volume(const struct disk_du *d, struct mz_usage *u, size_t i, const struct place *p)
+{
+	char name[64];
+	const struct mz_usage_api *to = d->k->usage;
+#define FIELD(rest) (snprintf(name, sizeof(name), "disk_statistics.%zu.%s", i, rest), name)
+	(void)to->set_string(u, FIELD("persistence.id"), p->id);
+	if (p->root) {
+		(void)to->set_integer(u, FIELD("source.type"), 1); /* PATH */
+		(void)to->set_string(u, FIELD("source.path.root"), p->root);
+	}
+	(void)to->set_integer(u, FIELD("limit_bytes"), p->limit_bytes);
+	if (p->used_bytes >= 0)
+		(void)to->set_integer(u, FIELD("used_bytes"), p->used_bytes);
+#undef FIELD
 }
 
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
 {
 	struct disk_du *d = inst;
 	const struct box *b = *find(d, c->id);
-	if (b && b->limit_bytes >= 0)
-		(void)d->k->usage->set_integer(u, "disk_limit_bytes", b->limit_bytes);
-	if (b && b->used_bytes >= 0)
-		(void)d->k->usage->set_integer(u, "disk_used_bytes", b->used_bytes);
-	d->h->op_done(op, NULL, NULL);
+	if (b && b->places[0].limit_bytes >= 0)
+		(void)d->k->usage->set_integer(u, "disk_limit_bytes", b->places[0].limit_bytes);
+	if (b && b->places[0].used_bytes >= 0)
+		(void)d->k->usage->set_integer(u, "disk_used_bytes", b->places[0].used_bytes);
+	for (size_t i = 1; b && i < b->n_places; i++)
+		tell_volume(d, u, i - 1, &b->places[i]);
+	iso_end(d->h, op, 0, NULL);
 }
 
 static void cleanup(void *inst, const char *id, struct mz_op *op)
@@ -210,22 +376,24 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 	struct box **at = find(d, id), *b = *at;
 	if (b) {
 		*at = b->next;
-		if (b->walking) {
-			b->gone = 1;
-			b->next = d->leaving;
-			d->leaving = b;
-		} else {
-			box_free(b);
+		for (struct round *r = d->rounds, *next; r; r = next) {
+			next = r->next;
+			if (r->b != b)
+				continue;
+			r->b = NULL;
+			if (!r->walking)
+				round_free(r);
 		}
+		box_free(b);
 	}
-	d->h->op_done(op, NULL, NULL);
+	iso_end(d->h, op, 0, NULL);
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct disk_du *d = calloc(1, sizeof(*d));
 	if (!d)
-		return out_of_memory(err);
+		return iso_no_memory(err);
 	d->h = h;
 	d->k = h->kind;
 	d->interval_ns = h->conf_int(conf, "interval");
@@ -237,23 +405,19 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	return 0;
 }
 
-static void free_all(struct box *b)
-{
-	while (b) {
-		struct box *next = b->next;
-		box_free(b);
-		b = next;
-	}
-}
-
 static void destroy(void *inst)
 {
 	struct disk_du *d = inst;
 	if (!d)
 		return;
 	/* The host has waited for running work; its done() will not be called. */
-	free_all(d->boxes);
-	free_all(d->leaving);
+	while (d->rounds)
+		round_free(d->rounds);
+	while (d->boxes) {
+		struct box *b = d->boxes;
+		d->boxes = b->next;
+		box_free(b);
+	}
 	free(d);
 }
 
@@ -281,7 +445,7 @@ MZ_MODULE = {
 	.name = "disk_du",
 	.version = "1.0",
 	.author = "Mezzo",
-	.summary = "Measures the disk that sandboxes take, and enforces the limit",
+	.summary = "Measures the disk that sandboxes and volumes take, and enforces the limit",
 	.settings = settings,
 	.ops = (const struct mz_ops *)&ops,
 };

@@ -41,6 +41,19 @@ static void fill(const char *name, size_t size)
 	close(fd);
 }
 
+/* In pieces of 7, at once, or until there are too many. */
+static int du(const char *path, int64_t max_files, struct du *ret)
+{
+	struct du_walk *w;
+	int rc = du_begin(path, &w);
+	if (rc < 0)
+		return rc;
+	while (du_go_on(w, 7, max_files, ret))
+		;
+	du_end(w);
+	return 0;
+}
+
 static void sums_up(void **state)
 {
 	(void)state;
@@ -197,6 +210,129 @@ static void ends_what_cannot_be_measured(void **state)
 	fake_ops()->destroy(inst);
 }
 
+static void begin_round(void)
+{
+	fake.timer_fn(fake.timer_arg);
+}
+
+/* A volume has a size of its own, which is none of the sandbox's. */
+static void measures_volumes(void **state)
+{
+	(void)state;
+	char disk[96], volume[256];
+	fake.enforce = 1;
+	snprintf(disk, sizeof(disk), "%s/disk", dir);
+	snprintf(volume, sizeof(volume), "mkdir -p '%s/volumes/roles/web db/v1' %s/box", disk, dir);
+	assert_int_equal(system(volume), 0);
+	snprintf(volume, sizeof(volume), "%s/box", dir);
+	fake.disk = disk;
+	fake.volume = "v1";
+	void *inst = fake_create();
+	struct mz_container c = container();
+	c.sandbox = volume;
+	fake_ops()->prepare(inst, &c, NULL, NULL);
+	fill("box/a", 1 << 20);
+	fill("disk/volumes/roles/web db/v1/a", 512 << 10);
+	begin_round();
+	fake_run(); /* the sandbox */
+	assert_int_equal(fake.n_limitations, 0);
+	fake_run(); /* the volume */
+	assert_int_equal(fake.n_limitations, 0);
+	fake_ops()->usage(inst, &c, NULL, NULL);
+	assert_true(fake_value("disk_limit_bytes") == 1.5 * 1048576);
+	assert_true(fake_value("disk_used_bytes") >= 1 << 20);
+	assert_true(fake_value("disk_used_bytes") < (1 << 20) + 65536);
+	assert_true(fake_value("disk_statistics.0.persistence.id") == 0);
+	assert_true(fake_value("disk_statistics.0.source.path.root") == 0);
+	assert_true(fake_value("disk_statistics.0.limit_bytes") == 1 << 20);
+	assert_true(fake_value("disk_statistics.0.used_bytes") >= 512 << 10);
+	fill("disk/volumes/roles/web db/v1/b", 1 << 20);
+	begin_round();
+	fake_run();
+	assert_int_equal(fake.n_limitations, 0);
+	fake_run();
+	assert_int_equal(fake.n_limitations, 1);
+	assert_non_null(strstr(fake.text, "Disk usage of the volume v1 (15"));
+	assert_non_null(strstr(fake.text, "is over its size (1024KB)"));
+	/* The volume is gone: a round has the sandbox only. */
+	fake.volume = NULL;
+	fake_ops()->update(inst, &c, NULL);
+	fake.n_set = 0;
+	fake_ops()->usage(inst, &c, NULL, NULL);
+	assert_true(fake_value("disk_used_bytes") >= 1 << 20);
+	assert_true(fake_value("disk_statistics.0.limit_bytes") == -1);
+	fake_ops()->destroy(inst);
+}
+
+/* Other containers are measured, and other work is done, between the pieces of a large one. */
+static void large_ones_wait_their_turn(void **state)
+{
+	(void)state;
+	char command[128];
+	snprintf(command, sizeof(command), "cd %s && mkdir big small && cd big && seq 45000 | xargs touch", dir);
+	assert_int_equal(system(command), 0);
+	void *inst = fake_create();
+	struct mz_container big = container(), small = container();
+	char big_dir[96], small_dir[96];
+	snprintf(big_dir, sizeof(big_dir), "%s/big", dir);
+	snprintf(small_dir, sizeof(small_dir), "%s/small", dir);
+	big.sandbox = big_dir;
+	small.id = "c2";
+	small.sandbox = small_dir;
+	fake_ops()->prepare(inst, &big, NULL, NULL);
+	begin_round();
+	void *round = fake.arg;
+	fake_run();
+	assert_ptr_equal(fake.arg, round); /* and again, behind what others asked for meanwhile */
+	fake_ops()->usage(inst, &big, NULL, NULL);
+	assert_true(fake_value("disk_used_bytes") == -1);
+	void (*work)(void *) = fake.work, (*done)(void *) = fake.done;
+	fake_ops()->prepare(inst, &small, NULL, NULL);
+	begin_round();
+	assert_ptr_not_equal(fake.arg, round);
+	fake_run();
+	fake_ops()->usage(inst, &small, NULL, NULL);
+	assert_true(fake_value("disk_used_bytes") >= 0);
+	/* One that is cleaned up is not walked to its end. */
+	fake.arg = NULL;
+	work(round);
+	fake_ops()->cleanup(inst, "c1", NULL);
+	done(round);
+	assert_null(fake.arg);
+	fake_ops()->destroy(inst);
+}
+
+/* Four at once; the others wait, also for their end. */
+static void few_at_once(void **state)
+{
+	(void)state;
+	enum { N = 6 };
+	char ids[N][8];
+	void *inst = fake_create(), *first = NULL;
+	struct mz_container c = container();
+	for (int i = 0; i < N; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "c%d", i);
+		c.id = ids[i];
+		fake_ops()->prepare(inst, &c, NULL, NULL);
+		void *before = fake.arg;
+		begin_round();
+		first = first ? first : fake.arg;
+		assert_true(i < 4 ? fake.arg != before : fake.arg == before);
+	}
+	fake_ops()->cleanup(inst, "c4", NULL); /* it waited */
+	void *last = fake.arg;
+	fake.arg = first;
+	fake_run();
+	assert_ptr_not_equal(fake.arg, first);
+	assert_ptr_not_equal(fake.arg, last);
+	fake_run(); /* that of c5 */
+	c.id = "c5";
+	fake.n_set = 0;
+	fake_ops()->usage(inst, &c, NULL, NULL);
+	assert_true(fake_value("disk_used_bytes") >= 0);
+	fake_ops()->destroy(inst);
+}
+
 static void only_measures_by_default(void **state)
 {
 	(void)state;
@@ -227,6 +363,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(enforces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_floods_of_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_what_cannot_be_measured, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(measures_volumes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(large_ones_wait_their_turn, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(few_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_measures_by_default, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,9 +12,9 @@
 
 #include "du.h"
 
-struct walk {
+struct du_walk {
 	dev_t dev;
-	struct du *sum;
+	struct du sum;
 	int depth;
 	int fds[DU_MAX_DEPTH + 1]; /* the directories from the top to the one that is read */
 };
@@ -35,19 +35,19 @@ static int64_t share(const struct stat *st)
 
 /* What cannot be read, or goes away meanwhile, counts nothing. Was it a directory
  * that is to be read now? */
-static int count(struct walk *w, const char *name)
+static int count(struct du_walk *w, const char *name)
 {
 	struct stat st;
 	int dir = w->fds[w->depth];
 	if (!strcmp(name, ".") || !strcmp(name, "..") || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    st.st_dev != w->dev)
 		return 0;
-	w->sum->bytes += share(&st);
-	w->sum->n_files++;
+	w->sum.bytes += share(&st);
+	w->sum.n_files++;
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	if (w->depth == DU_MAX_DEPTH) {
-		w->sum->too_deep = 1;
+		w->sum.too_deep = 1;
 		return 0;
 	}
 	int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -58,7 +58,7 @@ static int count(struct walk *w, const char *name)
 }
 
 /* Reads on in the deepest directory, to its end or to a directory in it. */
-static void read_on(struct walk *w)
+static void read_on(struct du_walk *w)
 {
 	_Alignas(struct entry) char buf[2048];
 	int dir = w->fds[w->depth];
@@ -79,27 +79,38 @@ static void read_on(struct walk *w)
 	}
 }
 
-int du(const char *path, int64_t max_files, struct du *ret)
+int du_begin(const char *path, struct du_walk **ret)
 {
-	struct walk *w = malloc(sizeof(*w));
+	struct du_walk *w = malloc(sizeof(*w));
 	int fd = w ? open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	struct stat st;
-	int code = fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
+	int code = !w ? ENOMEM : fd < 0 || fstat(fd, &st) < 0 ? errno : 0;
 	if (code) {
 		if (fd >= 0)
 			close(fd);
 		free(w);
 		return -code;
 	}
-	*ret = (struct du){.bytes = share(&st)};
+	w->sum = (struct du){.bytes = share(&st)};
 	w->dev = st.st_dev;
-	w->sum = ret;
 	w->depth = 0;
 	w->fds[0] = fd;
-	while (w->depth >= 0 && (!max_files || ret->n_files <= max_files))
+	*ret = w;
+	return 0;
+}
+
+int du_go_on(struct du_walk *w, int64_t n_more, int64_t max_files, struct du *ret)
+{
+	int64_t until = w->sum.n_files + n_more;
+	while (w->depth >= 0 && w->sum.n_files < until && (!max_files || w->sum.n_files <= max_files))
 		read_on(w);
-	for (; w->depth >= 0; w->depth--)
+	*ret = w->sum;
+	return w->depth >= 0 && (!max_files || w->sum.n_files <= max_files);
+}
+
+void du_end(struct du_walk *w)
+{
+	for (; w && w->depth >= 0; w->depth--)
 		close(w->fds[w->depth]);
 	free(w);
-	return 0;
 }

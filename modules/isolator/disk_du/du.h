@@ -1,4 +1,4 @@
-/* du.h - what a directory takes of the disk. Blocking, for worker threads.
+/* du.h - what a directory takes of the disk, a piece at a time. Blocking, for worker threads.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_ISOLATOR_DU_H
 #define MZ_ISOLATOR_DU_H
@@ -15,8 +15,13 @@ struct du {
 	int too_deep;	 /* some directory is deeper than DU_MAX_DEPTH; what is in it is not counted */
 };
 
-/* All that is in `path`, on its own file system only, links not followed. Stops when
- * there are more than max_files (0: any number). */
-int du(const char *path, int64_t max_files, struct du *ret);
+struct du_walk;
+
+/* Begins with all that is in `path`, on its own file system only, links not followed. */
+int du_begin(const char *path, struct du_walk **ret);
+/* Goes on until some n_more names more are counted, or there are more than max_files in all
+ * (0: any number). 1: there is more to count. *ret is what was found until now. */
+int du_go_on(struct du_walk *w, int64_t n_more, int64_t max_files, struct du *ret);
+void du_end(struct du_walk *w); /* NULL: no-op */
 
 #endif

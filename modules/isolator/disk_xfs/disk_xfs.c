@@ -6,8 +6,8 @@
  * something else uses are left alone. Paths are looked at by worker threads.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#define MZ_MODULE_ABI 1
 #include "../answer.h"
+#include "../volume_place.h"
 
 #include <unistd.h>
 
@@ -26,6 +26,7 @@ struct xfs {
 	struct project *projects;
 	struct mz_timer *timer;
 	struct look *look; /* that a worker has, or NULL */
+	struct giving *givings; /* prepares under way */
 	uint64_t generation;
 	struct mz_metric *used, *exceeded;
 };
@@ -86,34 +87,32 @@ static struct project *add(struct xfs *x, uint32_t number, const char *id, const
 	return p;
 }
 
-static int is_taken(const struct xfs *x, uint32_t number)
-{
-	const struct project *p = x->projects;
-	while (p && p->number != number)
-		p = p->next;
-	return p != NULL;
-}
-
 /* One that neither this agent nor anybody else uses; the one after the last that was given. */
 static int choose(struct xfs *x, uint32_t *ret, struct mz_err *err)
 {
-	uint32_t n = x->last - x->first + 1;
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t number = x->first + (x->next - x->first + i) % n;
+	uint32_t n = x->last - x->first + 1, at = x->next - x->first;
+	unsigned char *taken = calloc(n / 8 + 1, 1); /* bits */
+	int rc = taken ? -ENOSPC : iso_no_memory(err);
+	for (const struct project *p = x->projects; p && taken; p = p->next)
+		if (p->number >= x->first && p->number <= x->last)
+			taken[(p->number - x->first) / 8] |= (unsigned char)(1 << (p->number - x->first) % 8);
+	for (uint32_t i = 0; i < n && rc == -ENOSPC; i++, at = (at + 1) % n) {
 		struct quota_use u;
-		if (is_taken(x, number))
+		if (taken[at / 8] >> at % 8 & 1)
 			continue;
-		int rc = quota_get(&x->q, number, &u, err);
-		if (rc < 0)
-			return rc;
-		if (u.used_bytes || u.n_files)
-			continue;
-		x->next = number == x->last ? x->first : number + 1;
-		*ret = number;
-		return 0;
+		int got = quota_get(&x->q, x->first + at, &u, err);
+		if (got < 0)
+			rc = got;
+		else if (!u.used_bytes && !u.n_files)
+			rc = 0;
+		if (rc == 0)
+			*ret = x->first + at;
 	}
-	return iso_error(err, -ENOSPC, "All %u projects, %u to %u, are used by sandboxes that are still there", n, x->first,
-			 x->last);
+	free(taken);
+	x->next = x->first + at;
+	return rc != -ENOSPC ? rc :
+			       iso_error(err, rc, "All %u projects, %u to %u, are used by sandboxes that are still there", n,
+					 x->first, x->last);
 }
 
 static void key_of(const struct project *p, char out[32])
@@ -144,13 +143,6 @@ static void forget(struct xfs *x, struct project *p)
 
 /* ---- limits ------------------------------------------------------------------------------ */
 
-static int64_t limit_of(const struct xfs *x, const struct mz_container *c)
-{
-	/* Thousandths of a MB; no disk at all means that nothing was asked for. */
-	int64_t disk = c->resources ? x->k->resources->scalar(c->resources, "disk") : 0;
-	return disk > 0 ? disk * 1048576 / 1000 : -1;
-}
-
 static int set_limit(struct xfs *x, const struct project *p, struct mz_err *err)
 {
 	int64_t soft = x->enforce && p->limit_bytes > 0 ? p->limit_bytes : 0;
@@ -161,6 +153,7 @@ static int set_limit(struct xfs *x, const struct project *p, struct mz_err *err)
 /* ---- prepare ------------------------------------------------------------------------------- */
 
 struct giving {
+	struct giving *next;
 	struct xfs *x;
 	struct mz_op *op;
 	uint64_t generation; /* of the project, which may be gone meanwhile */
@@ -178,11 +171,20 @@ static struct project *of_generation(const struct xfs *x, uint64_t generation)
 	return p;
 }
 
+static void giving_free(struct giving *g)
+{
+	struct giving **at = &g->x->givings;
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	free(g->sandbox);
+	free(g);
+}
+
 static void give_end(struct giving *g)
 {
 	iso_end(g->x->h, g->op, g->code, &g->err);
-	free(g->sandbox);
-	free(g);
+	giving_free(g);
 }
 
 static void give_work(void *arg)
@@ -234,8 +236,10 @@ static int begin(struct xfs *x, const struct mz_container *c, struct mz_op *op, 
 		return iso_no_memory(err);
 	}
 	p->live = 1;
-	p->limit_bytes = limit_of(x, c);
-	*g = (struct giving){.x = x, .op = op, .generation = p->generation, .number = number, .sandbox = sandbox};
+	p->limit_bytes = disk_of_sandbox(x->k, c->resources);
+	*g = (struct giving){
+		.next = x->givings, .x = x, .op = op, .generation = p->generation, .number = number, .sandbox = sandbox};
+	x->givings = g;
 	start_timer(x);
 	key_of(p, key);
 	x->h->storage_put(x->h, key, (struct mz_bytes){text, (size_t)n}, on_kept, g);
@@ -379,7 +383,7 @@ static int recover_one(void *arg, const char *key, struct mz_bytes value)
 	for (size_t i = 0; i < r->n && !p->live; i++)
 		if (!strcmp(r->v[i]->id, p->id)) {
 			p->live = 1;
-			p->limit_bytes = limit_of(r->x, r->v[i]);
+			p->limit_bytes = disk_of_sandbox(r->x->k, r->v[i]->resources);
 		}
 	return 0;
 }
@@ -406,8 +410,9 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 	struct mz_err err;
 	struct project *p = live_project(x, c->id);
 	int rc = 0;
-	if (p && p->limit_bytes != limit_of(x, c)) {
-		p->limit_bytes = limit_of(x, c);
+	int64_t limit_bytes = disk_of_sandbox(x->k, c->resources);
+	if (p && p->limit_bytes != limit_bytes) {
+		p->limit_bytes = limit_bytes;
 		p->told = 0;
 		rc = set_limit(x, p, &err);
 	}
@@ -448,6 +453,8 @@ static void destroy(void *inst)
 	/* The host has waited for running work; its done() will not be called. */
 	if (x->look)
 		look_free(x->look);
+	while (x->givings)
+		giving_free(x->givings);
 	while (x->projects) {
 		struct project *p = x->projects;
 		x->projects = p->next;

@@ -3,15 +3,12 @@
 #define _GNU_SOURCE
 #include "quota.h"
 
+#include "../answer.h"
+
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/dqblk_xfs.h>
 #include <linux/fs.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -26,16 +23,6 @@ enum { PROJECT_QUOTA = 2, BLOCK = 512, XFS_MAGIC = 0x58465342 };
 #endif
 
 #define COMMAND(c) ((int)(((unsigned)(c) << 8) | PROJECT_QUOTA))
-
-__attribute__((format(printf, 3, 4))) static int fail(struct mz_err *err, int code, const char *fmt, ...)
-{
-	va_list ap;
-	va_start(ap, fmt);
-	err->code = code;
-	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return code;
-}
 
 /* The device that is mounted where fd is: before Linux 5.14 quotas are asked for by its path. */
 static int find_device(struct quota *q)
@@ -83,17 +70,17 @@ int quota_open(struct quota *q, const char *path, int enforce, struct mz_err *er
 	if (q->fd < 0 || fstatfs(q->fd, &fs) < 0) {
 		int code = -errno;
 		quota_done(q);
-		return fail(err, code, "Cannot open %s: %s", path, strerror(-code));
+		return iso_error(err, code, "Cannot open %.180s: %s", path, strerror(-code));
 	}
 	int rc = fs.f_type != XFS_MAGIC
-			 ? fail(err, -EOPNOTSUPP, "%s is on no XFS file system", path)
+			 ? iso_error(err, -EOPNOTSUPP, "%s is on no XFS file system", path)
 			 : 0;
 	if (rc == 0 && control(q, Q_XGETQSTATV, 0, &s) < 0)
 		s.qs_flags = 0;
 	if (rc == 0 && !(s.qs_flags & FS_QUOTA_PDQ_ACCT))
-		rc = fail(err, -EOPNOTSUPP, "The XFS file system of %s is mounted without project quotas (prjquota)", path);
+		rc = iso_error(err, -EOPNOTSUPP, "The XFS file system of %s is mounted without project quotas (prjquota)", path);
 	if (rc == 0 && enforce && !(s.qs_flags & FS_QUOTA_PDQ_ENFD))
-		rc = fail(err, -EOPNOTSUPP, "The XFS file system of %s does not enforce project quotas (it is mounted with pqnoenforce)",
+		rc = iso_error(err, -EOPNOTSUPP, "The XFS file system of %s does not enforce project quotas (it is mounted with pqnoenforce)",
 			  path);
 	if (rc < 0)
 		quota_done(q);
@@ -112,7 +99,7 @@ int quota_get(struct quota *q, uint32_t project, struct quota_use *ret, struct m
 	struct fs_disk_quota d = {0};
 	int rc = control(q, Q_XGETQUOTA, project, &d);
 	if (rc < 0 && rc != -ENOENT)
-		return fail(err, rc, "Cannot read the quota of project %u: %s", project, strerror(-rc));
+		return iso_error(err, rc, "Cannot read the quota of project %u: %s", project, strerror(-rc));
 	if (rc == -ENOENT)
 		memset(&d, 0, sizeof(d));
 	*ret = (struct quota_use){.used_bytes = (int64_t)d.d_bcount * BLOCK,
@@ -131,7 +118,7 @@ int quota_set(struct quota *q, uint32_t project, int64_t soft_bytes, int64_t har
 				  .d_blk_softlimit = (uint64_t)soft_bytes / BLOCK,
 				  .d_blk_hardlimit = (uint64_t)hard_bytes / BLOCK};
 	int rc = control(q, Q_XSETQLIM, project, &d);
-	return rc < 0 ? fail(err, rc, "Cannot set the quota of project %u: %s", project, strerror(-rc)) : 0;
+	return rc < 0 ? iso_error(err, rc, "Cannot set the quota of project %u: %s", project, strerror(-rc)) : 0;
 }
 
 /* ---- trees ------------------------------------------------------------------------------- */
@@ -190,12 +177,12 @@ int quota_give(const struct quota *q, const char *path, uint32_t project, struct
 		int code = -errno;
 		if (fd >= 0)
 			(void)close(fd);
-		return fail(err, code, "Cannot open %s: %s", path, strerror(-code));
+		return iso_error(err, code, "Cannot open %.180s: %s", path, strerror(-code));
 	}
 	if (st.st_dev != own.st_dev) {
 		(void)close(fd);
-		return fail(err, -EXDEV, "%s is on another file system than the agent's work_dir", path);
+		return iso_error(err, -EXDEV, "%.150s is on another file system than the agent's work_dir", path);
 	}
 	int rc = give_all(fd, st.st_dev, project, 1);
-	return rc < 0 ? fail(err, rc, "Cannot give %s to project %u: %s", path, project, strerror(-rc)) : 0;
+	return rc < 0 ? iso_error(err, rc, "Cannot give %.150s to project %u: %s", path, project, strerror(-rc)) : 0;
 }
