@@ -17,56 +17,54 @@ static struct containers_real *real(const struct mz_host *h)
 
 /* ---- from containerizer to isolator --------------------------------------------------- */
 
-struct bridge {
-	struct real_asked asked;
-	struct containers_real *r;
-	struct box *box;   /* held until the isolator has answered; may be NULL */
-	struct mz_op *op;  /* the containerizer's */
-	struct mz_launch *launch;
-	const struct mz_container **v; /* recover */
-};
-
 static void bridge_drop(struct real_asked *a)
 {
 	struct bridge *b = mz_container_of(a, struct bridge, asked);
 	if (b->box)
 		box_unref(b->box);
+	free(b->id);
 	free(b->v);
 	free(b);
 }
 
-static void on_answer(void *arg, const struct mz_err *err, const void *result)
+void bridge_answer(void *arg, const struct mz_err *err, const void *result)
 {
-	(void)result;
 	struct bridge *b = arg;
-	list_remove(&b->asked.node);
-	if (b->launch)
-		b->launch->isolator = NULL;
-	module_op_done(b->op, err, NULL);
 	/* One that is late may still use its arguments: they stay for ever. */
-	if (err && err->code == -ETIMEDOUT)
-		return;
-	bridge_drop(&b->asked);
+	bool late = err && err->code == -ETIMEDOUT;
+	list_remove(&b->asked.node);
+	if (b->launch) {
+		b->launch->isolator = NULL;
+		b->launch->late = late;
+	}
+	module_op_done(b->op, err, result);
+	if (!late)
+		bridge_drop(&b->asked);
 }
 
-static struct bridge *bridge_new(const struct mz_host *h, const struct mz_container *c, struct mz_op *op)
+struct bridge *bridge_new(struct containers_real *r, struct box *box, struct mz_op *op)
 {
 	struct bridge *b = xnew(struct bridge);
-	b->r = real(h);
-	real_ask(b->r, &b->asked, bridge_drop);
+	b->r = r;
+	real_ask(r, &b->asked, bridge_drop);
 	b->op = op;
-	b->box = c ? box_find(b->r, c->id) : NULL;
-	if (b->box) {
-		b->box->n_refs++;
-		if (c->pid > 0)
-			b->box->c.pid = c->pid; /* after a restart only the containerizer knows */
-	}
+	b->box = box;
+	if (box)
+		box->n_refs++;
+	return b;
+}
+
+static struct bridge *bridge_of(const struct mz_host *h, const struct mz_container *c, struct mz_op *op)
+{
+	struct bridge *b = bridge_new(real(h), box_find(real(h), c->id), op);
+	if (b->box && c->pid > 0)
+		b->box->c.pid = c->pid; /* after a restart only the containerizer knows */
 	return b;
 }
 
 static struct mz_op *bridge_op(struct bridge *b, size_t i, const char *what)
 {
-	return module_op_new(b->r->isolators.v[i].m, what, b->r->deadline_ns, 0, on_answer, b);
+	return module_op_new(b->r->isolators.v[i].m, what, b->r->deadline_ns, 0, bridge_answer, b);
 }
 
 /* Our own record is complete and lives long enough, the caller's need not. */
@@ -102,7 +100,7 @@ static void isolator_recover(const struct mz_host *h, size_t i, const struct mz_
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, NULL, op);
+	struct bridge *b = bridge_new(real(h), NULL, op);
 	b->v = xcalloc(n + 1, sizeof(b->v[0]));
 	for (size_t k = 0; k < n; k++) {
 		struct box *box = box_find(b->r, v[k]->id);
@@ -121,7 +119,7 @@ static void isolator_prepare(const struct mz_host *h, size_t i, const struct mz_
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, c, op);
+	struct bridge *b = bridge_of(h, c, op);
 	b->launch = l;
 	l->isolator = isolator_name(h, i);
 	MODULE_CALL(m, prepare, container_of(b, c), l, bridge_op(b, i, "prepare"));
@@ -135,7 +133,7 @@ static void isolator_isolate(const struct mz_host *h, size_t i, const struct mz_
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, c, op);
+	struct bridge *b = bridge_of(h, c, op);
 	MODULE_CALL(m, isolate, container_of(b, c), pid, bridge_op(b, i, "isolate"));
 }
 
@@ -146,7 +144,7 @@ static void isolator_update(const struct mz_host *h, size_t i, const struct mz_c
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, c, op);
+	struct bridge *b = bridge_of(h, c, op);
 	MODULE_CALL(m, update, container_of(b, c), bridge_op(b, i, "update"));
 }
 
@@ -158,7 +156,7 @@ static void isolator_usage(const struct mz_host *h, size_t i, const struct mz_co
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, c, op);
+	struct bridge *b = bridge_of(h, c, op);
 	MODULE_CALL(m, usage, container_of(b, c), u, bridge_op(b, i, "usage"));
 }
 
@@ -170,7 +168,7 @@ static void isolator_status(const struct mz_host *h, size_t i, const struct mz_c
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, c, op);
+	struct bridge *b = bridge_of(h, c, op);
 	MODULE_CALL(m, status, container_of(b, c), u, bridge_op(b, i, "status"));
 }
 
@@ -181,8 +179,9 @@ static void isolator_cleanup(const struct mz_host *h, size_t i, const char *id, 
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct bridge *b = bridge_new(h, NULL, op);
-	MODULE_CALL(m, cleanup, id, bridge_op(b, i, "cleanup"));
+	struct bridge *b = bridge_new(real(h), NULL, op);
+	b->id = xstrdup(id);
+	MODULE_CALL(m, cleanup, b->id, bridge_op(b, i, "cleanup"));
 }
 
 /* ---- plain services --------------------------------------------------------------------- */

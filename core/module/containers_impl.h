@@ -33,6 +33,7 @@ struct box {
 	struct arena arena; /* all that `c` points to */
 	struct mz_container c;
 	struct mz_resources *res;
+	VEC(struct mz_resources *) old_res; /* that a module may still look at */
 	struct mz_resources *next_res; /* of the last update that waits */
 	struct container_limits next_limits;
 	struct list updates; /* those that wait, see containers_update.c */
@@ -125,6 +126,20 @@ struct mz_bytes real_status(struct containers *c, const char *id);
 void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg);
 
 /* ---- containers_host.c ------------------------------------------------------ */
+/* A containerizer's call that goes on to another module, whose answer is its answer. */
+struct bridge {
+	struct real_asked asked;
+	struct containers_real *r;
+	struct box *box;  /* held until the module has answered; may be NULL */
+	struct mz_op *op; /* the containerizer's */
+	/* Arguments of the module's that live as long. */
+	char *id;
+	struct mz_launch *launch;
+	const struct mz_container **v;
+};
+struct bridge *bridge_new(struct containers_real *r, struct box *box, struct mz_op *op);
+/* For the module's op. */
+void bridge_answer(void *arg, const struct mz_err *err, const void *result);
 void containers_host_init(struct containers_real *r);
 
 /* ---- containers_logger.c ---------------------------------------------------- */

@@ -4,9 +4,6 @@
  * containerizer's. Without a logger everything succeeds at once, and output goes to
  * the files that a result without names means.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <stdlib.h>
-
 #include "module/containers_impl.h"
 
 static struct containers_real *real(const struct mz_host *h)
@@ -16,38 +13,9 @@ static struct containers_real *real(const struct mz_host *h)
 
 /* ---- from containerizer to logger ------------------------------------------------- */
 
-struct ask {
-	struct box *box; /* held until the logger has answered; may be NULL */
-	struct mz_op *op; /* the containerizer's */
-	const struct mz_container **v; /* recover */
-};
-
-static void on_answer(void *arg, const struct mz_err *err, const void *result)
+static struct mz_op *logger_op(struct bridge *b, const char *what, size_t result_size)
 {
-	struct ask *q = arg;
-	module_op_done(q->op, err, result);
-	/* One that is late may still use its arguments: they stay for ever. */
-	if (err && err->code == -ETIMEDOUT)
-		return;
-	if (q->box)
-		box_unref(q->box);
-	free(q->v);
-	free(q);
-}
-
-static struct ask *ask_new(struct box *b, struct mz_op *op)
-{
-	struct ask *q = xnew(struct ask);
-	q->op = op;
-	q->box = b;
-	if (b)
-		b->n_refs++;
-	return q;
-}
-
-static struct mz_op *logger_op(struct containers_real *r, const char *what, size_t result_size, struct ask *q)
-{
-	return module_op_new(r->logger.m, what, r->deadline_ns, result_size, on_answer, q);
+	return module_op_new(b->r->logger.m, what, b->r->deadline_ns, result_size, bridge_answer, b);
 }
 
 static void prepare(const struct mz_host *h, const struct mz_container *c, struct mz_op *op)
@@ -58,10 +26,10 @@ static void prepare(const struct mz_host *h, const struct mz_container *c, struc
 		module_op_done(op, NULL, &files);
 		return;
 	}
-	struct ask *q = ask_new(box_find(r, c->id), op);
+	struct bridge *b = bridge_new(r, box_find(r, c->id), op);
 	/* Our own record is complete and lives long enough, the caller's need not. */
-	MODULE_CALL(&r->logger, prepare, q->box ? &q->box->c : c,
-		    logger_op(r, "prepare", sizeof(struct mz_logger_result), q));
+	MODULE_CALL(&r->logger, prepare, b->box ? &b->box->c : c,
+		    logger_op(b, "prepare", sizeof(struct mz_logger_result)));
 }
 
 static void recover(const struct mz_host *h, const struct mz_container *const *v, size_t n, struct mz_op *op)
@@ -71,13 +39,13 @@ static void recover(const struct mz_host *h, const struct mz_container *const *v
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	struct ask *q = ask_new(NULL, op);
-	q->v = xcalloc(n + 1, sizeof(q->v[0]));
+	struct bridge *b = bridge_new(r, NULL, op);
+	b->v = xcalloc(n + 1, sizeof(b->v[0]));
 	for (size_t i = 0; i < n; i++) {
-		struct box *b = box_find(r, v[i]->id);
-		q->v[i] = b ? &b->c : v[i];
+		struct box *box = box_find(r, v[i]->id);
+		b->v[i] = box ? &box->c : v[i];
 	}
-	MODULE_CALL(&r->logger, recover, q->v, n, logger_op(r, "recover", 0, q));
+	MODULE_CALL(&r->logger, recover, b->v, n, logger_op(b, "recover", 0));
 }
 
 static void ended(const struct mz_host *h, const char *id, struct mz_op *op)
@@ -87,9 +55,9 @@ static void ended(const struct mz_host *h, const char *id, struct mz_op *op)
 		module_op_done(op, NULL, NULL);
 		return;
 	}
-	/* The box has the id that the module is given. */
-	struct ask *q = ask_new(box_find(r, id), op);
-	MODULE_CALL(&r->logger, ended, q->box ? q->box->c.id : id, logger_op(r, "ended", 0, q));
+	struct bridge *b = bridge_new(r, NULL, op);
+	b->id = xstrdup(id);
+	MODULE_CALL(&r->logger, ended, b->id, logger_op(b, "ended", 0));
 }
 
 /* ---- services ----------------------------------------------------------------------- */

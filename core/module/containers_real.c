@@ -28,9 +28,15 @@ struct box *box_find(struct containers_real *r, const char *id)
 
 void box_unref(struct box *b)
 {
-	if (--b->n_refs)
+	if (--b->n_refs == 1 || !b->n_refs) { /* no module uses it */
+		for (size_t i = 0; i < b->old_res.n; i++)
+			res_free(b->old_res.v[i]);
+		vec_clear(&b->old_res);
+	}
+	if (b->n_refs)
 		return;
 	box_updates_free(b);
+	vec_done(&b->old_res);
 	usage_free(b->status);
 	free(b->t_message);
 	free(b->l_message);
@@ -350,6 +356,7 @@ static int real_kill(struct containers *c, const char *id, int signal, struct mz
 
 /* The table has forgotten whose it was: each is asked in turn. */
 struct removing {
+	struct real_asked asked;
 	struct containers_real *r;
 	char *id;
 	size_t next;
@@ -357,6 +364,13 @@ struct removing {
 	void (*fn)(void *arg, const struct mz_err *err);
 	void *arg;
 };
+
+static void removing_drop(struct real_asked *a)
+{
+	struct removing *q = mz_container_of(a, struct removing, asked);
+	free(q->id);
+	free(q);
+}
 
 static void remove_next(struct removing *q);
 
@@ -379,9 +393,9 @@ static void remove_next(struct removing *q)
 		MODULE_CALL(m, remove, q->id, module_op_new(m->m, "remove", 0, 0, on_removed, q));
 		return;
 	}
+	list_remove(&q->asked.node);
 	q->fn(q->arg, q->err.code ? &q->err : NULL);
-	free(q->id);
-	free(q);
+	removing_drop(&q->asked);
 }
 
 static void real_remove(struct containers *c, const char *id, void (*fn)(void *arg, const struct mz_err *err),
@@ -389,6 +403,7 @@ static void real_remove(struct containers *c, const char *id, void (*fn)(void *a
 {
 	struct removing *q = xnew(struct removing);
 	*q = (struct removing){.r = real_of(c), .id = xstrdup(id), .fn = fn, .arg = arg};
+	real_ask(q->r, &q->asked, removing_drop);
 	remove_next(q);
 }
 
@@ -500,15 +515,23 @@ static void real_attach(struct containers *c, const char *id, void (*fn)(void *a
 /* ---- recovery --------------------------------------------------------------------------- */
 
 struct recovering {
+	struct real_asked asked;
 	struct containers_real *r;
 	VEC(struct box *) boxes;
 	const struct mz_container **v;
-	size_t n_open; /* containerizers that have not answered */
 	struct mz_err err;
 	void (*fn)(void *arg, const struct mz_err *err);
 	void *arg;
 	size_t next; /* containerizer that answers now */
 };
+
+static void recovering_drop(struct real_asked *a)
+{
+	struct recovering *q = mz_container_of(a, struct recovering, asked);
+	vec_done(&q->boxes);
+	free(q->v);
+	free(q);
+}
 
 /* Who did not report it as ended has it. */
 static void settle(struct recovering *q)
@@ -530,10 +553,9 @@ static void settle(struct recovering *q)
 		box_ask_status(b, true);
 		box_update_next(b);
 	}
+	list_remove(&q->asked.node);
 	q->fn(q->arg, q->err.code ? &q->err : NULL);
-	vec_done(&q->boxes);
-	free(q->v);
-	free(q);
+	recovering_drop(&q->asked);
 }
 
 static void recover_next(struct recovering *q);
@@ -571,6 +593,7 @@ static void real_recover(struct containers *c, const struct container_config *co
 	struct containers_real *r = real_of(c);
 	struct recovering *q = xnew(struct recovering);
 	*q = (struct recovering){.r = r, .fn = fn, .arg = arg};
+	real_ask(r, &q->asked, recovering_drop);
 	q->v = xcalloc(n + 1, sizeof(q->v[0]));
 	for (size_t i = 0; i < n; i++) {
 		if (box_find(r, v[i]->id))

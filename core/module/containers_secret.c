@@ -75,7 +75,8 @@ static void on_resolved(void *arg, const struct mz_err *err, const void *result)
 		err = &bad;
 	}
 	if (err && err->code == -ETIMEDOUT) {
-		/* It may still use its request, which stays for ever. */
+		/* It may still use its request, which stays for ever; what it puts into it is dropped. */
+		q->put = -1;
 		q->fn(q->arg, err, (struct mz_bytes){NULL, 0});
 		list_remove(&q->link);
 		return;

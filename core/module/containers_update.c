@@ -35,7 +35,7 @@ static void answer(struct list *updates, const struct mz_err *err)
 
 static void set_resources(struct box *b, struct mz_resources *res, const struct container_limits *limits)
 {
-	res_free(b->res);
+	vec_push(&b->old_res, b->res);
 	b->res = res;
 	b->c.resources = res;
 	b->c.limit_cpus = limits->cpus;

@@ -17,7 +17,7 @@ struct mz_launch *launch_new(void)
 
 void launch_free(struct mz_launch *l)
 {
-	if (!l)
+	if (!l || l->late)
 		return;
 	vec_done(&l->entries);
 	arena_done(&l->arena);

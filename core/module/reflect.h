@@ -12,6 +12,7 @@
 #endif
 #include <mezzo/containerizer.h>
 #include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
 
 #include "base/arena.h"
 #include "base/vec.h"
@@ -42,6 +43,7 @@ struct mz_launch {
 	struct arena arena;
 	VEC(struct mz_launch_entry) entries;
 	const char *isolator; /* whose prepare is running; NULL: nobody may add */
+	bool late;	      /* one has not answered in time, and may still use it: it stays for ever */
 };
 struct mz_launch *launch_new(void);
 void launch_free(struct mz_launch *l);
