@@ -36,6 +36,8 @@ struct http_call *http_call_new(struct http_conn *c)
 static void forget_request(struct http_call *call)
 {
 	http_head_done(&call->head);
+	if (call->conn)
+		call->conn->server->n_body_bytes -= call->body.len;
 	buf_done(&call->body);
 	free(MZ_MOVE(call->path));
 	free(MZ_MOVE(call->query));

@@ -19,6 +19,7 @@ enum {
 	MAX_ANSWER_BYTES = 1 << 20,  /* unsent: no further request until they are */
 	MAX_HELD_BYTES = 64 << 10,   /* of what a peer sends before its time */
 	MAX_DISCARDED = 64 << 20,    /* of what a peer sends behind an error */
+	MAX_BODIES = 32,	     /* of the largest size, on all connections */
 	FIRST_BODY_BYTES = 64 << 10, /* a length that is only announced gets no more */
 	MIN_BYTES_PER_SEC = 1024,
 	TURN_NS = 500 * 1000, /* of requests of one connection, then others have their turn */
@@ -56,8 +57,10 @@ void http_conn_free(struct http_conn *c)
 	list_init(&calls);
 	list_insert_before(&c->calls, &calls);
 	list_remove(&c->calls);
-	list_each(&calls, struct http_call, node, call)
+	list_each(&calls, struct http_call, node, call) {
+		c->server->n_body_bytes -= call->body.len;
 		call->conn = NULL;
+	}
 	chan_done(&c->ch);
 	http_parser_done(&c->parser);
 	buf_done(&c->held);
@@ -205,6 +208,21 @@ static void on_head(struct http_conn *c, bool more)
 		buf_reserve(&call->body, MZ_MIN((size_t)call->head.length, (size_t)FIRST_BODY_BYTES));
 }
 
+static void collect_body(struct http_conn *c, struct http_call *call, struct mz_bytes piece)
+{
+	struct http_server *s = c->server;
+	size_t len = call->body.len + piece.size;
+
+	if (len > s->limits.max_body_bytes) {
+		refuse(c, 413, "The body is too large");
+	} else if (len > FIRST_BODY_BYTES && s->n_body_bytes + piece.size > MAX_BODIES * s->limits.max_body_bytes) {
+		refuse(c, 503, "Too many large bodies at once");
+	} else {
+		buf_add(&call->body, piece.data, piece.size);
+		s->n_body_bytes += piece.size;
+	}
+}
+
 static void on_body(struct http_conn *c, struct mz_bytes piece)
 {
 	struct http_call *call = c->reading;
@@ -215,10 +233,8 @@ static void on_body(struct http_conn *c, struct mz_bytes piece)
 	if (call->r.streamed) {
 		if (call->body_cb.on_data)
 			call->body_cb.on_data(call->body_arg, piece.data, piece.size);
-	} else if (call->body.len + piece.size > c->server->limits.max_body_bytes) {
-		refuse(c, 413, "The body is too large");
 	} else {
-		buf_add(&call->body, piece.data, piece.size);
+		collect_body(c, call, piece);
 	}
 }
 

@@ -11,7 +11,9 @@
 
 struct http_limits {
 	size_t max_header_bytes; /* 64 KiB */
-	size_t max_body_bytes;	 /* 16 MiB */
+	/* 16 MiB. All that are not answered may have 32 times that; then large ones are
+	 * refused with 503. */
+	size_t max_body_bytes;
 	size_t max_stream_queue; /* 16 MiB of unsent bytes, then the reader is cut */
 	int max_connections;	 /* further ones are closed at once */
 	/* Of a connection without a request or stream; also for a request's header to

@@ -23,6 +23,7 @@ struct http_server {
 	struct loop_timer *reopen;
 	struct list conns;
 	int n_conns;
+	size_t n_body_bytes; /* of requests that are not answered, while their peers are there */
 	struct list waiting; /* http_conn.wait: who has to do something, in the order of since_ns */
 	struct loop_timer *sweep;
 	int64_t date_secs;

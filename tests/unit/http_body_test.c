@@ -264,6 +264,41 @@ static void test_end_of_body(void **state)
 	raw_close(r);
 }
 
+/* Peers that together send more than there is room for, and none of them to its end. */
+static void test_bodies_are_bounded(void **state)
+{
+	enum { SIZE = 100000, N = 40 };
+	struct http_limits limits = HTTP_LIMITS_DEFAULT;
+	static const char bytes[SIZE];
+	struct raw *r[N];
+	int n_refused = 0;
+
+	(void)state;
+	limits.max_body_bytes = SIZE;
+	http_restart(&limits);
+	for (int round = 0; round < 2; round++) { /* the second: room is given back */
+		for (int i = 0; i < N; i++) {
+			r[i] = http_dial();
+			raw_send(r[i], "POST /echo HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");
+			raw_send_bytes(r[i], bytes, SIZE - 1);
+			while (r[i]->out.len)
+				loop_event_turn(t.l, 0);
+		}
+		n_refused = 0;
+		http_turns(5);
+		for (int i = 0; i < N; i++)
+			n_refused += raw_has(r[i], " 503 ");
+		assert_in_range(n_refused, 5, 10);
+		/* Small ones have their answers all the same. */
+		raw_close(http_ask("POST /echo HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}", "200 OK"));
+		raw_send(r[0], "x");
+		run_until(t.l, raw_has(r[0], "200 OK"));
+		for (int i = 0; i < N; i++)
+			raw_close(r[i]);
+		http_turns(20);
+	}
+}
+
 /* ---- streamed bodies of the client ------------------------------------------------------ */
 
 static struct {
@@ -442,7 +477,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_body_as_it_comes), T(test_back_pressure), T(test_answers_before_the_end), T(test_broken_body),
-		T(test_end_of_body), T(test_client_sends_a_body), T(test_client_is_held_back), T(test_slow_peers),
+		T(test_end_of_body), T(test_bodies_are_bounded), T(test_client_sends_a_body), T(test_client_is_held_back), T(test_slow_peers),
 		T(test_half_closed),
 	};
 	signal(SIGPIPE, SIG_IGN);
