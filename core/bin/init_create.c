@@ -4,7 +4,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -336,9 +338,13 @@ static int change_folder(const struct init_launch *l, struct init_failure *f)
 static int set_up(const struct init_launch *l, struct init_failure *f)
 {
 	if ((l->namespaces & CLONE_NEWUSER) || l->enters_user) {
-		/* Root inside, if it has one: files that are made are then somebody's. */
-		(void)syscall(SYS_setresgid, 0, 0, 0);
-		(void)syscall(SYS_setresuid, 0, 0, 0);
+		/* Root inside: files that are made are then somebody's. Who has no root becomes
+		 * its user later, or it would be what we are outside. */
+		int failed = syscall(SYS_setgroups, 0, NULL) < 0;
+		failed |= syscall(SYS_setresgid, 0, 0, 0) < 0;
+		failed |= syscall(SYS_setresuid, 0, 0, 0) < 0;
+		if (failed && !l->switch_user)
+			return init_broken(f, "become root of the user namespace", NULL);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	}
 	/* Here and not with the others: its root is where the process is. */
@@ -367,23 +373,46 @@ static void pass_on(pid_t payload, const siginfo_t *si)
 		kill(payload, si->si_signo);
 }
 
+struct birth {
+	struct init_launch *l;
+	struct init_shared *sh;
+};
+
+static int be_payload(void *arg)
+{
+	struct birth *b = arg;
+	init_become(b->l, &b->sh->failure, &b->sh->executing);
+	_exit(127);
+}
+
+/* To signal is all that it does for others: who may trace in the container must not get
+ * more by it. */
+static void keep_few_rights(void)
+{
+	struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct d[2] = {{1U << CAP_KILL, 1U << CAP_KILL, 0}, {0, 0, 0}}, none[2] = {{0, 0, 0}, {0, 0, 0}};
+	if (syscall(SYS_capset, &h, d) < 0)
+		(void)syscall(SYS_capset, &h, none);
+}
+
 /* The kernel ends everything else in the namespace when we end. */
 static void be_pid_1(struct init_launch *l, struct init_shared *sh)
 {
-	pid_t payload = vfork();
-	if (payload == 0) {
-		init_become(l, &sh->failure, &sh->executing);
-		_exit(127);
-	}
+	static _Alignas(16) char stack[65536];
+	struct birth b = {l, sh};
+	/* Like vfork, but what the payload closes before it executes is closed here as well:
+	 * it could be reached by "/proc/1/fd" until then. */
+	pid_t payload = clone(be_payload, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &b);
 	if (payload < 0) {
 		init_broken(&sh->failure, "fork", NULL);
 		_exit(127);
 	}
 	if (sh->failure.what)
 		_exit(127);
+	keep_few_rights();
+	syscall(SYS_close_range, 0, ~0U, 0); /* the first three are the payload's */
 	(void)!chdir("/");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	syscall(SYS_close_range, 3, ~0U, 0);
 	sigset_t all;
 	sigfillset(&all);
 	for (;;) {

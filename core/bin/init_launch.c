@@ -311,9 +311,16 @@ static int become_user(const struct init_launch *l, struct init_failure *f)
 
 int init_open_output(const struct init_launch *l, const char *name, struct init_failure *f)
 {
-	/* O_NOFOLLOW: the sandbox is the task's, it may have planted a link. */
-	int fd = openat(l->fd_dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
-	return fd < 0 ? init_broken(f, "open the output file", name) : fd;
+	/* The sandbox is the task's: it may have planted a link, or a pipe, at which we
+	 * would wait for ever. */
+	struct stat st;
+	int fd = openat(l->fd_dir, name, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return init_broken(f, "open the output file", name);
+	errno = EINVAL;
+	if (!S_ISREG(st.st_mode) || fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return init_broken(f, "open the output file", name);
+	return fd;
 }
 
 static int open_output(const struct init_launch *l, const char *name, int given, int fd, struct init_failure *f)
@@ -428,6 +435,20 @@ static int take_input(const struct init_launch *l, struct init_failure *f)
 	return dup2(l->fd_in, 0) < 0 ? init_broken(f, "take the input", NULL) : 0;
 }
 
+/* We, as the payload's parent. */
+static pid_t shim;
+
+/* For good, and before the program is looked up: while the sandbox's descriptor is there,
+ * "/proc/self/fd/N/../.." leads out of the container's root, and a program of the
+ * host's that runs inside could be written to. The pipe whose end tells the shim that
+ * we have executed leads nowhere. */
+static int close_others(const struct init_launch *l)
+{
+	if (!l->is_linux)
+		return (int)syscall(SYS_close_range, 3, ~0U, 0);
+	return syscall(SYS_close_range, 3, END_WRITE - 1, 0) < 0 || syscall(SYS_close_range, END_WRITE + 1, ~0U, 0) < 0 ? -1 : 0;
+}
+
 static int prepare(const struct init_launch *l, struct init_failure *f)
 {
 	if (setsid() < 0)
@@ -449,7 +470,9 @@ static int prepare(const struct init_launch *l, struct init_failure *f)
 	/* If the shim is killed, nobody could tell how this ends: end with it.
 	 * Changing the user clears this flag, so it comes last. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0)
+	if (!l->is_linux && getppid() != shim)
+		_exit(127); /* it was before that; linux: the agent goes by the cgroup */
+	if (close_others(l) < 0)
 		return init_broken(f, "close inherited descriptors", NULL);
 	sigset_t none;
 	sigemptyset(&none);
@@ -511,6 +534,7 @@ pid_t init_start(const struct init_launch *l, struct init_failure *f)
 	static struct init_failure failure;
 	static int executing;
 	failure = (struct init_failure){0, NULL, NULL};
+	shim = getpid();
 	__asm__ volatile("" ::: "memory");
 	/* The parent stands still until the child has executed or ended, which is
 	 * what makes a failed exec an answer instead of an exit status. */

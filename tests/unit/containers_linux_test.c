@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -292,7 +293,11 @@ static void maps_users(void **state)
 	make_rootfs();
 	mz_autofree char *steps = xasprintf(PID MNT "ns 0x10000000\nrootfs %s/rootfs\nmount /proc - proc 14\nmap 0 0 100000 1000\n"
 					    "map 1 0 100000 1000\n", root);
-	struct run *r = launch(l, "map", steps, "id -u; cat /proc/self/uid_map; touch /new || echo denied");
+	gid_t before[256], agents = 12345;
+	int n_before = getgroups(256, before);
+	assert_true(n_before >= 0);
+	assert_int_equal(setgroups(1, &agents), 0);
+	struct run *r = launch(l, "map", steps, "id -u; id -G; cat /proc/self/uid_map; touch /new || echo denied");
 	/* The sandbox is its own to write to, which somebody has to see to. */
 	mz_autofree char *dir = xstrdup(at("runs/%s", "map"));
 	for (int i = 0; i < 10000 && chown(dir, 100000, 100000) < 0; i++)
@@ -300,7 +305,8 @@ static void maps_users(void **state)
 	until_end(l, r);
 	assert_string_equal(r->message, "");
 	assert_int_equal(r->wait_status, 0);
-	assert_string_equal(read_text(at("runs/%s/stdout", "map")), "0\n         0     100000       1000\ndenied\n");
+	assert_int_equal(setgroups((size_t)n_before, before), 0);
+	assert_string_equal(read_text(at("runs/%s/stdout", "map")), "0\n0\n         0     100000       1000\ndenied\n");
 	assert_nothing_left(l);
 }
 
@@ -333,6 +339,8 @@ static void tells_what_fails(void **state)
 		{"host inner", "Cannot set the host name 'inner'", -EINVAL},
 		{MNT "hook /bin/false", "/bin/false", -EIO},
 		{PID "dir /no/such/dir", "/no/such/dir", -ENOENT},
+		/* It would be the host's root, if with few rights. */
+		{"ns 0x10000000\nmap 0 5 100000 100\nmap 1 0 100000 100", "Cannot become root of the user namespace", -EINVAL},
 		{"caps 0 0 0 0 0\ndeny 1", "", 0},
 	};
 	for (size_t i = 0; i < MZ_N(cases); i++) {
@@ -363,6 +371,69 @@ static void is_not_left_by_a_descriptor(void **state)
 		assert_non_null(strstr(r->message, "working directory '/proc/self/fd/"));
 	}
 	assert_nothing_left(l);
+}
+
+/* A program that a descriptor of ours leads to would be the host's, to be written to. */
+static void executes_nothing_by_a_descriptor(void **state)
+{
+	struct life *l = *state;
+	static const char *const kinds[] = {MNT, PID MNT}, *const of[] = {"self", "1"};
+	make_rootfs();
+	mz_autofree char *outside = xasprintf("cp %s/rootfs/bin/busybox %s/echo", root, root);
+	assert_int_equal(system(outside), 0);
+	for (int i = 0; i < 24 * 4; i++) {
+		char id[16], path[64];
+		snprintf(id, sizeof(id), "e%d", i);
+		snprintf(path, sizeof(path), "/proc/%s/fd/%d/../../echo", of[i / 24 % 2], i % 24);
+		mz_autofree char *steps = xasprintf("%srootfs %s/rootfs\nmount /proc - proc 14\n", kinds[i / 48], root);
+		const char *const argv[] = {path, "out", NULL};
+		struct run *r = launch_argv(l, id, steps, NULL, argv);
+		until_end(l, r);
+		if (r->code == 0)
+			fail_msg("%s: %s", path, read_text(at("runs/%s/stdout", id)));
+		assert_non_null(strstr(r->message, "Cannot execute '/proc/"));
+	}
+	assert_nothing_left(l);
+}
+
+/* Whoever could trace it would have what it has. */
+static void gives_pid_1_few_rights(void **state)
+{
+	struct life *l = *state;
+	static const char *const scripts[] = {"grep -E '^Cap(Prm|Eff)' /proc/1/status; ls /proc/1/fd | wc -l; exit 9",
+					      "trap 'exit 9' USR1; echo ready; while :; do sleep 1; done"};
+	for (size_t i = 0; i < 2; i++) {
+		const char *const argv[] = {"/bin/sh", "-c", scripts[i], NULL};
+		struct mz_err err;
+		struct run *r = launch_argv(l, i ? "signalled" : "asked", PID MNT "mount /proc - proc 14\n", i ? "nobody" : NULL, argv);
+		until(l, &r->launched);
+		until_text(l, at("runs/%s/stdout", r->id));
+		if (i)
+			assert_int_equal(l->c->ops->kill(l->c, r->id, SIGUSR1, &err), 0);
+		until_end(l, r);
+		assert_int_equal(WEXITSTATUS(r->wait_status), 9);
+	}
+	assert_string_equal(read_text(at("runs/%s/stdout", "asked")), "CapPrm:\t0000000000000020\nCapEff:\t0000000000000020\n0\n");
+}
+
+/* Nobody there would open its other end. */
+static void does_not_wait_for_a_pipe(void **state)
+{
+	struct life *l = *state;
+	struct mz_err err;
+	static const char *const launchers[] = {"linux", "posix"};
+	for (size_t i = 0; i < 2; i++) {
+		launcher = launchers[i];
+		life_end(l);
+		life_begin(l);
+		assert_int_equal(tree_make(at("runs/%s", launcher), 0755, &err), 0);
+		assert_int_equal(mkfifo(at("runs/%s/stdout", launcher), 0644), 0);
+		struct run *r = launch(l, launcher, "", "exit 0");
+		until_end(l, r);
+		assert_int_not_equal(r->code, 0);
+		assert_non_null(strstr(r->message, "Cannot open the output file 'stdout'"));
+	}
+	launcher = "linux";
 }
 
 /* What is possessed through the agent's session: its keys. */
@@ -773,6 +844,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(limits_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_what_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(is_not_left_by_a_descriptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(executes_nothing_by_a_descriptor, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(gives_pid_1_few_rights, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(does_not_wait_for_a_pipe, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_keys_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(joins_cgroups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills_what_forks, set_up, tear_down),
