@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,11 +63,11 @@ static void empty(const char *path)
 		closedir(d);
 }
 
-/* Ids are one component; a path that is none is nobody's. */
+/* Ids are one component; what can be no name of a directory was never made. */
 static int unmount(const struct volume_secret *m, const char *id)
 {
 	char path[PATH_SIZE];
-	if (!*id || strchr(id, '/') || !strcmp(id, ".") || !strcmp(id, ".."))
+	if (!*id || strchr(id, '/') || !strcmp(id, ".") || !strcmp(id, "..") || strlen(id) > NAME_MAX)
 		return 0;
 	top_path(m, path, id);
 	empty(path);

@@ -74,7 +74,7 @@ static void files_in_memory(void **state)
 	(void)state;
 	struct stat st;
 	struct statfs fs;
-	char expected[4096];
+	char expected[4096], id[400];
 	NEEDS_MOUNTS();
 	assert_int_equal(chown(box, 12345, 12346), 0);
 	assert_int_equal(prepare("- {mode: RO, container_path: a, host_path: /etc}\n"
@@ -106,6 +106,10 @@ static void files_in_memory(void **state)
 	close(held);
 	assert_int_equal(cleanup("c1"), 0);
 	assert_int_equal(cleanup("../box"), 0);
+	/* Nested so deep that it is no name of a directory. */
+	memset(id, 'c', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	assert_int_equal(cleanup(id), 0);
 	assert_true(exists("%D/box"));
 }
 
