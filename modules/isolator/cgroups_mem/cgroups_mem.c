@@ -9,20 +9,9 @@
 
 /* ---- the table ----------------------------------------------------------------------- */
 
-static size_t bucket(const char *id)
-{
-	uint32_t h = 2166136261u;
-	for (; *id; id++)
-		h = (h ^ (unsigned char)*id) * 16777619u;
-	return h % N_BUCKETS;
-}
-
 struct mem_container *mem_find(const struct mem *p, const char *id)
 {
-	struct mem_container *mc = p->buckets[bucket(id)];
-	while (mc && strcmp(mc->id, id) != 0)
-		mc = mc->next;
-	return mc;
+	return (struct mem_container *)by_id_find(&p->containers, id);
 }
 
 static struct mem_container *add(struct mem *p, const char *id)
@@ -33,27 +22,27 @@ static struct mem_container *add(struct mem *p, const char *id)
 		return NULL;
 	memcpy(mc->id, id, n);
 	mc->p = p;
-	mc->wd = mc->oom.fd = -1;
+	mc->watched.wd = mc->oom.fd = -1;
 	for (size_t i = 0; i < N_LEVELS; i++)
 		mc->level[i].fd = -1;
-	struct mem_container **b = &p->buckets[bucket(id)];
-	mc->next = *b;
-	*b = mc;
-	return mc;
+	if (by_id_add(&p->containers, &mc->by, mc->id) == 0)
+		return mc;
+	free(mc);
+	return NULL;
+}
+
+static void mem_container_free(struct mem_container *mc)
+{
+	events_stop(mc);
+	mc->p->h->timer_cancel(mc->p->h, mc->again);
+	free(mc);
 }
 
 static void drop(struct mem *p, const char *id)
 {
-	struct mem_container **at = &p->buckets[bucket(id)], *mc;
-	while (*at && strcmp((*at)->id, id) != 0)
-		at = &(*at)->next;
-	mc = *at;
-	if (!mc)
-		return;
-	*at = mc->next;
-	events_stop(mc);
-	p->h->timer_cancel(p->h, mc->again);
-	free(mc);
+	struct mem_container *mc = (struct mem_container *)by_id_take(&p->containers, id);
+	if (mc)
+		mem_container_free(mc);
 }
 
 /* ---- containers ------------------------------------------------------------------------- */
@@ -265,9 +254,11 @@ static void destroy(void *inst)
 	struct mem *p = inst;
 	if (!p)
 		return;
-	for (size_t i = 0; i < N_BUCKETS; i++)
-		while (p->buckets[i])
-			drop(p, p->buckets[i]->id);
+	for (struct by_id *b = by_id_empty(&p->containers), *next; b; b = next) {
+		next = b->next;
+		mem_container_free((struct mem_container *)b);
+	}
+	(void)by_id_empty(&p->watched);
 	events_done(p);
 	cg_done(&p->g);
 	free(p);

@@ -7,11 +7,12 @@
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
 
+#include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
 
 #define MB 1048576LL
 
-enum { N_BUCKETS = 256, N_LEVELS = 3 };
+enum { N_LEVELS = 3 };
 
 /* v1: an eventfd that the kernel counts up. */
 struct event {
@@ -21,13 +22,21 @@ struct event {
 	int64_t n;
 };
 
+/* v2: the watch of memory.events.local, found by its number. */
+struct mem_watched {
+	struct by_id by; /* first member */
+	struct mem_container *c;
+	int wd; /* -1: none */
+	char name[16];
+};
+
 /* A container with a group of its own. */
 struct mem_container {
-	struct mem_container *next;
+	struct by_id by; /* first member */
 	struct mem *p;
 	int64_t request, limit;	 /* bytes; limit -1: none */
 	struct event oom, level[N_LEVELS]; /* low, medium, critical */
-	int wd;			 /* v2: of memory.events.local; -1: none */
+	struct mem_watched watched;
 	int limited;		 /* it was told */
 	struct mz_timer *again;	 /* lowering the limit */
 	struct mz_timer *late;	 /* an event from before recovery */
@@ -43,7 +52,7 @@ struct mem {
 	int limit_swap, pressure;
 	int inotify; /* v2; -1: none */
 	struct mz_watch *inotify_watch;
-	struct mem_container *buckets[N_BUCKETS];
+	struct by_id_table containers, watched;
 };
 
 struct mem_container *mem_find(const struct mem *p, const char *id);

@@ -246,6 +246,42 @@ static void v1_kills(void **state)
 		assert_false(world.watches[i].used);
 }
 
+/* The kernel signals everybody below a group that has no memory left; one that stayed within its own limit
+ * has not gone over it. */
+static void v1_is_not_told_of_its_parents(void **state)
+{
+	(void)state;
+	if (!world_has_v1("memory"))
+		skip();
+	world_real(&mz_module);
+	void *inst = world_create();
+	container(64, 0);
+	world_prepare(inst, &c1);
+	struct mz_resources large = {.mem = 512000};
+	struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1", .resources = &large};
+	world_prepare(inst, &d);
+	pid_t pid = world_member(eat_200);
+	while (!world.n_limitations)
+		assert_int_equal(world_poll(20000), 0);
+	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
+	while (world_poll(100) == 0)
+		;
+	assert_int_equal(world.n_limitations, 1);
+	assert_string_equal(world.limited, "c1");
+	/* Nor after a restart. */
+	world_ops()->destroy(inst);
+	inst = world_create();
+	const struct mz_container *list[] = {&d};
+	world.n_limitations = 0;
+	world_ops()->recover(inst, list, 1, NULL);
+	world_ok();
+	(void)world_timers();
+	assert_int_equal(world.n_limitations, 0);
+	world_cleanup(inst, "c1.d");
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+}
+
 static void v2_kills(void **state)
 {
 	(void)state;
@@ -372,7 +408,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v2_limits), cmocka_unit_test(v2_more_than_asked), cmocka_unit_test(v2_out_of_memory),
 		cmocka_unit_test(v2_tells_when_asked), cmocka_unit_test(v1_tells_when_asked),
-		cmocka_unit_test(v1_kills), cmocka_unit_test(v2_kills),  cmocka_unit_test(v1_changes),	   cmocka_unit_test(v1_recovers),
+		cmocka_unit_test(v1_kills), cmocka_unit_test(v1_is_not_told_of_its_parents), cmocka_unit_test(v2_kills),  cmocka_unit_test(v1_changes),	   cmocka_unit_test(v1_recovers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,10 +34,10 @@ static void tell(struct mem_container *mc)
 	const struct mem *p = mc->p;
 	char stat[6000] = "", text[6400], mem[64];
 	struct mz_err err;
-	int64_t used = peak(mc), limit = limits_hard(p, mc->id);
 	if (mc->limited)
 		return;
 	mc->limited = 1;
+	int64_t used = peak(mc), limit = limits_hard(p, mc->id);
 	(void)cg_read(&p->g, mc->id, "memory.stat", stat, sizeof(stat), NULL);
 	int n = snprintf(text, sizeof(text), "Memory limit exceeded: Requested: %lldMB Limit: ",
 			 (long long)(mc->request / MB));
@@ -57,6 +57,18 @@ static void tell(struct mem_container *mc)
 
 /* ---- v1 ----------------------------------------------------------------------------- */
 
+/* Was it ever short of its own limit? All groups below one that is out of memory are signalled, and what the
+ * kernel kills is counted in the group that it was in, also if the whole machine was out of memory. */
+static int has_reached_limit(const struct mem_container *mc)
+{
+	static const char *const files[] = {"memory.failcnt", "memory.memsw.failcnt"};
+	int64_t n = 0, sum = 0;
+	for (size_t i = 0; i < 2; i++)
+		if (cg_read_int(&mc->p->g, mc->id, files[i], &n, NULL) == 0)
+			sum += n > 0;
+	return sum > 0;
+}
+
 static void on_event(void *arg, int ready)
 {
 	struct event *e = arg;
@@ -66,7 +78,7 @@ static void on_event(void *arg, int ready)
 		return;
 	e->n += (int64_t)n;
 	/* The kernel signals as well when the group is removed. */
-	if (e == &e->c->oom && cg_exists(&e->c->p->g, e->c->id))
+	if (e == &e->c->oom && has_reached_limit(e->c))
 		tell(e->c);
 }
 
@@ -126,18 +138,25 @@ static int64_t oom_count(const struct mem_container *mc)
 	int v1 = mc->p->g.version == 1;
 	if (cg_read(&mc->p->g, mc->id, v1 ? "memory.oom_control" : events_file(mc), text, sizeof(text), NULL) > 0)
 		(void)cg_key(text, v1 ? "oom_kill" : "oom", &n);
-	return n;
+	return v1 && !has_reached_limit(mc) ? 0 : n;
 }
 
 static void on_changed(struct mem *p, int wd)
 {
-	for (size_t i = 0; i < N_BUCKETS; i++)
-		for (struct mem_container *mc = p->buckets[i]; mc; mc = mc->next)
-			if (mc->wd == wd) {
-				if (oom_count(mc) > 0)
-					tell(mc);
-				return;
-			}
+	char name[16];
+	(void)snprintf(name, sizeof(name), "%d", wd);
+	const struct by_id *b = by_id_find(&p->watched, name);
+	struct mem_container *mc = b ? ((const struct mem_watched *)b)->c : NULL;
+	if (mc && oom_count(mc) > 0)
+		tell(mc);
+}
+
+/* There were more events than the kernel keeps: anybody's may be missing. */
+static void on_overflow(struct mem *p)
+{
+	for (size_t i = 0; i < p->containers.n_buckets; i++)
+		for (struct by_id *b = p->containers.buckets[i]; b; b = b->next)
+			events_catch_up((struct mem_container *)b);
 }
 
 static void on_inotify(void *arg, int ready)
@@ -150,6 +169,8 @@ static void on_inotify(void *arg, int ready)
 		const struct inotify_event *e = (const struct inotify_event *)(buf + at);
 		if (e->mask & IN_MODIFY)
 			on_changed(p, e->wd);
+		else if (e->mask & IN_Q_OVERFLOW)
+			on_overflow(p);
 		at += (ssize_t)(sizeof(*e) + e->len);
 	}
 }
@@ -160,8 +181,18 @@ static int file_listen(struct mem_container *mc, struct mz_err *err)
 	int rc = cg_path(&mc->p->g, mc->id, path);
 	size_t n = rc ? 0 : strlen(path);
 	(void)snprintf(path + n, sizeof(path) - n, "/%s", events_file(mc));
-	mc->wd = inotify_add_watch(mc->p->inotify, path, IN_MODIFY);
-	return mc->wd < 0 ? cg_fail(err, -errno, "Cannot listen to %s: %s", path, strerror(errno)) : 0;
+	int wd = inotify_add_watch(mc->p->inotify, path, IN_MODIFY);
+	if (wd < 0)
+		return cg_fail(err, -errno, "Cannot listen to %s: %s", path, strerror(errno));
+	struct mem_watched *m = &mc->watched;
+	m->c = mc;
+	(void)snprintf(m->name, sizeof(m->name), "%d", wd);
+	if (by_id_add(&mc->p->watched, &m->by, m->name) < 0) {
+		(void)inotify_rm_watch(mc->p->inotify, wd);
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	}
+	m->wd = wd;
+	return 0;
 }
 
 /* ---- both ----------------------------------------------------------------------------- */
@@ -184,9 +215,11 @@ void events_stop(struct mem_container *mc)
 	event_stop(p, &mc->oom);
 	for (size_t i = 0; i < N_LEVELS; i++)
 		event_stop(p, &mc->level[i]);
-	if (mc->wd >= 0)
-		(void)inotify_rm_watch(p->inotify, mc->wd);
-	mc->wd = -1;
+	if (mc->watched.wd >= 0) {
+		(void)by_id_take(&p->watched, mc->watched.name);
+		(void)inotify_rm_watch(p->inotify, mc->watched.wd);
+		mc->watched.wd = -1;
+	}
 	p->h->timer_cancel(p->h, mc->late);
 	mc->late = NULL;
 }
@@ -208,7 +241,7 @@ static void on_late(void *arg)
 
 void events_catch_up(struct mem_container *mc)
 {
-	if (oom_count(mc) > 0)
+	if (!mc->limited && !mc->late && oom_count(mc) > 0)
 		mc->late = mc->p->h->timer(mc->p->h, 0, on_late, mc);
 }
 

@@ -161,11 +161,12 @@ static void on_lowered(void *arg)
 	struct mem_container *mc = mem_find(j->p, j->id);
 	if (mc)
 		mc->n_jobs--;
-	if (mc && mc->limit != j->to && mc->n_jobs == 0)
+	int is_newest = mc && mc->limit == j->to;
+	if (mc && !is_newest && mc->n_jobs == 0)
 		limits_change(mc, NULL); /* it was changed again meanwhile */
-	else if (mc && j->rc == 0 && j->reached > j->to)
+	else if (is_newest && j->rc == 0 && j->reached > j->to)
 		retry(mc, j);
-	else if (mc && j->rc == 0)
+	else if (is_newest && j->rc == 0)
 		mc->told = 0;
 	/* A container that is gone meanwhile is no error. */
 	int failed = j->rc < 0 && mc;

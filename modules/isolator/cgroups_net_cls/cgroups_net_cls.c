@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
 
 #define CLASSID "net_cls.classid"
@@ -18,7 +19,7 @@
 enum { HANDLES = 0x10000 };
 
 struct owner {
-	struct owner *next;
+	struct by_id by; /* first member */
 	uint16_t handle;
 	char id[];
 };
@@ -30,17 +31,9 @@ struct net_cls {
 	uint32_t primary;	 /* 0: none are given out */
 	uint32_t first, last;	 /* secondary ones */
 	uint32_t next;		 /* the one after that which was given last */
-	struct owner *owners;
+	struct by_id_table owners;
 	unsigned char used[HANDLES];
 };
-
-static struct owner **find(struct net_cls *p, const char *id)
-{
-	struct owner **at = &p->owners;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
-}
 
 static int keep(struct net_cls *p, const char *id, uint16_t handle, struct mz_err *err)
 {
@@ -50,18 +43,19 @@ static int keep(struct net_cls *p, const char *id, uint16_t handle, struct mz_er
 		return cg_fail(err, -ENOMEM, "Out of memory");
 	o->handle = handle;
 	memcpy(o->id, id, size);
-	o->next = p->owners;
-	p->owners = o;
+	if (by_id_add(&p->owners, &o->by, o->id) < 0) {
+		free(o);
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	}
 	p->used[handle] = 1;
 	return 0;
 }
 
 static void drop(struct net_cls *p, const char *id)
 {
-	struct owner **at = find(p, id), *o = *at;
+	struct owner *o = (struct owner *)by_id_take(&p->owners, id);
 	if (!o)
 		return;
-	*at = o->next;
 	p->used[o->handle] = 0;
 	free(o);
 }
@@ -166,8 +160,10 @@ static void destroy(void *inst)
 	if (!p)
 		return;
 	cg_done(&p->g);
-	while (p->owners)
-		drop(p, p->owners->id);
+	for (struct by_id *b = by_id_empty(&p->owners), *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
 	free(p);
 }
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
 #include "events.h"
 
@@ -27,12 +28,12 @@ struct perf {
 	size_t n;
 	struct event events[EVENTS_MAX];
 	size_t n_fds; /* open ones */
-	struct box *boxes;
+	struct by_id_table boxes;
 	struct mz_metric *samples, *failures;
 };
 
 struct box {
-	struct box *next;
+	struct by_id by; /* first member; not in the table when it is gone */
 	struct perf *p;
 	char *id, *path;
 	struct mz_timer *timer;
@@ -47,14 +48,6 @@ struct box {
 	int has_sample;
 	double timestamp, duration, sample[EVENTS_MAX];
 };
-
-static struct box **find(struct perf *p, const char *id)
-{
-	struct box **at = &p->boxes;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
-}
 
 /* Counted or not: nothing is open any more. */
 static void forget_fds(struct box *b)
@@ -196,25 +189,26 @@ static int add(struct perf *p, const struct mz_container *c, struct mz_err *err)
 	b->p = p;
 	b->id = strdup(c->id);
 	b->path = strdup(path);
-	if (!b->id || !b->path) {
+	if (!b->id || !b->path || by_id_add(&p->boxes, &b->by, b->id) < 0) {
 		box_free(b);
 		return cg_fail(err, -ENOMEM, "Out of memory");
 	}
-	b->next = p->boxes;
-	p->boxes = b;
 	wait_for(b, 0, on_due);
 	return 0;
 }
 
+/* Descriptors of a sample that is being taken are closed by a worker, too. */
 static void drop(struct perf *p, const char *id)
 {
-	struct box **at = find(p, id), *b = *at;
+	struct box *b = (struct box *)by_id_take(&p->boxes, id);
 	if (!b)
 		return;
-	*at = b->next;
+	b->gone = 1;
 	if (b->working)
-		b->gone = 1;
-	else
+		return;
+	p->h->timer_cancel(p->h, b->timer);
+	b->timer = NULL;
+	if (!b->fds || p->h->offload(p->h, close_work, on_closed, b) < 0)
 		box_free(b);
 }
 
@@ -246,7 +240,7 @@ static void recover(void *inst, const struct mz_container *const *containers, si
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
 {
 	struct perf *p = inst;
-	const struct box *b = *find(p, c->id);
+	const struct box *b = (const struct box *)by_id_find(&p->boxes, c->id);
 	char path[NAME_SIZE + 8];
 	for (size_t i = 0; b && b->has_sample && i < p->n; i++) {
 		const struct event *e = &p->events[i];
@@ -281,10 +275,9 @@ static void destroy(void *inst)
 		return;
 	cg_done(&p->g);
 	/* The host has waited for running work; its done() will not be called. */
-	while (p->boxes) {
-		struct box *b = p->boxes;
-		p->boxes = b->next;
-		box_free(b);
+	for (struct by_id *b = by_id_empty(&p->boxes), *next; b; b = next) {
+		next = b->next;
+		box_free((struct box *)b);
 	}
 	free(p);
 }

@@ -197,7 +197,7 @@ static void remove_orphans(struct ipc *p)
 	while (d && (e = readdir(d))) {
 		char path[1024], text[400];
 		struct mz_err err;
-		if (e->d_name[0] == '.' || *pids_at(&p->pids, e->d_name))
+		if (e->d_name[0] == '.' || pids_has(&p->pids, e->d_name))
 			continue;
 		if (path_of(p, e->d_name, path, sizeof(path), &err) < 0 || remove_shm(path, &err) < 0) {
 			snprintf(text, sizeof(text), "An orphan's /dev/shm stays: %s", err.msg);
