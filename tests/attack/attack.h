@@ -1,4 +1,4 @@
-/* attack.h - between the files of the attacker that tests/attack/attacks.sh puts into
+/* attack.h - between the files of the attacker that floods.sh and escapes.sh put into
  * containers. It tries what a hostile task would, and says a line for each attempt:
  * "held WHAT", "broken WHAT: what it got", "skip WHAT: why it could not try".
  * SPDX-License-Identifier: Apache-2.0 */

@@ -13,12 +13,12 @@ start
 subscribe f '{"user":"root","name":"floods","checkpoint":true,"failover_timeout":600}'
 start_neighbour
 
-# members HIERARCHY FILE: the sum of that file over containers but the neighbour's
+# largest HIERARCHY FILE: the most that this file says of any container
 largest()
 {
 	cat "/sys/fs/cgroup/$1/$OURS"/*/"$2" 2>/dev/null | sort -n | tail -n 1
 }
-# flood NAME ARGUMENTS… with FLOOD_CHANGE: runs it and looks whether all is well
+# flood NAME ARGUMENTS [CHANGE-OF-TASK]: runs it
 flood()
 {
 	run "$1" "exec $ATTACK $2" "${3-.}"

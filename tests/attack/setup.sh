@@ -53,7 +53,8 @@ cat >"$T/seccomp/usual.json" <<'END'
 	"open_tree", "fsopen", "mount_setattr", "acct", "settimeofday", "clock_settime", "quotactl", "lookup_dcookie"]}]}
 END
 
-# $1: further lines of the isolation list
+# $1: further lines of the isolation list. ATTACK_WITHOUT, a regular expression, leaves
+# isolators out: what they guard must fail then.
 write_conf()
 {
 	cat >"$T/conf.yaml" <<END
@@ -77,7 +78,7 @@ isolation:
   - cgroups_blkio
   - namespaces_pid
   - namespaces_ipc
-  - namespaces_uts
+  - {name: namespaces_uts, settings: {always: true}}
   - filesystem_linux
   - {name: volume_host_path, settings: {allowed: [$T/allowed]}}
   - volume_sandbox_path
@@ -87,6 +88,7 @@ isolation:
   - linux_nnp
 $1
 END
+	[ -z "${ATTACK_WITHOUT-}" ] || sed -Ei "/^  - .*($ATTACK_WITHOUT)/d" "$T/conf.yaml"
 }
 
 # start OPTION…: the agent with that file, in a session that has a key
