@@ -5,8 +5,7 @@
  * the container: so that nested containers can share it. It goes with the container.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "../answer.h"
-#include "../pids.h"
+#include "../namespaces.h"
 
 #include <dirent.h>
 #include <sched.h>
@@ -15,11 +14,9 @@
 #include <unistd.h>
 
 struct ipc {
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
+	struct namespaces n; /* first */
 	int disallow, private_default;
 	int64_t shm_bytes;
-	struct pids pids;
 	struct removal *removals; /* under way */
 	char dir[512]; /* of the tmpfs */
 };
@@ -39,11 +36,11 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	struct ipc *p = calloc(1, sizeof(*p));
 	if (!p)
 		return iso_no_memory(err);
-	*p = (struct ipc){.h = h, .k = h->kind};
+	*p = (struct ipc){.n = {.h = h, .k = h->kind}};
 	p->disallow = (int)h->conf_int(conf, "disallow_sharing_agent");
 	p->private_default = !strcmp(h->conf_str(conf, "default_mode"), "private");
 	p->shm_bytes = h->conf_int(conf, "default_shm_size");
-	int n = snprintf(p->dir, sizeof(p->dir), "%s/shm", p->k->runtime_dir(h));
+	int n = snprintf(p->dir, sizeof(p->dir), "%s/shm", p->n.k->runtime_dir(h));
 	if (n >= (int)sizeof(p->dir)) {
 		free(p);
 		return iso_error(err, -ENAMETOOLONG, "The runtime directory has too long a name");
@@ -61,15 +58,7 @@ static void destroy(void *inst)
 		p->removals = r->next;
 		free(r);
 	}
-	if (p)
-		pids_done(&p->pids);
-	free(p);
-}
-
-static uint32_t flags(void *inst)
-{
-	(void)inst;
-	return MZ_ISOLATOR_NESTED | MZ_ISOLATOR_STANDALONE | MZ_ISOLATOR_ROOT;
+	ns_destroy(p);
 }
 
 static int path_of(const struct ipc *p, const char *id, char *out, size_t size, struct mz_err *err)
@@ -109,8 +98,8 @@ static int make_shm(struct ipc *p, const char *path, int64_t bytes, struct mz_er
 static int bind_shm(struct ipc *p, const char *path, struct mz_launch *l, struct mz_err *err)
 {
 	const struct mz_mount m = {.size = sizeof(m), .flags = MS_BIND, .source = path, .target = "/dev/shm"};
-	int rc = iso_asked(p->k->launch_namespace(l, CLONE_NEWNS), "a mount namespace", err);
-	return rc < 0 ? rc : iso_asked(p->k->launch_mount(l, &m), "mounting /dev/shm", err);
+	int rc = ns_new(&p->n, l, CLONE_NEWNS, "a mount namespace", err);
+	return rc < 0 ? rc : iso_asked(p->n.k->launch_mount(l, &m), "mounting /dev/shm", err);
 }
 
 static int own(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
@@ -123,7 +112,7 @@ static int own(struct ipc *p, const struct mz_container *c, struct mz_launch *l,
 	if (rc == 0)
 		rc = make_shm(p, path, mb > 0 ? mb << 20 : p->shm_bytes, err);
 	if (rc == 0)
-		rc = iso_asked(p->k->launch_namespace(l, CLONE_NEWIPC), "an IPC namespace", err);
+		rc = ns_new(&p->n, l, CLONE_NEWIPC, "an IPC namespace", err);
 	return rc < 0 ? rc : bind_shm(p, path, l, err);
 }
 
@@ -132,7 +121,6 @@ static int share(struct ipc *p, const struct mz_container *c, struct mz_launch *
 {
 	char path[1024], id[512];
 	struct stat st;
-	int32_t parent = pids_get(&p->pids, c->parent);
 	if (iso_has(c, "linux_info.shm_size"))
 		return iso_error(err, -EINVAL,
 				 "linux_info.shm_size is %lld, but ipc_mode is not PRIVATE: /dev/shm is not this container's",
@@ -141,10 +129,7 @@ static int share(struct ipc *p, const struct mz_container *c, struct mz_launch *
 		return p->disallow ? iso_error(err, -EPERM, "linux_info.ipc_mode is SHARE_PARENT, but this agent does "
 							    "not share its own IPC namespace") :
 				     0;
-	if (parent <= 0)
-		return iso_error(err, -ESRCH, "The process of the parent, container %.150s, is not known", c->parent);
-	snprintf(path, sizeof(path), "/proc/%d/ns/ipc", parent);
-	int rc = iso_asked(p->k->launch_enter(l, CLONE_NEWIPC, path), "the parent's IPC namespace", err);
+	int rc = ns_enter(&p->n, c, l, CLONE_NEWIPC, "ipc", err);
 	/* Debug containers live among the parent's mounts. */
 	if (rc < 0 || c->container_class == MZ_CONTAINER_DEBUG)
 		return rc;
@@ -180,14 +165,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 {
 	struct ipc *p = inst;
 	struct mz_err err;
-	iso_end(p->h, op, ask(p, c, l, &err), &err);
-}
-
-static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
-{
-	struct ipc *p = inst;
-	struct mz_err err;
-	iso_end(p->h, op, pids_set(&p->pids, c->id, pid) ? 0 : iso_no_memory(&err), &err);
+	iso_end(p->n.h, op, ask(p, c, l, &err), &err);
 }
 
 static void remove_orphans(struct ipc *p)
@@ -197,11 +175,11 @@ static void remove_orphans(struct ipc *p)
 	while (d && (e = readdir(d))) {
 		char path[1024], text[400];
 		struct mz_err err;
-		if (e->d_name[0] == '.' || pids_has(&p->pids, e->d_name))
+		if (e->d_name[0] == '.' || ns_knows(&p->n, e->d_name))
 			continue;
 		if (path_of(p, e->d_name, path, sizeof(path), &err) < 0 || remove_shm(path, &err) < 0) {
 			snprintf(text, sizeof(text), "An orphan's /dev/shm stays: %s", err.msg);
-			p->h->log(p->h, MZ_LOG_WARNING, text);
+			p->n.h->log(p->n.h, MZ_LOG_WARNING, text);
 		}
 	}
 	if (d)
@@ -212,12 +190,10 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 {
 	struct ipc *p = inst;
 	struct mz_err err;
-	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = pids_set(&p->pids, v[i]->id, v[i]->pid) ? 0 : iso_no_memory(&err);
+	int rc = ns_remember_all(&p->n, v, n, &err);
 	if (rc == 0)
 		remove_orphans(p);
-	iso_end(p->h, op, rc, &err);
+	iso_end(p->n.h, op, rc, &err);
 }
 
 static void removal_work(void *arg)
@@ -232,7 +208,7 @@ static void on_removed(void *arg)
 	while (*at != r)
 		at = &(*at)->next;
 	*at = r->next;
-	iso_end(r->p->h, r->op, r->rc, &r->err);
+	iso_end(r->p->n.h, r->op, r->rc, &r->err);
 	free(r);
 }
 
@@ -241,19 +217,19 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 	struct ipc *p = inst;
 	struct mz_err err;
 	struct removal *r = calloc(1, sizeof(*r));
-	pids_drop(&p->pids, id);
+	ns_forget(&p->n, id);
 	int rc = r ? path_of(p, id, r->path, sizeof(r->path), &err) : iso_no_memory(&err);
 	/* Most containers that are nested have none. */
 	if (rc < 0 || access(r->path, F_OK) < 0) {
 		free(r);
-		iso_end(p->h, op, rc, &err);
+		iso_end(p->n.h, op, rc, &err);
 		return;
 	}
 	r->p = p;
 	r->op = op;
 	r->next = p->removals;
 	p->removals = r;
-	if (p->h->offload(p->h, removal_work, on_removed, r) == 0)
+	if (p->n.h->offload(p->n.h, removal_work, on_removed, r) == 0)
 		return;
 	/* Rather wait for it than leave it. */
 	removal_work(r);
@@ -274,10 +250,10 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
-	.flags = flags,
+	.flags = ns_flags,
 	.recover = recover,
 	.prepare = prepare,
-	.isolate = isolate,
+	.isolate = ns_isolate,
 	.cleanup = cleanup,
 };
 
