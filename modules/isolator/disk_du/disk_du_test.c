@@ -307,7 +307,7 @@ static void few_at_once(void **state)
 {
 	(void)state;
 	enum { N = 6 };
-	char ids[N][8];
+	char ids[N][16];
 	void *inst = fake_create(), *first = NULL;
 	struct mz_container c = container();
 	for (int i = 0; i < N; i++) {
