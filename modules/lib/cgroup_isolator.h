@@ -47,7 +47,58 @@ static inline void cgroups_answer(const struct mz_host *h, struct mz_op *op, int
 	h->op_done(op, rc < 0 ? err : NULL, NULL);
 }
 
-/* ---- of an instance that begins with its struct cg ------------------------------- */
+/* ---- of an instance that begins with a struct cgroups ---------------------------- */
+
+struct cgroups {
+	struct cg g; /* first member */
+	const struct mz_host *h;
+	const struct mz_isolator_host *k;
+	/* Writes what holds for the container to its group; it has one of its own. NULL: nothing. */
+	int (*limit)(void *inst, const struct mz_container *c, struct mz_err *err);
+};
+
+/* A zeroed instance of that size; NULL: out of memory. */
+static inline void *cgroups_new(size_t size, const struct mz_host *h, struct mz_err *err)
+{
+	struct cgroups *p = (struct cgroups *)calloc(1, size);
+	if (p) {
+		p->h = h;
+		p->k = (const struct mz_isolator_host *)h->kind;
+	} else {
+		(void)cg_fail(err, -ENOMEM, "Out of memory");
+	}
+	return p;
+}
+
+/* The end of create: rc is what it has come to so far; then the controller is looked for, unless that is NULL. */
+static inline int cgroups_created(void *inst, int rc, const char *controller, void **ret_inst, struct mz_err *err)
+{
+	struct cgroups *p = (struct cgroups *)inst;
+	if (rc == 0 && controller)
+		rc = cgroups_find(&p->g, p->h, controller, err);
+	if (rc == 0)
+		*ret_inst = inst;
+	else
+		free(inst);
+	return rc;
+}
+
+static inline void cgroups_prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct cgroups *p = (struct cgroups *)inst;
+	struct mz_err err;
+	int rc = cgroups_join(&p->g, c, l, &err);
+	if (rc == 0 && p->limit && cg_owns(c))
+		rc = p->limit(inst, c, &err);
+	cgroups_answer(p->h, op, rc, &err);
+}
+
+static inline void cgroups_update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	struct cgroups *p = (struct cgroups *)inst;
+	struct mz_err err;
+	cgroups_answer(p->h, op, cg_owns(c) ? p->limit(inst, c, &err) : 0, &err);
+}
 
 static inline void cgroups_recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
 {

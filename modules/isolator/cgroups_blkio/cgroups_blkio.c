@@ -16,9 +16,7 @@ enum { SERVICED = 0, BYTES, N_LISTS };
 static const char *const op_names[N_OPS] = {"TOTAL", "READ", "WRITE", "SYNC", "ASYNC", "DISCARD"};
 
 struct blkio {
-	struct cg g; /* first member */
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
+	struct cgroups cg; /* first member */
 	int counting; /* v1: the kernel was made to count */
 };
 
@@ -88,8 +86,8 @@ static int read_v1(const struct blkio *p, const char *id, struct table *t, struc
 		{"blkio.throttle.io_service_bytes_recursive", "blkio.throttle.io_service_bytes"}};
 	char text[CG_TEXT_SIZE];
 	for (int list = 0; list < N_LISTS; list++) {
-		const char *file = files[list][cg_has(&p->g, id, files[list][0]) ? 0 : 1];
-		int rc = cg_read(&p->g, id, file, text, sizeof(text), err);
+		const char *file = files[list][cg_has(&p->cg.g, id, files[list][0]) ? 0 : 1];
+		int rc = cg_read(&p->cg.g, id, file, text, sizeof(text), err);
 		if (rc < 0)
 			return rc;
 		take_v1(t, list, text);
@@ -125,7 +123,7 @@ static int read_v2(const struct blkio *p, const char *id, struct table *t, struc
 {
 	char text[CG_TEXT_SIZE], *lines = NULL, *words = NULL;
 	struct device sum = {.major = -1, .minor = -1, .v = {{0}}};
-	int rc = cg_read(&p->g, id, "io.stat", text, sizeof(text), err);
+	int rc = cg_read(&p->cg.g, id, "io.stat", text, sizeof(text), err);
 	if (rc < 0)
 		return rc;
 	for (char *line = strtok_r(text, "\n", &lines); line; line = strtok_r(NULL, "\n", &lines)) {
@@ -150,9 +148,9 @@ static void put_list(const struct blkio *p, struct mz_usage *u, size_t i, const 
 		if (v[op] < 0)
 			continue;
 		(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.%s.%d.op", i, list, n);
-		(void)p->k->usage->set_string(u, path, op_names[op]);
+		(void)p->cg.k->usage->set_string(u, path, op_names[op]);
 		(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.%s.%d.value", i, list, n++);
-		(void)p->k->usage->set_integer(u, path, v[op]);
+		(void)p->cg.k->usage->set_integer(u, path, v[op]);
 	}
 }
 
@@ -163,9 +161,9 @@ static void put_table(const struct blkio *p, struct mz_usage *u, const struct ta
 		const struct device *d = &t->d[i];
 		if (d->major >= 0) {
 			(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.device.major_number", i);
-			(void)p->k->usage->set_integer(u, path, d->major);
+			(void)p->cg.k->usage->set_integer(u, path, d->major);
 			(void)snprintf(path, sizeof(path), "blkio_statistics.throttling.%zu.device.minor_number", i);
-			(void)p->k->usage->set_integer(u, path, d->minor);
+			(void)p->cg.k->usage->set_integer(u, path, d->minor);
 		}
 		put_list(p, u, i, "io_serviced", d->v[SERVICED]);
 		put_list(p, u, i, "io_service_bytes", d->v[BYTES]);
@@ -179,19 +177,21 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	struct table t = {.n = 0};
 	int rc = 0;
 	if (cg_owns(c))
-		rc = p->g.version == 1 ? read_v1(p, c->id, &t, &err) : read_v2(p, c->id, &t, &err);
+		rc = p->cg.g.version == 1 ? read_v1(p, c->id, &t, &err) : read_v2(p, c->id, &t, &err);
 	if (rc == 0)
 		put_table(p, u, &t);
-	cgroups_answer(p->h, op, rc, &err);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 /* ---- life ---------------------------------------------------------------------------- */
 
 /* Since 6.10 the kernel counts for a disk only once some group has a limit for it. Ours
  * gets one that no disk reaches. Whatever fails here costs figures only. */
-static void start_counting(struct blkio *p)
+static int start_counting(void *inst, const struct mz_container *c, struct mz_err *err)
 {
-	DIR *dir = p->g.version == 1 && !p->counting ? opendir("/sys/block") : NULL;
+	struct blkio *p = inst;
+	(void)c, (void)err;
+	DIR *dir = p->cg.g.version == 1 && !p->counting ? opendir("/sys/block") : NULL;
 	struct dirent *e;
 	p->counting = 1;
 	for (int n = 0; dir && n < DEVICES_MAX && (e = readdir(dir));) {
@@ -203,41 +203,24 @@ static void start_counting(struct blkio *p)
 		if (cg_read_path(path, dev, sizeof(dev), NULL) < 0)
 			continue;
 		(void)snprintf(text, sizeof(text), "%s %lld", dev, (long long)INT64_MAX);
-		(void)cg_write(&p->g, NULL, "blkio.throttle.write_bps_device", text, NULL);
+		(void)cg_write(&p->cg.g, NULL, "blkio.throttle.write_bps_device", text, NULL);
 		n++;
 	}
 	if (dir)
 		(void)closedir(dir);
-}
-
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
-{
-	struct blkio *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	if (rc == 0)
-		start_counting(p);
-	cgroups_answer(p->h, op, rc, &err);
+	return 0;
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	(void)conf;
-	struct blkio *p = calloc(1, sizeof(*p));
+	struct blkio *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.limit = start_counting;
 	/* The controller was renamed for v2. */
-	int rc = cgroups_find(&p->g, h, "blkio", err);
-	if (rc == -ENOENT)
-		rc = cgroups_find(&p->g, h, "io", err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	int rc = cgroups_find(&p->cg.g, h, "blkio", err);
+	return rc == -ENOENT ? cgroups_created(p, 0, "io", inst, err) : cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_isolator_ops ops = {
@@ -246,7 +229,7 @@ static const struct mz_isolator_ops ops = {
 	.destroy = cgroups_destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
-	.prepare = prepare,
+	.prepare = cgroups_prepare,
 	.usage = usage,
 	.cleanup = cgroups_cleanup,
 };

@@ -25,9 +25,8 @@ enum {
 };
 
 struct cpu {
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
-	struct cg cpu, acct; /* acct: v1, where it is mounted by itself; else version 0 */
+	struct cgroups cg; /* first member; of cpu */
+	struct cg acct;	   /* v1, where it is mounted by itself; else version 0 */
 	int cfs, low_revocable;
 	int64_t root_cpus; /* 0: all of the machine's */
 	int root_done;
@@ -35,7 +34,7 @@ struct cpu {
 
 static int has_revocable(const struct cpu *p, const struct mz_resources *r)
 {
-	const struct mz_resources_api *a = p->k->resources;
+	const struct mz_resources_api *a = p->cg.k->resources;
 	for (size_t i = 0; i < a->count(r); i++) {
 		const struct mz_res_kind *kind = a->kind(a->item(r, i).kind);
 		if ((kind->flags & MZ_RES_REVOCABLE) && !strcmp(kind->name, "cpus"))
@@ -52,12 +51,12 @@ static int64_t clamp(int64_t v, int64_t min, int64_t max)
 static int set_share(const struct cpu *p, const struct mz_container *c, int64_t millicpus, struct mz_err *err)
 {
 	int low = p->low_revocable && has_revocable(p, c->resources);
-	if (p->cpu.version == 1)
-		return cg_write_int(&p->cpu, c->id, "cpu.shares",
+	if (p->cg.g.version == 1)
+		return cg_write_int(&p->cg.g, c->id, "cpu.shares",
 				    clamp(millicpus * (low ? SHARES_PER_CPU_REVOCABLE : SHARES_PER_CPU) / 1000,
 					  SHARES_MIN, SHARES_MAX),
 				    err);
-	return cg_write_int(&p->cpu, c->id, "cpu.weight",
+	return cg_write_int(&p->cg.g, c->id, "cpu.weight",
 			    clamp(millicpus * (low ? WEIGHT_PER_CPU_REVOCABLE : WEIGHT_PER_CPU) / 1000, WEIGHT_MIN,
 				  WEIGHT_MAX),
 			    err);
@@ -70,32 +69,22 @@ static int set_quota(const struct cpu *p, const struct mz_container *c, int64_t 
 	char text[64];
 	if (millicpus > 0 && quota_us < QUOTA_US_MIN)
 		quota_us = QUOTA_US_MIN;
-	if (p->cpu.version == 2) {
+	if (p->cg.g.version == 2) {
 		if (millicpus > 0)
 			(void)snprintf(text, sizeof(text), "%lld %d", (long long)quota_us, PERIOD_US);
 		else
 			(void)snprintf(text, sizeof(text), "max %d", PERIOD_US);
-		return cg_write(&p->cpu, c->id, "cpu.max", text, err);
+		return cg_write(&p->cg.g, c->id, "cpu.max", text, err);
 	}
 	/* A group that never had a quota needs none taken away; the kernel may lack quotas. */
 	if (millicpus <= 0) {
 		int64_t now;
-		if (cg_read_int(&p->cpu, c->id, "cpu.cfs_quota_us", &now, NULL) < 0 || now < 0)
+		if (cg_read_int(&p->cg.g, c->id, "cpu.cfs_quota_us", &now, NULL) < 0 || now < 0)
 			return 0;
-		return cg_write_int(&p->cpu, c->id, "cpu.cfs_quota_us", -1, err);
+		return cg_write_int(&p->cg.g, c->id, "cpu.cfs_quota_us", -1, err);
 	}
-	int rc = cg_write_int(&p->cpu, c->id, "cpu.cfs_period_us", PERIOD_US, err);
-	return rc < 0 ? rc : cg_write_int(&p->cpu, c->id, "cpu.cfs_quota_us", quota_us, err);
-}
-
-static int set_limits(const struct cpu *p, const struct mz_container *c, struct mz_err *err)
-{
-	if (!c->resources)
-		return 0;
-	int64_t request = p->k->resources->scalar(c->resources, "cpus");
-	int64_t quota = c->limit_cpus > 0 ? c->limit_cpus : c->limit_cpus == 0 && p->cfs ? request : 0;
-	int rc = set_share(p, c, request, err);
-	return rc < 0 ? rc : set_quota(p, c, quota, err);
+	int rc = cg_write_int(&p->cg.g, c->id, "cpu.cfs_period_us", PERIOD_US, err);
+	return rc < 0 ? rc : cg_write_int(&p->cg.g, c->id, "cpu.cfs_quota_us", quota_us, err);
 }
 
 /* All containers are in one group, which would weigh no more than a single process
@@ -103,37 +92,38 @@ static int set_limits(const struct cpu *p, const struct mz_container *c, struct 
  * group's turn. */
 static int set_root_share(struct cpu *p, struct mz_err *err)
 {
-	const char *file = p->cpu.version == 1 ? "cpu.shares" : "cpu.weight";
+	const char *file = p->cg.g.version == 1 ? "cpu.shares" : "cpu.weight";
 	int64_t cpus = p->root_cpus ? p->root_cpus : sysconf(_SC_NPROCESSORS_ONLN);
-	if (p->root_done || !cg_has(&p->cpu, NULL, file))
+	if (p->root_done || !cg_has(&p->cg.g, NULL, file))
 		return 0;
-	int rc = p->cpu.version == 1 ?
-			 cg_write_int(&p->cpu, NULL, file, clamp(cpus * SHARES_PER_CPU, SHARES_MIN, SHARES_MAX), err) :
-			 cg_write_int(&p->cpu, NULL, file, clamp(cpus * WEIGHT_PER_CPU, WEIGHT_MIN, WEIGHT_MAX), err);
+	int rc = p->cg.g.version == 1 ?
+			 cg_write_int(&p->cg.g, NULL, file, clamp(cpus * SHARES_PER_CPU, SHARES_MIN, SHARES_MAX), err) :
+			 cg_write_int(&p->cg.g, NULL, file, clamp(cpus * WEIGHT_PER_CPU, WEIGHT_MIN, WEIGHT_MAX), err);
 	p->root_done = rc == 0;
 	return rc;
+}
+
+static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
+{
+	struct cpu *p = inst;
+	int rc = set_root_share(p, err);
+	if (rc < 0 || !c->resources)
+		return rc;
+	int64_t request = p->cg.k->resources->scalar(c->resources, "cpus");
+	int64_t quota = c->limit_cpus > 0 ? c->limit_cpus : c->limit_cpus == 0 && p->cfs ? request : 0;
+	rc = set_share(p, c, request, err);
+	return rc < 0 ? rc : set_quota(p, c, quota, err);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
 {
 	struct cpu *p = inst;
 	struct mz_err err;
-	int rc = cgroups_join(&p->cpu, c, l, &err);
-	if (rc == 0 && p->acct.version)
-		rc = cgroups_join(&p->acct, c, l, &err);
-	if (rc == 0)
-		rc = set_root_share(p, &err);
-	if (rc == 0 && cg_owns(c))
-		rc = set_limits(p, c, &err);
-	cgroups_answer(p->h, op, rc, &err);
-}
-
-static void update(void *inst, const struct mz_container *c, struct mz_op *op)
-{
-	struct cpu *p = inst;
-	struct mz_err err;
-	int rc = cg_owns(c) ? set_limits(p, c, &err) : 0;
-	cgroups_answer(p->h, op, rc, &err);
+	int rc = p->acct.version ? cgroups_join(&p->acct, c, l, &err) : 0;
+	if (rc < 0)
+		cgroups_answer(p->cg.h, op, rc, &err);
+	else
+		cgroups_prepare(inst, c, l, op);
 }
 
 /* ---- statistics ---------------------------------------------------------------- */
@@ -146,16 +136,16 @@ static void put(const struct cpu *p, struct mz_usage *u, const char *text, const
 	if (cg_key(text, key, &v) < 0)
 		return;
 	if (divisor > 0)
-		(void)p->k->usage->set_number(u, field, (double)v / divisor);
+		(void)p->cg.k->usage->set_number(u, field, (double)v / divisor);
 	else
-		(void)p->k->usage->set_integer(u, field, v);
+		(void)p->cg.k->usage->set_integer(u, field, v);
 }
 
 static int measure(const struct cpu *p, const struct mz_container *c, struct mz_usage *u, struct mz_err *err)
 {
 	char text[4096];
-	const struct cg *acct = p->acct.version ? &p->acct : &p->cpu;
-	int rc = cg_read(&p->cpu, c->id, "cpu.stat", text, sizeof(text), err);
+	const struct cg *acct = p->acct.version ? &p->acct : &p->cg.g;
+	int rc = cg_read(&p->cg.g, c->id, "cpu.stat", text, sizeof(text), err);
 	if (rc < 0)
 		return rc;
 	put(p, u, text, "nr_periods", "cpus_nr_periods", 0);
@@ -164,7 +154,7 @@ static int measure(const struct cpu *p, const struct mz_container *c, struct mz_
 	put(p, u, text, "throttled_usec", "cpus_throttled_time_secs", 1e6); /* v2 */
 	put(p, u, text, "user_usec", "cpus_user_time_secs", 1e6);
 	put(p, u, text, "system_usec", "cpus_system_time_secs", 1e6);
-	if (p->cpu.version == 2)
+	if (p->cg.g.version == 2)
 		return 0;
 	rc = cg_read(acct, c->id, "cpuacct.stat", text, sizeof(text), err);
 	if (rc < 0)
@@ -180,13 +170,13 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	struct mz_err err;
 	int rc = cg_owns(c) ? measure(p, c, u, &err) : 0;
 	if (rc == 0 && cg_owns(c) && c->resources) {
-		double request = (double)p->k->resources->scalar(c->resources, "cpus") / 1000;
-		(void)p->k->usage->set_number(u, "cpus_soft_limit", request);
+		double request = (double)p->cg.k->resources->scalar(c->resources, "cpus") / 1000;
+		(void)p->cg.k->usage->set_number(u, "cpus_soft_limit", request);
 		if (c->limit_cpus >= 0)
-			(void)p->k->usage->set_number(u, "cpus_limit",
+			(void)p->cg.k->usage->set_number(u, "cpus_limit",
 						      c->limit_cpus > 0 ? (double)c->limit_cpus / 1000 : request);
 	}
-	cgroups_answer(p->h, op, rc, &err);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 /* ---- life ------------------------------------------------------------------------- */
@@ -195,10 +185,10 @@ static void recover(void *inst, const struct mz_container *const *containers, si
 {
 	struct cpu *p = inst;
 	struct mz_err err;
-	int rc = cg_remove_orphans(&p->cpu, containers, n, &err);
+	int rc = cg_remove_orphans(&p->cg.g, containers, n, &err);
 	if (rc == 0 && p->acct.version)
 		rc = cg_remove_orphans(&p->acct, containers, n, &err);
-	cgroups_answer(p->h, op, rc, &err);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 /* First the group of acct, then that of cpu; the id is needed in between. */
@@ -212,9 +202,9 @@ static void on_acct_removed(void *arg, const struct mz_err *err)
 {
 	struct cleaning *cl = arg;
 	if (err)
-		cl->p->h->op_done(cl->op, err, NULL);
+		cl->p->cg.h->op_done(cl->op, err, NULL);
 	else
-		cg_remove_op(&cl->p->cpu, cl->id, cl->op);
+		cg_remove_op(&cl->p->cg.g, cl->id, cl->op);
 	free(cl);
 }
 
@@ -222,13 +212,13 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct cpu *p = inst;
 	if (!p->acct.version) {
-		cg_remove_op(&p->cpu, id, op);
+		cg_remove_op(&p->cg.g, id, op);
 		return;
 	}
 	struct cleaning *cl = malloc(sizeof(*cl) + strlen(id) + 1);
 	if (!cl) {
 		struct mz_err err = {.code = -ENOMEM, .msg = "Out of memory"};
-		p->h->op_done(op, &err, NULL);
+		p->cg.h->op_done(op, &err, NULL);
 		return;
 	}
 	cl->p = p;
@@ -240,34 +230,26 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 static void destroy(void *inst)
 {
 	struct cpu *p = inst;
-	if (!p)
-		return;
-	cg_done(&p->cpu);
-	cg_done(&p->acct);
-	free(p);
+	if (p)
+		cg_done(&p->acct);
+	cgroups_destroy(inst);
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct cpu *p = calloc(1, sizeof(*p));
+	struct cpu *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.limit = set_limits;
 	p->cfs = h->conf_int(conf, "cfs") != 0;
 	p->low_revocable = h->conf_int(conf, "revocable_low_priority") != 0;
 	p->root_cpus = h->conf_int(conf, "root_cpus");
-	int rc = cgroups_find(&p->cpu, h, "cpu", err);
-	if (rc == 0 && p->cpu.version == 1)
+	int rc = cgroups_find(&p->cg.g, h, "cpu", err);
+	if (rc == 0 && p->cg.g.version == 1)
 		rc = cgroups_find(&p->acct, h, "cpuacct", err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	if (!strcmp(p->acct.mount, p->cpu.mount))
+	if (rc == 0 && !strcmp(p->acct.mount, p->cg.g.mount))
 		p->acct.version = 0;
-	*inst = p;
-	return 0;
+	return cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -286,7 +268,7 @@ static const struct mz_isolator_ops ops = {
 	.flags = cgroups_flags,
 	.recover = recover,
 	.prepare = prepare,
-	.update = update,
+	.update = cgroups_update,
 	.usage = usage,
 	.cleanup = cleanup,
 };

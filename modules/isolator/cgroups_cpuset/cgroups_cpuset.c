@@ -9,22 +9,20 @@
 #include "../../lib/cgroup_isolator.h"
 
 struct cpuset {
-	struct cg g; /* first member */
-	const struct mz_host *h;
+	struct cgroups cg; /* first member */
 	char cpus[512], mems[512]; /* "": as the group above */
 };
 
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+/* Nested ones have what their parents have. */
+static int set_lists(void *inst, const struct mz_container *c, struct mz_err *err)
 {
-	struct cpuset *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	/* Nested ones have what their parents have. */
-	if (rc == 0 && !c->parent && *p->cpus)
-		rc = cg_write(&p->g, c->id, "cpuset.cpus", p->cpus, &err);
+	const struct cpuset *p = inst;
+	int rc = 0;
+	if (!c->parent && *p->cpus)
+		rc = cg_write(&p->cg.g, c->id, "cpuset.cpus", p->cpus, err);
 	if (rc == 0 && !c->parent && *p->mems)
-		rc = cg_write(&p->g, c->id, "cpuset.mems", p->mems, &err);
-	cgroups_answer(p->h, op, rc, &err);
+		rc = cg_write(&p->cg.g, c->id, "cpuset.mems", p->mems, err);
+	return rc;
 }
 
 /* "0-3,8"; the kernel has the last word about the numbers. */
@@ -40,21 +38,14 @@ static int take_list(const struct mz_host *h, const struct mz_conf *conf, const 
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct cpuset *p = calloc(1, sizeof(*p));
+	struct cpuset *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
+		return -ENOMEM;
+	p->cg.limit = set_lists;
 	int rc = take_list(h, conf, "cpus", p->cpus, sizeof(p->cpus), err);
 	if (rc == 0)
 		rc = take_list(h, conf, "mems", p->mems, sizeof(p->mems), err);
-	if (rc == 0)
-		rc = cgroups_find(&p->g, h, "cpuset", err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	return cgroups_created(p, rc, "cpuset", inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -69,7 +60,7 @@ static const struct mz_isolator_ops ops = {
 	.destroy = cgroups_destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
-	.prepare = prepare,
+	.prepare = cgroups_prepare,
 	.cleanup = cgroups_cleanup,
 };
 

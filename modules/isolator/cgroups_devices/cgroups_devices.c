@@ -10,8 +10,7 @@
 #include "../../lib/device_rules.h"
 
 struct devices {
-	struct cg g; /* first member */
-	const struct mz_host *h;
+	struct cgroups cg; /* first member */
 	size_t n;
 	struct rule rules[RULES_MAX];
 };
@@ -27,45 +26,36 @@ static const struct rule usual[] = {
 static int limit_v1(const struct devices *p, const char *id, struct mz_err *err)
 {
 	char text[64];
-	int rc = cg_write(&p->g, id, "devices.deny", "a", err);
+	int rc = cg_write(&p->cg.g, id, "devices.deny", "a", err);
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		rule_format(&p->rules[i], text);
-		rc = cg_write(&p->g, id, "devices.allow", text, err);
+		rc = cg_write(&p->cg.g, id, "devices.allow", text, err);
 	}
 	return rc;
 }
 
-static int limit(const struct devices *p, const char *id, struct mz_err *err)
+static int limit(void *inst, const struct mz_container *c, struct mz_err *err)
 {
+	const struct devices *p = inst;
 	char path[CG_PATH_SIZE];
-	if (p->g.version == 1)
-		return limit_v1(p, id, err);
-	int rc = cg_path(&p->g, id, path);
+	if (p->cg.g.version == 1)
+		return limit_v1(p, c->id, err);
+	int rc = cg_path(&p->cg.g, c->id, path);
 	if (rc < 0)
-		return cg_fail(err, rc, "Container '%s' has no cgroup", id);
+		return cg_fail(err, rc, "Container '%s' has no cgroup", c->id);
 	/* For those that add to them. */
 	rc = rules_save(p->rules, p->n, path, err);
 	return rc < 0 ? rc : rules_attach(p->rules, p->n, path, err);
 }
 
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
-{
-	struct devices *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	if (rc == 0 && cg_owns(c))
-		rc = limit(p, c->id, &err);
-	cgroups_answer(p->h, op, rc, &err);
-}
-
 static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_err *err)
 {
 	const char *text;
-	if (p->h->conf_int(conf, "usual")) {
+	if (p->cg.h->conf_int(conf, "usual")) {
 		memcpy(p->rules, usual, sizeof(usual));
 		p->n = sizeof(usual) / sizeof(usual[0]);
 	}
-	for (size_t i = 0; (text = p->h->conf_item(conf, "allowed", i)); i++) {
+	for (size_t i = 0; (text = p->cg.h->conf_item(conf, "allowed", i)); i++) {
 		if (p->n == RULES_MAX)
 			return cg_fail(err, -E2BIG, "There are more than %d allowed devices", RULES_MAX);
 		int rc = rule_parse(text, &p->rules[p->n++], err);
@@ -77,19 +67,11 @@ static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_e
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct devices *p = calloc(1, sizeof(*p));
+	struct devices *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	int rc = take_rules(p, conf, err);
-	if (rc == 0)
-		rc = cgroups_find(&p->g, h, "devices", err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+		return -ENOMEM;
+	p->cg.limit = limit;
+	return cgroups_created(p, take_rules(p, conf, err), "devices", inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -104,7 +86,7 @@ static const struct mz_isolator_ops ops = {
 	.destroy = cgroups_destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover, /* the limits stay with the group */
-	.prepare = prepare,
+	.prepare = cgroups_prepare,
 	.cleanup = cgroups_cleanup,
 };
 

@@ -22,9 +22,7 @@ struct pages {
 };
 
 struct hugetlb {
-	struct cg g; /* first member */
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
+	struct cgroups cg; /* first member */
 	int by_resources;
 	size_t n;
 	struct pages v[SIZES_MAX];
@@ -83,7 +81,7 @@ static int64_t parse_bytes(const char *text)
 static int take_limits(struct hugetlb *p, const struct mz_conf *conf, struct mz_err *err)
 {
 	const char *name, *text;
-	for (size_t i = 0; (name = p->h->conf_pair(conf, "limits", i, &text)); i++) {
+	for (size_t i = 0; (name = p->cg.h->conf_pair(conf, "limits", i, &text)); i++) {
 		size_t at = 0;
 		while (at < p->n && strcmp(p->v[at].name, name) != 0)
 			at++;
@@ -101,7 +99,7 @@ static int take_limits(struct hugetlb *p, const struct mz_conf *conf, struct mz_
 /* File of one page size; v1 and v2 call them otherwise. */
 static const char *file_of(const struct hugetlb *p, const struct pages *s, const char *v1, const char *v2, char out[64])
 {
-	(void)snprintf(out, 64, "hugetlb.%s.%s", s->name, p->g.version == 1 ? v1 : v2);
+	(void)snprintf(out, 64, "hugetlb.%s.%s", s->name, p->cg.g.version == 1 ? v1 : v2);
 	return out;
 }
 
@@ -113,46 +111,30 @@ static int64_t limit_of(const struct hugetlb *p, const struct mz_container *c, c
 		return s->limit < 0 ? -1 : s->limit / s->bytes * s->bytes;
 	/* Thousandths of a MB. */
 	(void)snprintf(name, sizeof(name), "hugepages_%s", s->name);
-	int64_t mb = p->k->resources->scalar(c->resources, name);
+	int64_t mb = p->cg.k->resources->scalar(c->resources, name);
 	if (mb <= 0)
 		return s->limit < 0 ? 0 : s->limit / s->bytes * s->bytes;
 	return mb / 1000 * 1048576 / s->bytes * s->bytes;
 }
 
-static int set_limits(const struct hugetlb *p, const struct mz_container *c, struct mz_err *err)
+static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
 {
+	const struct hugetlb *p = inst;
 	char file[64];
 	int rc = 0;
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		const struct pages *s = &p->v[i];
 		int64_t limit = limit_of(p, c, s);
-		const char *none = p->g.version == 1 ? "-1" : "max";
+		const char *none = p->cg.g.version == 1 ? "-1" : "max";
 		char text[32];
 		(void)snprintf(text, sizeof(text), "%lld", (long long)limit);
-		rc = cg_write(&p->g, c->id, file_of(p, s, "limit_in_bytes", "max", file), limit < 0 ? none : text, err);
+		rc = cg_write(&p->cg.g, c->id, file_of(p, s, "limit_in_bytes", "max", file), limit < 0 ? none : text, err);
 		/* Where reservations count, mmap fails, instead of SIGBUS at the first touch. */
 		(void)file_of(p, s, "rsvd.limit_in_bytes", "rsvd.max", file);
-		if (rc == 0 && cg_has(&p->g, c->id, file))
-			rc = cg_write(&p->g, c->id, file, limit < 0 ? none : text, err);
+		if (rc == 0 && cg_has(&p->cg.g, c->id, file))
+			rc = cg_write(&p->cg.g, c->id, file, limit < 0 ? none : text, err);
 	}
 	return rc;
-}
-
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
-{
-	struct hugetlb *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	if (rc == 0 && cg_owns(c))
-		rc = set_limits(p, c, &err);
-	cgroups_answer(p->h, op, rc, &err);
-}
-
-static void update(void *inst, const struct mz_container *c, struct mz_op *op)
-{
-	struct hugetlb *p = inst;
-	struct mz_err err;
-	cgroups_answer(p->h, op, cg_owns(c) ? set_limits(p, c, &err) : 0, &err);
 }
 
 /* ---- telling ------------------------------------------------------------------------ */
@@ -182,9 +164,9 @@ static int64_t failures(const struct hugetlb *p, const char *id, const struct pa
 	char file[64], text[256];
 	int64_t v = 0;
 	(void)file_of(p, s, "failcnt", "events", file);
-	if (p->g.version == 1)
-		(void)cg_read_int(&p->g, id, file, &v, NULL);
-	else if (cg_read(&p->g, id, file, text, sizeof(text), NULL) >= 0)
+	if (p->cg.g.version == 1)
+		(void)cg_read_int(&p->cg.g, id, file, &v, NULL);
+	else if (cg_read(&p->cg.g, id, file, text, sizeof(text), NULL) >= 0)
 		(void)cg_key(text, "max", &v);
 	return v;
 }
@@ -200,11 +182,11 @@ static void put_container(void *arg, const char *id)
 	for (size_t i = 0; i < p->n; i++) {
 		const struct pages *s = &p->v[i];
 		int64_t used, limit = INT64_MAX, most = INT64_MAX;
-		if (cg_read_int(&p->g, id, file_of(p, s, "usage_in_bytes", "current", file), &used, NULL) < 0)
+		if (cg_read_int(&p->cg.g, id, file_of(p, s, "usage_in_bytes", "current", file), &used, NULL) < 0)
 			continue;
-		(void)cg_read_int(&p->g, id, file_of(p, s, "limit_in_bytes", "max", file), &limit, NULL);
-		if (p->g.version == 1)
-			(void)cg_read_int(&p->g, id, file_of(p, s, "max_usage_in_bytes", "", file), &most, NULL);
+		(void)cg_read_int(&p->cg.g, id, file_of(p, s, "limit_in_bytes", "max", file), &limit, NULL);
+		if (p->cg.g.version == 1)
+			(void)cg_read_int(&p->cg.g, id, file_of(p, s, "max_usage_in_bytes", "", file), &most, NULL);
 		r->len += (size_t)snprintf(r->text + r->len, REPLY_MAX - r->len,
 					   "%s{\"container_id\":\"%s\",\"page_size\":\"%s\"", r->n++ ? "," : "", id, s->name);
 		put(r, "limit_bytes", no_limit(limit));
@@ -220,13 +202,13 @@ static void on_request(void *arg, struct mz_request *q)
 	const struct hugetlb *p = arg;
 	struct reply r = {.p = p, .text = malloc(REPLY_MAX + 16)};
 	if (!r.text) {
-		p->h->request_reply(q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
+		p->cg.h->request_reply(q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
 		return;
 	}
 	r.text[r.len++] = '[';
-	(void)cg_each(&p->g, put_container, &r, NULL);
+	(void)cg_each(&p->cg.g, put_container, &r, NULL);
 	r.text[r.len++] = ']';
-	p->h->request_reply(q, 200, "application/json", (struct mz_bytes){r.text, r.len});
+	p->cg.h->request_reply(q, 200, "application/json", (struct mz_bytes){r.text, r.len});
 	free(r.text);
 }
 
@@ -234,24 +216,18 @@ static void on_request(void *arg, struct mz_request *q)
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct hugetlb *p = calloc(1, sizeof(*p));
+	struct hugetlb *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.limit = set_limits;
 	p->by_resources = (int)h->conf_int(conf, "by_resources");
 	find_sizes(p);
 	int rc = take_limits(p, conf, err);
 	if (rc == 0)
-		rc = cgroups_find(&p->g, h, "hugetlb", err);
+		rc = cgroups_find(&p->cg.g, h, "hugetlb", err);
 	if (rc == 0)
 		rc = h->route(h, "/usage", on_request, p, err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	return cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -266,8 +242,8 @@ static const struct mz_isolator_ops ops = {
 	.destroy = cgroups_destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
-	.prepare = prepare,
-	.update = update,
+	.prepare = cgroups_prepare,
+	.update = cgroups_update,
 	.cleanup = cgroups_cleanup,
 };
 
