@@ -189,21 +189,27 @@ static int join_line(const struct init_launch *l, const char *line, const char *
 	return 0;
 }
 
-static int join_parents(const struct init_launch *l, struct init_failure *f)
+/* What the record p says, and the lines of its /proc/PID/cgroup. */
+struct parent {
+	const char *root, *mount; /* root: not NUL-ended */
+	size_t n_root;
+	char *list;
+};
+
+static int read_parent(const struct init_launch *l, struct parent *p, struct init_failure *f)
 {
 	static char list[16384];
-	char root[256];
 	struct text t;
-	uint64_t parent;
+	uint64_t pid;
 	const char *s = l->parent_groups;
 	errno = EINVAL;
-	if (text_number(&s, 10, &parent) < 0)
-		return init_broken(f, "enter the parent's cgroups", NULL);
-	size_t n_root = strcspn(s, " ");
-	if (n_root >= sizeof(root) || s[n_root] != ' ')
-		return init_broken(f, "enter the parent's cgroups", NULL);
-	memcpy(root, s, n_root);
-	proc_path(&t, (pid_t)parent, "cgroup");
+	if (text_number(&s, 10, &pid) < 0)
+		return init_broken(f, "find the parent's cgroups", NULL);
+	*p = (struct parent){.root = s, .n_root = strcspn(s, " "), .list = list};
+	if (s[p->n_root] != ' ')
+		return init_broken(f, "find the parent's cgroups", NULL);
+	p->mount = s + p->n_root + 1;
+	proc_path(&t, (pid_t)pid, "cgroup");
 	int fd = open(t.data, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
 	if (fd >= 0)
@@ -211,12 +217,49 @@ static int join_parents(const struct init_launch *l, struct init_failure *f)
 	if (n < 0)
 		return init_broken(f, "find the parent's cgroups", NULL);
 	list[n] = '\0';
-	for (char *line = list, *end; (end = strchr(line, '\n')); line = end + 1) {
+	return 0;
+}
+
+static int join_parents(const struct init_launch *l, struct init_failure *f)
+{
+	struct parent p;
+	if (read_parent(l, &p, f) < 0)
+		return -1;
+	for (char *line = p.list, *end; (end = strchr(line, '\n')); line = end + 1) {
 		*end = '\0';
-		if (join_line(l, line, root, n_root, s + n_root + 1, f) < 0)
+		if (join_line(l, line, p.root, p.n_root, p.mount, f) < 0)
 			return -1;
 	}
 	return 0;
+}
+
+/* The parent may have ended, and its number be somebody's else by now. Our group is
+ * PARENT/mezzo/ID: whoever is in PARENT or below is in the parent. */
+static int check_parent(const struct init_launch *l, struct init_failure *f)
+{
+	struct parent p;
+	char group[MAX_PATH];
+	size_t len = 0, n;
+	const char *from = l->group, *to = NULL, *s;
+	if (!l->parent_groups)
+		return 0;
+	if (read_parent(l, &p, f) < 0)
+		return -1;
+	n = strlen(p.mount);
+	from += strncmp(from, p.mount, n) ? 0 : n;
+	for (s = from; (s = strstr(s, "/mezzo/")); s++)
+		to = s;
+	/* From the root on: what is above it may be called otherwise there. */
+	while (to && from && from < to && (strncmp(from + 1, p.root, p.n_root) || from[p.n_root + 1] != '/'))
+		from = strchr(from + 1, '/');
+	errno = EINVAL;
+	if (!to || !from || from >= to || path_add(group, &len, from, (size_t)(to - from)) < 0)
+		return init_broken(f, "find the parent's cgroup", l->group);
+	for (s = p.list; (s = strstr(s, group)); s++)
+		if (s[len] == '/' || s[len] == '\n')
+			return 0;
+	errno = ESRCH;
+	return init_broken(f, "enter the parent: it has ended", NULL);
 }
 
 static int join_all(const struct init_launch *l, struct init_failure *f)
@@ -248,6 +291,9 @@ static int write_map(const struct init_launch *l, uint64_t gid, pid_t pid, struc
 	}
 	if (!t.len)
 		return 0;
+	errno = E2BIG;
+	if (t.len == sizeof(t.data))
+		return init_broken(f, "map user ids: there are too many ranges", NULL);
 	proc_path(&path, pid, gid ? "gid_map" : "uid_map");
 	return put(path.data, t.data, t.len) < 0 ? init_broken(f, "map user ids", NULL) : 0;
 }
@@ -493,6 +539,8 @@ static int enter(struct init_launch *l, struct init_failure *f)
 		else
 			n++;
 	}
+	if (check_parent(l, f) < 0)
+		return -1;
 	for (int users = 0; users < 2; users++)
 		for (size_t i = 0; i < n; i++) {
 			if ((flags[i] == CLONE_NEWUSER) != users)

@@ -126,9 +126,9 @@ static int wait_for_gate(void)
 	return n == 1;
 }
 
-static void receive_fds(struct init_launch *l)
+/* 1, 0: called off, or -1. */
+static int receive_fds(struct init_launch *l, struct init_failure *f)
 {
-	struct init_failure f = {EPROTO, "receive the output's descriptors", NULL};
 	int fds[2], n = l->has_fds == 3 ? 2 : 1;
 	char byte;
 	union {
@@ -138,25 +138,25 @@ static void receive_fds(struct init_launch *l)
 	struct iovec v = {&byte, 1};
 	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.data, .msg_controllen = sizeof(u.data)};
 	if (recvmsg(CONTROL, &m, MSG_CMSG_CLOEXEC) < 1)
-		_exit(0); /* called off */
+		return 0;
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+	errno = EPROTO;
 	if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN((size_t)n * sizeof(int)))
-		fail(&f);
+		return init_broken(f, "receive the output's descriptors", NULL);
 	memcpy(fds, CMSG_DATA(c), (size_t)n * sizeof(int));
 	/* Away from the numbers that are ours. */
 	for (int i = 0; i < n; i++) {
 		int low = fds[i];
 		fds[i] = fcntl(low, F_DUPFD_CLOEXEC, FIRST_FREE_FD);
-		if (fds[i] < 0) {
-			f.code = errno;
-			fail(&f);
-		}
+		if (fds[i] < 0)
+			return init_broken(f, "receive the output's descriptors", NULL);
 		close(low);
 	}
 	if (l->has_fds & 1)
 		l->fd_out = fds[0];
 	if (l->has_fds & 2)
 		l->fd_err = fds[n - 1];
+	return 1;
 }
 
 static void open_status(const struct init_launch *l)
@@ -288,12 +288,13 @@ static void destroy(const struct init_launch *l, pid_t payload, int *status)
 
 static void run_posix(struct init_launch *l, const sigset_t *signals)
 {
-	if (l->has_fds)
-		receive_fds(l);
-	if (!wait_for_gate())
+	struct init_failure f = {0, NULL, NULL};
+	int got = l->has_fds ? receive_fds(l, &f) : 1;
+	if (got < 0)
+		fail(&f);
+	if (!got || !wait_for_gate())
 		_exit(0);
 	open_status(l);
-	struct init_failure f = {0, NULL, NULL};
 	pid_t payload = start_io(l, &f) < 0 ? -1 : 0;
 	adopt();
 	/* It starts elsewhere, and its output is in the sandbox all the same. */
@@ -351,24 +352,25 @@ static int wait_for_end(void)
 	return n < 0 ? -1 : 0;
 }
 
-static void open_pipes(void)
+static int open_pipes(struct init_failure *f)
 {
 	int go[2], end[2];
 	/* The lowest numbers that are free, in this order: GO_READ and so on. */
 	syscall(SYS_close_range, GO_READ, ~0U, 0);
-	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(end, O_CLOEXEC) < 0 || end[1] != END_WRITE) {
-		struct init_failure f = {errno, "make a pipe", NULL};
-		fail(&f);
-	}
+	if (pipe2(go, O_CLOEXEC) < 0 || pipe2(end, O_CLOEXEC) < 0 || end[1] != END_WRITE)
+		return init_broken(f, "make a pipe", NULL);
+	return 0;
 }
 
 static pid_t start_linux(struct init_launch *l, struct init_shared *sh)
 {
 	struct init_failure f = {0, NULL, NULL};
 	open_status(l);
-	open_pipes();
-	if (l->has_fds)
-		receive_fds(l);
+	if (open_pipes(&f) < 0)
+		give_up(l, &f);
+	int got = l->has_fds ? receive_fds(l, &f) : 1;
+	if (got < 1)
+		give_up(l, got < 0 ? &f : NULL);
 	if (start_io(l, &f) < 0)
 		give_up(l, &f);
 	adopt();

@@ -500,6 +500,39 @@ static void joins_cgroups(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+static void put(const char *path, int number)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fprintf(f, "%d", number);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* As if the parent had ended, and its pid were another process's. */
+static void enters_nobody_else(void **state)
+{
+	struct life *l = *state;
+	if (access("/sys/fs/cgroup/freezer/tasks", W_OK) < 0)
+		skip();
+	struct run *r = launch(l, "gone", PID MNT, "exec sleep 1000");
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	put("/sys/fs/cgroup/freezer/tasks", r->pid);
+	struct run *n = launch(l, "gone.sub", "", "exit 0");
+	until_end(l, n);
+	assert_int_equal(n->code, -ESRCH);
+	assert_non_null(strstr(n->message, "the parent: it has ended"));
+	mz_autofree char *dir = group_of(l, "gone"), *tasks = xasprintf("%s/tasks", dir);
+	put(tasks, r->pid);
+	n = launch(l, "gone.two", "", "exit 0");
+	until_end(l, n);
+	assert_string_equal(n->message, "");
+	assert_int_equal(n->code, 0);
+	terminate(l, r);
+	until_end(l, r);
+	assert_nothing_left(l);
+}
+
 static const char bomb[] = "echo > ready; b() { b | b & b; }; for i in 1 2 3 4 5 6 7 8; do (while :; do /bin/true & done) & done; "
 			   "while :; do (sleep 1000 &); done";
 
@@ -649,40 +682,71 @@ static void on_measured(void *arg, struct mz_bytes statistics)
 	*(bool *)arg = true;
 }
 
+static void on_limits_known(void *arg, bool limited)
+{
+	assert_false(limited);
+	assert_false(*(bool *)arg);
+	*(bool *)arg = true;
+}
+
+/* Asks for what the isolator is then busy with; false: nobody asks for that. */
+static bool ask(struct life *l, const char *id, const char *what, bool *answered)
+{
+	static const struct container_limits none;
+	resources *res = res_new();
+	bool asks = true;
+	if (!strcmp(what, "update"))
+		l->c->ops->update(l->c, id, res, &none, on_updated, answered);
+	else if (!strcmp(what, "usage"))
+		l->c->ops->usage(l->c, id, on_measured, answered);
+	else if (!strcmp(what, "limited"))
+		l->c->ops->limited(l->c, id, on_limits_known, answered);
+	else
+		asks = false;
+	res_free(res);
+	return asks;
+}
+
+/* The isolator's callback; its status is asked for at the launch and for limits. */
+static const char *callback_of(const char *what)
+{
+	return strcmp(what, "limited") ? what : "status";
+}
+
 /* Destroyed while the isolator is busy with `what`: it waits for the answer where it must,
  * and ends as ever. */
 static void destroy_while(struct life *l, const char *what)
 {
-	mz_autofree char *hold = xstrdup(at("hold-%s", what)), *held = xstrdup(at("held-%s", what));
-	bool is_update = !strcmp(what, "update"), is_usage = !strcmp(what, "usage"), answered = false;
+	mz_autofree char *hold = xstrdup(at("hold-%s", callback_of(what))), *held = xstrdup(at("held-%s", callback_of(what)));
+	bool answered = false, is_limited = !strcmp(what, "limited");
 	bool starts = !strcmp(what, "prepare") || !strcmp(what, "isolate");
 	char id[64];
 	static int n;
 	snprintf(id, sizeof(id), "busy-%s-%d", what, n++);
-	touch(hold);
+	if (!is_limited)
+		touch(hold);
 	struct run *r = launch(l, id, !strcmp(launcher, "linux") ? PID MNT : "", "sleep 1000 & sleep 1000");
 	if (!starts)
 		until(l, &r->launched);
-	const struct container_limits none = {0};
-	resources *res = res_new();
-	if (is_update)
-		l->c->ops->update(l->c, id, res, &none, on_updated, &answered);
-	else if (is_usage)
-		l->c->ops->usage(l->c, id, on_measured, &answered);
-	else if (!starts)
+	if (is_limited)
+		touch(hold);
+	bool asks = ask(l, id, what, &answered), waits = !asks && strcmp(what, "status") != 0;
+	if (waits && !starts)
 		terminate(l, r);
-	res_free(res);
 	until_text(l, held);
 	terminate(l, r);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; waits && i < 20; i++) {
 		loop_event_turn(l->loop, NS_PER_MS);
-		assert_true(is_update || is_usage || (!r->exited && r->launched == !starts));
+		assert_true(!r->exited && r->launched == !starts);
 	}
+	if (!waits) /* its end is not held up by a question */
+		until_end(l, r);
+	assert_false(answered);
 	assert_int_equal(unlink(hold), 0);
 	assert_int_equal(unlink(held), 0);
 	until_end(l, r);
 	assert_int_equal(r->code, starts ? -ECANCELED : 0);
-	if (is_update || is_usage)
+	if (asks)
 		until(l, &answered);
 	until_idle(l);
 	if (starts) /* the others' stay until the agent knows their end */
@@ -732,7 +796,7 @@ static void ends_by_a_limit_while_it_starts(void **state)
 
 static void destroys_while_isolators_are_busy(void **state)
 {
-	static const char *const calls[] = {"prepare", "isolate", "update", "usage", "cleanup"};
+	static const char *const calls[] = {"prepare", "isolate", "update", "usage", "status", "limited", "cleanup"};
 	struct life *l = *state;
 	for (size_t i = 0; i < MZ_N(calls); i++)
 		destroy_while(l, calls[i]);
@@ -748,26 +812,23 @@ static void destroys_while_isolators_are_busy(void **state)
 /* The agent stops meanwhile: who comes next cleans up. */
 static void stops_while_isolators_are_busy(void **state)
 {
-	static const char *const calls[] = {"prepare", "isolate", "update", "usage", "cleanup"};
+	static const char *const calls[] = {"prepare", "isolate", "update", "usage", "status", "limited", "cleanup"};
 	struct life *l = *state;
 	for (size_t i = 0; i < MZ_N(calls); i++) {
-		mz_autofree char *hold = xstrdup(at("hold-%s", calls[i])), *held = xstrdup(at("held-%s", calls[i]));
-		bool answered = false, done = false;
-		const struct container_limits none = {0};
+		const char *callback = callback_of(calls[i]);
+		mz_autofree char *hold = xstrdup(at("hold-%s", callback)), *held = xstrdup(at("held-%s", callback));
+		bool answered = false, done = false, is_limited = callback != calls[i];
 		char id[64];
 		snprintf(id, sizeof(id), "stop-%s", calls[i]);
-		touch(hold);
+		if (!is_limited)
+			touch(hold);
 		struct run *r = launch(l, id, PID MNT, "sleep 1000 & sleep 1000");
 		if (i > 1)
 			until(l, &r->launched);
-		resources *res = res_new();
-		if (i == 2)
-			l->c->ops->update(l->c, id, res, &none, on_updated, &answered);
-		else if (i == 3)
-			l->c->ops->usage(l->c, id, on_measured, &answered);
-		else if (i == 4)
+		if (is_limited)
+			touch(hold);
+		if (!ask(l, id, calls[i], &answered) && !strcmp(calls[i], "cleanup"))
 			terminate(l, r);
-		res_free(res);
 		until_text(l, held);
 		life_end(l);
 		assert_int_equal(unlink(hold), 0);
@@ -849,6 +910,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(does_not_wait_for_a_pipe, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_keys_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(joins_cgroups, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(enters_nobody_else, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills_what_forks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_no_shim, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
