@@ -2,8 +2,11 @@
  *
  * A kind is found by a key: a canonical byte string of all that counts for
  * identity. The volume and the principal of a persistent volume do not: they say
- * how it is used, not which one it is. Kinds live as long as the process, so
- * the messages of an answer may point into them.
+ * how it is used, not which one it is.
+ *
+ * Peers invent roles, labels and names, so a kind lives no longer than somebody
+ * holds it: each item of a set does, and an allocated kind holds its plain one.
+ * Only those that a module has looked at stay for ever.
  * Called by the other files of the resource type only.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
@@ -17,27 +20,33 @@
 #include "wire/pb.h"
 
 struct kind **res_kinds;
-static uint32_t n_kinds, cap_kinds;
+static uint32_t n_ids, cap_kinds; /* ids that were ever given out; those of freed kinds are NULL */
+static uint32_t n_kinds;
+static uint32_t first_free; /* no id below it is free: the same sets give the same ids */
 static struct kind **buckets;
 static uint32_t n_buckets; /* a power of two */
-static struct map strings; /* text -> struct res_name */
-static struct arena forever;
+static struct map names; /* text -> struct res_name */
 static char star[] = "*"; /* not the generated default, which would count as unset */
 
-static struct res_name *intern_name(const char *s)
+static struct res_name *name_ref(const char *s)
 {
-	struct res_name *n = map_get(&strings, s);
+	struct res_name *n = map_get(&names, s);
 	if (!n) {
-		n = arena_calloc(&forever, sizeof(*n));
-		n->text = arena_strdup(&forever, s);
-		map_put(&strings, s, n);
+		n = xnew(struct res_name);
+		n->text = xstrdup(s);
+		map_put(&names, s, n);
 	}
+	n->refs++;
 	return n;
 }
 
-const char *res_intern(const char *s)
+static void name_unref(struct res_name *n)
 {
-	return intern_name(s)->text;
+	if (--n->refs)
+		return;
+	map_del(&names, n->text);
+	free(n->text);
+	free(n);
 }
 
 /* ---- keys ------------------------------------------------------------------ */
@@ -119,8 +128,10 @@ static void buckets_grow(void)
 	n_buckets = n_buckets ? n_buckets * 2 : 256;
 	free(buckets);
 	buckets = xcalloc(n_buckets, sizeof(*buckets));
-	for (uint32_t i = 0; i < n_kinds; i++) {
+	for (uint32_t i = 0; i < n_ids; i++) {
 		struct kind *k = res_kinds[i];
+		if (!k)
+			continue;
 		k->next = buckets[k->hash & (n_buckets - 1)];
 		buckets[k->hash & (n_buckets - 1)] = k;
 	}
@@ -172,7 +183,7 @@ static uint32_t kind_flags(const pb_resource *r)
 	return f;
 }
 
-/* Fills the three prototypes from a message that lives for ever. */
+/* Fills the three prototypes from a message that lives as long as the kind. */
 static void kind_formats(struct kind *k, const pb_resource *p)
 {
 	k->post = *p;
@@ -186,7 +197,7 @@ static void kind_formats(struct kind *k, const pb_resource *p)
 		const pb_reservation *v = p->reservations[0];
 		role = v->role;
 		if (v->type == MESOS__V1__RESOURCE__RESERVATION_INFO__TYPE__DYNAMIC) {
-			old = PB_NEW(&forever, pb_reservation, mesos__v1__resource__reservation_info);
+			old = PB_NEW(&k->arena, pb_reservation, mesos__v1__resource__reservation_info);
 			old->principal = v->principal;
 			old->labels = v->labels;
 		}
@@ -199,7 +210,29 @@ static void kind_formats(struct kind *k, const pb_resource *p)
 	}
 }
 
-static uint32_t kind_add(const pb_resource *r, const char *alloc_role, const struct buf *key, uint64_t hash)
+/* Gives it the lowest id that is free. */
+static void kind_insert(struct kind *k, const struct buf *key, uint64_t hash)
+{
+	while (first_free < n_ids && res_kinds[first_free])
+		first_free++;
+	if (first_free == n_ids && n_ids++ == cap_kinds) {
+		cap_kinds = cap_kinds ? cap_kinds * 2 : 64;
+		res_kinds = xreallocarray(res_kinds, cap_kinds, sizeof(*res_kinds));
+	}
+	k->pub.kind = first_free++;
+	k->hash = hash;
+	k->key_size = key->len;
+	k->key = xmemdup(key->data, key->len);
+	res_kinds[k->pub.kind] = k;
+	if (++n_kinds > n_buckets) {
+		buckets_grow();
+	} else {
+		k->next = buckets[hash & (n_buckets - 1)];
+		buckets[hash & (n_buckets - 1)] = k;
+	}
+}
+
+static struct kind *kind_new(const pb_resource *r, const struct buf *key, uint64_t hash)
 {
 	/* Only identity is kept; value and allocation are the slot's and the format's. */
 	pb_resource bare = *r;
@@ -207,39 +240,59 @@ static uint32_t kind_add(const pb_resource *r, const char *alloc_role, const str
 	bare.ranges = NULL;
 	bare.set = NULL;
 	bare.allocation_info = NULL;
-	pb_resource *p = (pb_resource *)pb_copy(&bare.base, &forever);
-	struct kind *k = arena_calloc(&forever, sizeof(*k));
-	k->name = intern_name(p->name);
+	struct kind *k = xnew(struct kind);
+	pb_resource *p = (pb_resource *)pb_copy(&bare.base, &k->arena);
+	k->name = name_ref(p->name);
 	k->pub = (struct mz_res_kind){
 		.size = sizeof(k->pub),
-		.kind = n_kinds,
 		.type = (uint32_t)p->type,
 		.flags = kind_flags(p),
 		.name = k->name->text,
-		.role = p->n_reservations ? res_intern(p->reservations[p->n_reservations - 1]->role) : star,
+		.role = p->n_reservations ? p->reservations[p->n_reservations - 1]->role : star,
 	};
-	k->base = n_kinds;
 	k->has_details = p->disk && p->disk->persistence;
 	k->indivisible = p->shared || k->has_details || (p->disk && source_indivisible(p->disk->source));
-	k->alloc_role = alloc_role ? res_intern(alloc_role) : NULL;
-	mesos__v1__resource__allocation_info__init(&k->allocation);
-	k->allocation.role = (char *)k->alloc_role;
 	kind_formats(k, p);
-	k->hash = hash;
-	k->key_size = key->len;
-	k->key = memcpy(arena_alloc(&forever, key->len), key->data, key->len);
-	if (n_kinds == cap_kinds) {
-		cap_kinds = cap_kinds ? cap_kinds * 2 : 64;
-		res_kinds = xreallocarray(res_kinds, cap_kinds, sizeof(*res_kinds));
-	}
-	res_kinds[n_kinds++] = k;
-	if (n_kinds > n_buckets) {
-		buckets_grow();
-	} else {
-		k->next = buckets[hash & (n_buckets - 1)];
-		buckets[hash & (n_buckets - 1)] = k;
-	}
-	return k->pub.kind;
+	kind_insert(k, key, hash);
+	k->base = k->pub.kind;
+	return k;
+}
+
+/* Shares what its plain kind has. */
+static struct kind *kind_new_allocated(struct kind *base, const char *role, const struct buf *key, uint64_t hash)
+{
+	struct kind *k = xnew(struct kind);
+	k->pub = base->pub;
+	k->base = base->pub.kind;
+	k->name = base->name;
+	k->has_details = base->has_details;
+	k->indivisible = base->indivisible;
+	k->alloc_role = xstrdup(role);
+	k->post = base->post;
+	k->pre = base->pre;
+	k->endpoint = base->endpoint;
+	kind_ref(k->base);
+	kind_insert(k, key, hash);
+	return k;
+}
+
+void kind_free(struct kind *k)
+{
+	struct kind **at = &buckets[k->hash & (n_buckets - 1)];
+	while (*at != k)
+		at = &(*at)->next;
+	*at = k->next;
+	res_kinds[k->pub.kind] = NULL;
+	first_free = MZ_MIN(first_free, k->pub.kind);
+	n_kinds--;
+	if (k->alloc_role)
+		kind_unref(k->base);
+	else
+		name_unref(k->name);
+	arena_done(&k->arena);
+	free(k->alloc_role);
+	free(k->key);
+	free(k);
 }
 
 int kind_intern(const pb_resource *r, uint32_t *ret, struct mz_err *err)
@@ -250,18 +303,25 @@ int kind_intern(const pb_resource *r, uint32_t *ret, struct mz_err *err)
 	struct kind *k = kind_find(&key, hash);
 	if (!k && n_kinds >= RES_MAX_KINDS)
 		return mz_fail(err, -ENOSPC, "Too many distinct kinds of resources (%u)", n_kinds);
-	uint32_t base = k ? k->pub.kind : kind_add(r, NULL, &key, hash);
-	*ret = kind_allocated(base, r->allocation_info ? r->allocation_info->role : NULL);
+	if (!k)
+		k = kind_new(r, &key, hash);
+	kind_ref(k->pub.kind);
+	*ret = k->pub.kind;
+	if (r->allocation_info && r->allocation_info->role) {
+		*ret = kind_allocated(k->pub.kind, r->allocation_info->role);
+		kind_unref(k->pub.kind);
+	}
 	return 0;
 }
 
 uint32_t kind_allocated(uint32_t kind, const char *role)
 {
 	uint32_t base = kind_of(kind)->base;
+	const char *own = kind_of(kind)->alloc_role;
+	if (role == own || (role && own && strcmp(own, role) == 0))
+		return kind_ref(kind);
 	if (!role)
-		return base;
-	if (kind_of(kind)->alloc_role && strcmp(kind_of(kind)->alloc_role, role) == 0)
-		return kind;
+		return kind_ref(base);
 	/* A short key of its own, as this is asked for each offer. */
 	mz_autobuf struct buf key = {0};
 	buf_addc(&key, 2);
@@ -269,14 +329,28 @@ uint32_t kind_allocated(uint32_t kind, const char *role)
 	buf_adds(&key, role);
 	uint64_t hash = hash_bytes(key.data, key.len, 0);
 	struct kind *k = kind_find(&key, hash);
-	if (k)
-		return k->pub.kind;
-	uint32_t id = kind_add(&kind_of(base)->post, role, &key, hash);
-	res_kinds[id]->base = base;
-	return id;
+	if (!k)
+		k = kind_new_allocated(res_kinds[base], role, &key, hash);
+	return kind_ref(k->pub.kind);
 }
 
 const struct mz_res_kind *res_kind(uint32_t kind)
 {
-	return kind < n_kinds ? &res_kinds[kind]->pub : NULL;
+	return kind < n_ids && res_kinds[kind] ? &res_kinds[kind]->pub : NULL;
+}
+
+const struct mz_res_kind *kind_pin(uint32_t kind)
+{
+	const struct mz_res_kind *pub = res_kind(kind);
+	struct kind *base = pub ? res_kinds[kind_of(kind)->base] : NULL;
+	if (base && !base->is_pinned) {
+		base->is_pinned = true;
+		kind_ref(base->pub.kind);
+	}
+	return pub;
+}
+
+size_t res_n_kinds(void)
+{
+	return n_kinds;
 }

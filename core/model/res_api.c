@@ -45,15 +45,15 @@ static void api_add_scalar(struct mz_resources *to, uint32_t kind, int64_t amoun
 {
 	if (!res_kind(kind) || kind_of(kind)->pub.type != MZ_SCALAR || kind_of(kind)->indivisible)
 		return;
-	res_add_slot(to, (struct res_slot){.kind = kind, .amount = amount});
+	res_add_slot(to, (struct res_slot){.kind = kind_ref(kind), .amount = amount});
 }
 
 static void api_add_item(struct mz_resources *to, const struct mz_resources *r, size_t i)
 {
 	if (i >= r->n)
 		return;
-	struct res_slot s = slots(r)[i];
-	elems_ref(s.elems);
+	struct res_slot s = slots(r)[i]; /* of what may be `to` itself */
+	slot_ref(&s);
 	res_add_slot(to, s);
 }
 
@@ -108,7 +108,7 @@ const struct mz_resources_api *res_api(void)
 		.destroy = res_free,
 		.count = res_count,
 		.item = res_item,
-		.kind = res_kind,
+		.kind = kind_pin,
 		.ranges = api_ranges,
 		.elements = api_elements,
 		.clear = res_clear,

@@ -10,37 +10,39 @@
 typedef Mesos__V1__Resource pb_resource;
 typedef Mesos__V1__Resource__ReservationInfo pb_reservation;
 
-/* A peer can make kinds by inventing labels and volumes, and kinds are for
- * ever: this many, then no more. A list has at most RES_MAX_ITEMS items, which
- * also bounds the work of sorting it. */
+/* So many kinds may be held at once. A list has at most RES_MAX_ITEMS items,
+ * which also bounds the work of sorting it. */
 enum { RES_MAX_KINDS = 1 << 20, RES_MAX_ITEMS = 10000 };
 /* The largest scalar, in units: sums of many stay far from int64's end. */
 #define RES_MAX_UNITS 9e12
 
 /* ---- kinds (kinds.c) ------------------------------------------------------ */
 
-/* A name of resources, once per process; the stamp is scratch space of
+/* A name of resources, which kinds share; the stamp is scratch space of
  * res_mixed_name(). */
 struct res_name {
-	const char *text;
+	char *text;
+	uint32_t refs;
 	uint64_t stamp;
 	uint32_t stamp_value;
 };
 
 struct kind {
 	struct mz_res_kind pub;
+	uint32_t refs;
 	uint32_t base;	      /* the same without an allocation role; itself if it has none */
+	bool is_pinned;	      /* a module knows it: it is never freed */
 	bool indivisible;
 	bool has_details;     /* a volume: slots carry its DiskInfo */
-	const char *alloc_role; /* NULL: none */
+	char *alloc_role;     /* NULL: none */
 	struct res_name *name;
 	uint64_t hash;
 	struct kind *next;    /* in its hash bucket */
 	size_t key_size;
-	const void *key;
+	void *key;
+	struct arena arena;   /* of the messages; an allocated kind has those of its plain one */
 	/* The message in each format, without value and allocation. */
 	pb_resource post, pre, endpoint;
-	Mesos__V1__Resource__AllocationInfo allocation;
 };
 
 extern struct kind **res_kinds; /* by id */
@@ -50,15 +52,29 @@ static inline const struct kind *kind_of(uint32_t id)
 	return res_kinds[id];
 }
 
+void kind_free(struct kind *k); /* nobody holds it */
+
+static inline uint32_t kind_ref(uint32_t id)
+{
+	res_kinds[id]->refs++;
+	return id;
+}
+
+static inline void kind_unref(uint32_t id)
+{
+	if (--res_kinds[id]->refs == 0)
+		kind_free(res_kinds[id]);
+}
+
 /* The kind of a validated, post-refinement message; its allocation role counts.
- * -ENOSPC if there are too many. */
+ * The caller holds it. -ENOSPC if there are too many. */
 int kind_intern(const pb_resource *r, uint32_t *ret, struct mz_err *err);
-/* The same kind with that allocation role; NULL: without. */
+/* The same kind with that allocation role; NULL: without. The caller holds it too. */
 uint32_t kind_allocated(uint32_t kind, const char *role);
+/* As res_kind(), for modules: what it says stays. */
+const struct mz_res_kind *kind_pin(uint32_t kind);
 /* Adds bytes that are the same for the same stack of reservations only. */
 void res_key_reservations(struct buf *k, const pb_resource *r);
-/* A string that lives as long as the process. */
-const char *res_intern(const char *s);
 
 /* ---- elements (ranges.c) --------------------------------------------------- */
 
@@ -97,7 +113,20 @@ static inline struct res_slot *slots(const resources *r)
 	return r->heap ? r->heap : (struct res_slot *)r->fixed;
 }
 
-/* Adds one item; takes over the reference in `s.elems`. Nothing is not added. */
+/* A slot holds its kind and its elements. */
+static inline void slot_ref(const struct res_slot *s)
+{
+	kind_ref(s->kind);
+	elems_ref(s->elems);
+}
+
+static inline void slot_unref(const struct res_slot *s)
+{
+	elems_unref(s->elems);
+	kind_unref(s->kind);
+}
+
+/* Adds one item; takes over what `s` holds. Nothing is not added. */
 void res_add_slot(resources *to, struct res_slot s);
 /* The items in the order in which they are shown; n pointers that the caller frees. */
 const struct res_slot **res_shown_order(const resources *r);

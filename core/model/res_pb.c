@@ -282,11 +282,35 @@ static void value_to_pb(const struct kind *k, const struct res_slot *s, pb_resou
 								     s->elems->bytes, s->elems->n, NULL);
 }
 
+/* Submessages and strings are the kind's if that stays; else it may not outlive the set. */
+static pb_resource *identity_to_pb(const struct kind *k, enum res_format f, struct arena *a)
+{
+	const pb_resource *is = f == RES_FORMAT_POST ? &k->post : f == RES_FORMAT_PRE ? &k->pre : &k->endpoint;
+	if (!kind_of(k->base)->is_pinned)
+		return (pb_resource *)pb_copy(&is->base, a);
+	pb_resource *m = arena_alloc(a, sizeof(*m));
+	*m = *is;
+	return m;
+}
+
+/* `last` again, if it is the same. */
+static Mesos__V1__Resource__AllocationInfo *allocation_to_pb(Mesos__V1__Resource__AllocationInfo *last,
+							     const char *role, struct arena *a)
+{
+	if (last && strcmp(last->role, role) == 0)
+		return last;
+	Mesos__V1__Resource__AllocationInfo *m =
+		PB_NEW(a, Mesos__V1__Resource__AllocationInfo, mesos__v1__resource__allocation_info);
+	m->role = arena_strdup(a, role);
+	return m;
+}
+
 size_t res_to_pb(const resources *r, enum res_format f, bool with_allocation, struct arena *a,
 		 Mesos__V1__Resource ***ret)
 {
 	mz_autofree const struct res_slot **order = res_shown_order(r);
 	size_t n = 0, most = 0;
+	Mesos__V1__Resource__AllocationInfo *allocation = NULL;
 	for (uint32_t i = 0; i < r->n; i++)
 		most += MZ_MAX(order[i]->copies, 1u);
 	pb_resource **v = (pb_resource **)pb_array(a, most);
@@ -294,11 +318,10 @@ size_t res_to_pb(const resources *r, enum res_format f, bool with_allocation, st
 		const struct kind *k = kind_of(order[i]->kind);
 		if (f == RES_FORMAT_PRE && (k->pub.flags & MZ_RES_REFINED))
 			continue;
-		pb_resource *m = arena_alloc(a, sizeof(*m));
-		*m = f == RES_FORMAT_POST ? k->post : f == RES_FORMAT_PRE ? k->pre : k->endpoint;
+		pb_resource *m = identity_to_pb(k, f, a);
 		value_to_pb(k, order[i], m, a);
 		if (with_allocation && k->alloc_role)
-			m->allocation_info = (Mesos__V1__Resource__AllocationInfo *)&k->allocation;
+			m->allocation_info = allocation = allocation_to_pb(allocation, k->alloc_role, a);
 		v[n++] = m;
 		for (uint32_t copy = 1; copy < order[i]->copies; copy++) {
 			v[n] = arena_alloc(a, sizeof(*m));

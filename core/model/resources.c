@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "model/model.h"
 #include "model/res_impl.h"
 
@@ -21,7 +22,7 @@ void res_clear(resources *r)
 {
 	struct res_slot *v = slots(r);
 	for (uint32_t i = 0; i < r->n; i++)
-		elems_unref(v[i].elems);
+		slot_unref(&v[i]);
 	r->n = 0;
 }
 
@@ -159,7 +160,7 @@ static bool slot_equal(const struct res_slot *a, const struct res_slot *b)
 void res_add_slot(resources *to, struct res_slot s)
 {
 	if (s.amount <= 0) {
-		elems_unref(s.elems);
+		slot_unref(&s);
 		return;
 	}
 	struct res_slot *v = slots(to);
@@ -175,7 +176,7 @@ void res_add_slot(resources *to, struct res_slot s)
 	}
 	if (lo < to->n && slot_cmp(&v[lo], &s) == 0) {
 		slot_combine(&v[lo], &s);
-		elems_unref(s.elems);
+		slot_unref(&s);
 		return;
 	}
 	v = reserve(to, to->n + 1);
@@ -186,9 +187,8 @@ void res_add_slot(resources *to, struct res_slot s)
 
 static void add_copy(resources *to, const struct res_slot *s)
 {
-	struct res_slot copy = *s;
-	elems_ref(copy.elems);
-	res_add_slot(to, copy);
+	slot_ref(s);
+	res_add_slot(to, *s);
 }
 
 /* ---- add, subtract, compare ------------------------------------------------ */
@@ -219,7 +219,7 @@ void res_add(resources *to, const resources *r)
 			j -= c == 0;
 		} else {
 			a[--out] = b[--j];
-			elems_ref(a[out].elems);
+			slot_ref(&a[out]);
 		}
 	}
 	to->n += missing;
@@ -243,7 +243,7 @@ void res_subtract(resources *from, const resources *r)
 		if (left)
 			a[out++] = a[i];
 		else
-			elems_unref(a[i].elems);
+			slot_unref(&a[i]);
 	}
 	from->n = out;
 }
@@ -367,7 +367,7 @@ const char *res_allocation_role(const resources *r)
 {
 	const char *role = r->n ? kind_of(slots(r)[0].kind)->alloc_role : NULL;
 	for (uint32_t i = 1; i < r->n; i++)
-		if (kind_of(slots(r)[i].kind)->alloc_role != role) /* interned */
+		if (!str_eq(kind_of(slots(r)[i].kind)->alloc_role, role))
 			return NULL;
 	return role;
 }

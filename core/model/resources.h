@@ -1,8 +1,8 @@
 /* resources.h - resource sets: exact arithmetic on interned kinds.
  *
  * What makes two resources distinct (name, type, reservation stack with labels,
- * disk, revocable, shared, provider, allocation role) is interned once, for the
- * life of the process, into a kind id. A set is a small array of items sorted by
+ * disk, revocable, shared, provider, allocation role) is interned once into a kind
+ * id, which stands for it as long as any set has it. A set is a small array of items sorted by
  * kind. Scalars are int64 thousandths. Ranges and sets carry their own sorted,
  * coalesced elements. No floating point in arithmetic. `struct mz_resources` is
  * also the opaque handle of <mezzo/resources.h>.
@@ -49,7 +49,8 @@ void res_clear(resources *r);
 bool res_empty(const resources *r);
 size_t res_count(const resources *r);
 struct mz_res_item res_item(const resources *r, size_t i);
-const struct mz_res_kind *res_kind(uint32_t kind);
+const struct mz_res_kind *res_kind(uint32_t kind); /* lives as long as a set has it */
+size_t res_n_kinds(void); /* that any set has, or a module has looked at; for tests */
 
 void res_add(resources *to, const resources *r);
 /* Takes out whatever of r is in `from`. */
@@ -81,7 +82,8 @@ void res_add_allocatable(resources *to, const resources *r, const char *role);
 /* The same resources with / without an allocation role. */
 resources *res_allocate(const resources *r, const char *role);
 resources *res_unallocate(const resources *r);
-/* The one allocation role of all items; NULL if there is none or several. */
+/* The one allocation role of all items, which lives as long as r has them; NULL if
+ * there is none or several. */
 const char *res_allocation_role(const resources *r);
 /* Roles of top reservations in it, each once: calls fn in order of name. */
 void res_each_reserved_role(const resources *r, void (*fn)(void *arg, const char *role), void *arg);
@@ -100,7 +102,7 @@ enum res_format {
 };
 /* One message per item in the arena (a shared item: one per copy). Submessages
  * may belong to the process instead: read them, replace them, never write into
- * them. Order: as the set was first built (by
+ * them. The set may go. Order: as the set was first built (by
  * kind of first appearance). Refined reservations cannot be written in PRE
  * and are left out there. */
 size_t res_to_pb(const resources *r, enum res_format f, bool with_allocation, struct arena *a,

@@ -22,10 +22,10 @@ int resource_usage_check(const resources *r, struct mz_err *err)
 	const char *mixed = res_mixed_name(r, property_revocable);
 	if (mixed)
 		return mz_fail(err, -EINVAL, "Revocable and non-revocable '%s' cannot be mixed", mixed);
-	const char *role = NULL; /* interned. What names none takes the offer's. */
+	const char *role = NULL; /* what names none takes the offer's */
 	for (uint32_t i = 0; i < r->n; i++) {
 		const char *own = kind_of(slots(r)[i].kind)->alloc_role;
-		if (role && own && own != role)
+		if (role && own && !str_eq(own, role))
 			return mz_fail(err, -EINVAL, "The resources are allocated to more than one role");
 		role = own ? own : role;
 	}

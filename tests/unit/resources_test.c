@@ -675,6 +675,51 @@ static void visitors(void **state)
 	assert_string_equal(buf_str(&out), "nn/0 mm/2 oo/1 ");
 }
 
+/* Peers invent names, roles and labels: what nobody holds any more takes no room. */
+static void kinds_end_with_their_sets(void **state)
+{
+	(void)state;
+	assert_int_equal(res_n_kinds(), 0); /* after all the tests above */
+	mz_autoarena struct arena arena = {0};
+	Mesos__V1__Resource **v = NULL;
+	size_t n = 0;
+	for (int i = 0; i < 1000; i++) {
+		mz_autores resources r = {0};
+		mz_autofree char *text = xasprintf("n%d:1;cpus(role%d):2;ports:[1-2]", i, i);
+		mz_autofree char *role = xasprintf("invented%d", i);
+		parse_ok(&r, text);
+		resources *allocated = res_allocate(&r, role);
+		n = res_to_pb(allocated, RES_FORMAT_ENDPOINT, true, &arena, &v);
+		assert_true(res_n_kinds() <= 6);
+		res_free(allocated);
+	}
+	assert_int_equal(res_n_kinds(), 0);
+	/* The messages do not need them. */
+	assert_int_equal(n, 3);
+	assert_string_equal(v[0]->name, "n999");
+	assert_string_equal(v[1]->reservations[0]->role, "role999");
+	assert_string_equal(v[2]->allocation_info->role, "invented999");
+}
+
+static void what_modules_know_stays(void **state)
+{
+	(void)state;
+	mz_autores resources r = {0};
+	parse_ok(&r, "cpus:1");
+	resources *allocated = res_allocate(&r, "web");
+	const struct mz_res_kind *k = res_api()->kind(res_item(allocated, 0).kind);
+	const char *name = k->name, *role = k->role;
+	uint32_t plain = res_item(&r, 0).kind;
+	res_free(allocated);
+	res_clear(&r);
+	assert_int_equal(res_n_kinds(), 1); /* the plain one */
+	assert_string_equal(name, "cpus");
+	assert_string_equal(role, "*");
+	parse_ok(&r, "mem:1;cpus:2");
+	assert_int_equal(res_item(&r, 0).kind, plain);
+	assert_int_equal(res_item(&r, 0).amount, 2000);
+}
+
 static void module_table(void **state)
 {
 	(void)state;
@@ -754,6 +799,8 @@ int main(void)
 		cmocka_unit_test(sums_saturate),
 		cmocka_unit_test(overlaps),
 		cmocka_unit_test(visitors),
+		cmocka_unit_test(kinds_end_with_their_sets),
+		cmocka_unit_test(what_modules_know_stays),
 		cmocka_unit_test(module_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
