@@ -30,13 +30,20 @@ char *address_of(const char *pid)
 void address_take(struct master *m, const char *address, const char *id)
 {
 	if (address)
-		map_put(&m->addresses, address, intern(m, id));
+		name_release(m, map_put(&m->addresses, address, name_hold(m, id)));
 }
 
 void address_leave(struct master *m, const char *address, const char *id)
 {
 	if (address && str_eq(map_get(&m->addresses, address), id))
-		map_del(&m->addresses, address);
+		name_release(m, map_del(&m->addresses, address));
+}
+
+void addresses_drop(struct master *m)
+{
+	map_each(&m->addresses, e)
+		name_release(m, e->value);
+	map_done(&m->addresses);
 }
 
 void agent_leave_address(struct agent *a)

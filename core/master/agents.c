@@ -37,7 +37,7 @@ struct agent *agent_add(struct master *m, const char *id, const pb_agent_info *i
 	struct agent *a = xnew(struct agent);
 	a->m = m;
 	a->what = IS_AGENT;
-	a->id = intern(m, id);
+	a->id = name_hold(m, id);
 	a->key = key_new(m, a);
 	a->state = MASTER_AGENT_RECOVERED;
 	a->total = res_new();
@@ -99,6 +99,7 @@ void agent_forget(struct agent *a)
 	free(a->ip);
 	free(a->path);
 	arena_done(&a->info_arena);
+	name_release(a->m, a->id);
 	free(a);
 }
 

@@ -24,7 +24,7 @@ struct executor *executor_new(struct framework *f, struct agent *a, const pb_exe
 	e->id = xstrdup(info->executor_id->value);
 	e->framework = f;
 	e->agent = a;
-	e->role = role;
+	e->role = name_share(role);
 	e->res = res_copy(res);
 	struct buf b = {0};
 	pb_encode(&info->base, &b);
@@ -43,6 +43,7 @@ void executor_free(struct executor *e)
 		return;
 	list_remove(&e->in_agent);
 	list_remove(&e->in_framework);
+	name_release(e->framework->m, e->role);
 	res_free(e->res);
 	free((void *)e->packed.data);
 	free(e->id);

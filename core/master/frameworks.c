@@ -32,10 +32,18 @@ void framework_fill_info(pb_framework_info *info)
 	info->has_checkpoint = info->has_failover_timeout = 1; /* shown even when left to their defaults */
 }
 
+static void release_all(struct master *m, const char *const *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		name_release(m, names[i]);
+}
+
 void framework_set_info(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
 			const Mesos__V1__Scheduler__OfferConstraints *constraints)
 {
 	struct arena old = f->info_arena;
+	const char **old_roles = f->roles;
+	size_t n_old_roles = f->n_roles;
 	f->info_arena = (struct arena){0};
 	f->info = (pb_framework_info *)pb_copy(&info->base, &f->info_arena);
 	framework_fill_info(f->info);
@@ -43,7 +51,8 @@ void framework_set_info(struct framework *f, const pb_framework_info *info, char
 		f->info->id = id_framework(&f->info_arena, f->id);
 	f->n_roles = framework_roles(f->info, &f->info_arena, &f->roles);
 	for (size_t i = 0; i < f->n_roles; i++)
-		f->roles[i] = intern(f->m, f->roles[i]);
+		f->roles[i] = name_hold(f->m, f->roles[i]);
+	release_all(f->m, old_roles, n_old_roles);
 	f->capabilities = framework_capabilities(f->info);
 	struct mz_err err;
 	constraints_free(f->constraints);
@@ -96,6 +105,7 @@ void framework_free(struct framework *f)
 	map_done(&f->suppressed);
 	constraints_free(f->constraints);
 	free(f->refused);
+	release_all(f->m, f->roles, f->n_roles);
 	arena_done(&f->info_arena);
 	free(f->id);
 	free(f);

@@ -6,12 +6,15 @@
 
 #include "master/objects.h"
 
-/* ---- master.c ------------------------------------------------------------ */
+/* ---- names.c ------------------------------------------------------------- */
 mz_key key_new(struct master *m, void *object);
 struct framework *framework_by_key(struct master *m, mz_key key);
 struct agent *agent_by_key(struct master *m, mz_key key);
 void key_drop(struct master *m, mz_key key);
-char *intern(struct master *m, const char *s);
+/* One copy for all who hold it, until the last one releases it. */
+char *name_hold(struct master *m, const char *s);
+char *name_share(const char *name); /* of one that is held: once more */
+void name_release(struct master *m, const char *name); /* NULL: no-op */
 
 /* ---- ids.c: small messages in arenas ---------------------------------------- */
 Mesos__V1__FrameworkID *id_framework(struct arena *a, const char *v);
@@ -68,6 +71,9 @@ void session_close(struct framework *f, const char *error); /* error NULL: silen
 
 /* ---- frameworks.c, subscribe.c ----------------------------------------------------- */
 struct framework *framework_get(struct master *m, const char *id); /* NULL: unknown or completed */
+/* What UPDATE_FRAMEWORK means, once it is durable. */
+void framework_update(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
+		      const Mesos__V1__Scheduler__OfferConstraints *constraints);
 struct framework *framework_new(struct master *m, const pb_framework_info *info);
 void framework_fill_info(pb_framework_info *info); /* so that equal ones compare equal */
 void framework_set_info(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
@@ -76,10 +82,10 @@ void framework_free(struct framework *f);
 void framework_subscribed(struct framework *f, struct http_stream *s, enum codec c, const char *stream_id,
 			  bool was_known);
 void framework_disconnected(struct framework *f);
-/* Tasks are killed, history is kept; the id may not be used again. */
 /* What it holds on all agents, in allocated form. The caller frees. */
 resources *framework_used(const struct framework *f);
 resources *framework_offered(const struct framework *f);
+/* Tasks are killed, history is kept; the id may not be used again. */
 void framework_remove(struct framework *f, enum master_framework_event event, const char *why);
 void framework_put(struct master *m, const pb_framework_info *info, double registered, double completed,
 		   store_done_fn fn, void *arg);
@@ -148,6 +154,7 @@ void address_take(struct master *m, const char *address, const char *id);
 void address_leave(struct master *m, const char *address, const char *id); /* unless another has it */
 void agent_leave_address(struct agent *a);
 void agent_set_pid(struct agent *a, const char *pid);
+void addresses_drop(struct master *m);
 void address_load(struct agent *a, const char *pid); /* pid NULL: an old record */
 void address_load_lost(struct master *m, struct lost_agent *l, const char *id, const char *pid);
 enum address_verdict {
@@ -206,6 +213,10 @@ struct call_ctx {
 };
 void call_accept(struct call_ctx *c);
 void accepts_drop(struct master *m);
+/* The agent of a task that is still being authorized; NULL: there is no such task. */
+const char *pending_agent(const struct framework *f, const char *task_id);
+/* The same, and the task will not start, which the framework has to be told. */
+const char *pending_kill(struct framework *f, const char *task_id);
 void call_decline(struct call_ctx *c);
 void call_revive(struct call_ctx *c);
 void call_suppress(struct call_ctx *c);

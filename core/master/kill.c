@@ -10,11 +10,10 @@ void call_kill(struct call_ctx *c)
 	Mesos__V1__Scheduler__Call__Kill *kill = c->call->kill;
 	const char *id = kill->task_id->value;
 	c->m->metrics.messages_kill_task++;
-	const char *pending_on = map_get(&f->pending, id);
+	const char *pending_on = pending_kill(f, id);
 	if (pending_on) {
 		pb_status *s = status_new(c->m, c->arena, id, pending_on, TS(KILLED),
 					  REASON(TASK_KILLED_DURING_LAUNCH), "Task was killed before it was launched");
-		map_del(&f->pending, id);
 		status_send(f, s);
 		return;
 	}

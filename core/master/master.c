@@ -176,45 +176,6 @@ const struct mz_allocator_host *master_allocator_host(struct master *m)
 	return &m->alloc_host.ops;
 }
 
-/* ---- keys and names ---------------------------------------------------------- */
-
-mz_key key_new(struct master *m, void *object)
-{
-	vec_push(&m->by_key, object);
-	return m->by_key.n;
-}
-
-void key_drop(struct master *m, mz_key key)
-{
-	m->by_key.v[key - 1] = NULL;
-}
-
-static void *by_key(struct master *m, mz_key key, int what)
-{
-	struct keyed *k = key && key <= m->by_key.n ? m->by_key.v[key - 1] : NULL;
-	return k && k->what == what ? k : NULL;
-}
-
-struct framework *framework_by_key(struct master *m, mz_key key)
-{
-	return by_key(m, key, IS_FRAMEWORK);
-}
-
-struct agent *agent_by_key(struct master *m, mz_key key)
-{
-	return by_key(m, key, IS_AGENT);
-}
-
-char *intern(struct master *m, const char *s)
-{
-	char *known = map_get(&m->strings, s);
-	if (!known) {
-		known = arena_strdup(&m->cfg_arena, s);
-		map_put(&m->strings, s, known);
-	}
-	return known;
-}
-
 /* ---- leading ------------------------------------------------------------------- */
 
 static int load_agent(void *arg, const char *key, const void *data, size_t size)
@@ -384,9 +345,9 @@ void master_free(struct master *m)
 	free_map(&m->unreachable, lost_free);
 	free_map(&m->gone, lost_free);
 	marks_drop(m);
-	map_done(&m->addresses);
+	addresses_drop(m);
 	map_done(&m->offers);
-	map_done(&m->strings);
+	map_done(&m->names);
 	store_forget(m->store, m);
 	metrics_done(&m->metrics);
 	vec_done(&m->by_key);
@@ -405,6 +366,8 @@ void master_counts(const struct master *m, struct master_counts *ret)
 		.agents_unreachable = m->unreachable.n,
 		.offers = m->offers.n,
 		.executors = m->n_executors,
+		.names = m->names.n,
+		.key_slots = m->by_key.n,
 		.tasks_running = m->n_tasks_in[TS(RUNNING)],
 	};
 	map_each(&m->frameworks, e) {

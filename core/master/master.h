@@ -108,6 +108,7 @@ const Mesos__V1__MasterInfo *master_info(const struct master *m);
 struct master_counts {
 	size_t frameworks, frameworks_connected, agents, agents_connected, agents_recovered, agents_unreachable;
 	size_t offers, tasks, tasks_running, executors;
+	size_t names, key_slots; /* what objects share or are found by (names.c) */
 };
 void master_counts(const struct master *m, struct master_counts *ret);
 /* Verifies every sum that the master keeps (offered + used <= total, sets of

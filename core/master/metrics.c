@@ -149,24 +149,21 @@ static const char *const operation_names[N_OPERATION_TYPES] = {
 
 static void add_operations(struct master *m, struct metric_list *l)
 {
-	static const char *const none[] = {"pending",  "recovering", "unreachable", "finished",
-					   "failed",   "gone_by_operator"};
-	double errors = 0, dropped = 0;
+	static const char *const none[] = {"pending", "recovering", "unreachable",      "finished",
+					   "failed",  "dropped",    "gone_by_operator"};
+	double errors = 0;
 	for (int i = 0; i < N_OPERATION_TYPES; i++) {
 		const char *n = operation_names[i];
 		if (!n || i == 1 || i == 6)
 			continue;
-		double e = (double)m->metrics.operations_error[i], d = (double)m->metrics.operations_dropped[i];
+		double e = (double)m->metrics.operations_error[i];
 		errors += e;
-		dropped += d;
 		add(l, e, "master/operations/%s/error", n);
-		add(l, d, "master/operations/%s/dropped", n);
 		add(l, 0, "master/operations/%s/total", n);
 		for (size_t j = 0; j < MZ_N(none); j++)
 			add(l, 0, "master/operations/%s/%s", n, none[j]);
 	}
 	add(l, errors, "master/operations/error");
-	add(l, dropped, "master/operations/dropped");
 	add(l, 0, "master/operations/total");
 	for (size_t j = 0; j < MZ_N(none); j++)
 		add(l, 0, "master/operations/%s", none[j]);

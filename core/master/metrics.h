@@ -72,7 +72,7 @@ struct master_metrics {
 #undef X
 	uint64_t tasks[14]; /* ended in that state */
 	struct map reasons; /* "task_<state>/source_…/reason_…" -> count as a pointer */
-	uint64_t operations_error[N_OPERATION_TYPES], operations_dropped[N_OPERATION_TYPES];
+	uint64_t operations_error[N_OPERATION_TYPES];
 };
 
 struct framework_metrics {

@@ -71,9 +71,9 @@ struct task {
 	struct agent *agent;	   /* NULL once unreachable or completed */
 	struct list in_agent;	   /* agent->tasks, or lost_agent->tasks */
 	struct list in_history;	   /* framework->completed */
-	char *agent_id;		   /* interned in the master: not owned */
+	char *agent_id;		   /* held, as the role is (names.c) */
 	char *executor_id;	   /* NULL: command task */
-	const char *role;	   /* interned */
+	const char *role;
 	resources *res;		   /* allocated form */
 	unsigned char *packed;
 	uint32_t packed_len, packed_cap;
@@ -125,7 +125,7 @@ struct framework {
 	enum master_framework_state state;
 	struct arena info_arena; /* info, roles */
 	pb_framework_info *info; /* with id and principal */
-	const char **roles;
+	const char **roles; /* each held (names.c) */
 	size_t n_roles;
 	struct constraints *constraints; /* NULL: none */
 	uint32_t capabilities; /* 1 << FrameworkInfo.Capability.Type */
@@ -134,7 +134,7 @@ struct framework {
 	struct session session;
 	struct loop_timer *failover;
 	struct map tasks;	/* id -> struct task, live */
-	struct map pending;	/* id of a task that is being authorized -> agent id */
+	struct map pending;	/* id of a task that is being authorized -> its struct accept */
 	struct map unreachable; /* id -> struct task */
 	struct list completed;	/* struct task, oldest first */
 	size_t n_completed, completed_bytes;
@@ -157,7 +157,7 @@ struct agent {
 	struct master *m;
 	int what; /* IS_AGENT */
 	mz_key key;
-	char *id; /* interned in the master */
+	char *id; /* held (names.c) */
 	enum master_agent_state state;
 	bool in_allocator, deactivated;
 	unsigned mark; /* of the last walk that met it */
@@ -205,6 +205,12 @@ struct lost_agent {
 	struct list tasks; /* that became unreachable with it: struct task, in_agent */
 };
 
+struct key_slot {
+	void *object;	    /* struct framework or struct agent; NULL: free */
+	uint32_t n_before;  /* objects that it was for */
+	uint32_t next_free; /* number of another free one, 0: none */
+};
+
 struct master {
 	struct master_config cfg;
 	struct arena cfg_arena;
@@ -230,9 +236,10 @@ struct master {
 		struct master *m;
 	} alloc_host;
 
-	VEC(void *) by_key; /* key - 1 -> struct framework or struct agent; NULL: gone */
+	VEC(struct key_slot) by_key;
+	uint32_t free_slot; /* its number, from 1; 0: none */
 	unsigned mark;
-	struct map strings; /* interned roles and agent ids */
+	struct map names; /* roles and agent ids that somebody holds */
 	struct map frameworks; /* all but completed */
 	struct map completed_index;
 	struct list completed; /* struct framework, oldest first */
@@ -241,7 +248,7 @@ struct master {
 	struct map recovered; /* struct agent, known from the store, not back yet */
 	struct map marking;   /* agents whose record of being unreachable is being written */
 	struct map unreachable, gone; /* struct lost_agent */
-	struct map addresses; /* "IP:PORT" -> interned id of who was last seen there, unless gone */
+	struct map addresses; /* "IP:PORT" -> held id of who was last seen there, unless gone */
 	struct map offers;
 	struct list flush;   /* frameworks with fresh offers */
 	struct list refused; /* what the allocator offered too late */

@@ -109,6 +109,13 @@ static bool send_fresh(struct framework *f, bool *ret_any)
 	return true;
 }
 
+static void refused_free(struct master *m, struct refused *r)
+{
+	name_release(m, r->role);
+	res_free(r->res);
+	free(r);
+}
+
 static void on_flush(void *arg)
 {
 	struct master *m = arg;
@@ -116,8 +123,7 @@ static void on_flush(void *arg)
 	list_each(&m->refused, struct refused, in_master, r) {
 		list_remove(&r->in_master);
 		alloc_recover_resources(m, r->framework, r->role, r->agent, r->res, -1, false);
-		res_free(r->res);
-		free(r);
+		refused_free(m, r);
 	}
 	bool any = false, left = false;
 	list_each(&m->flush, struct framework, in_flush, f) {
@@ -126,7 +132,7 @@ static void on_flush(void *arg)
 		else
 			left = true;
 	}
-	if (left)
+	if (left && !m->flush_timer)
 		m->flush_timer = loop_timer(m->loop, any ? 0 : PAUSE_MS * NS_PER_MS, on_flush, m);
 }
 
@@ -142,8 +148,7 @@ void offers_drop(struct master *m)
 	m->flush_timer = NULL;
 	list_each(&m->refused, struct refused, in_master, r) {
 		list_remove(&r->in_master);
-		res_free(r->res);
-		free(r);
+		refused_free(m, r);
 	}
 }
 
@@ -159,7 +164,7 @@ static void on_offer_timeout(void *arg)
 static void refuse_later(struct master *m, mz_key framework, const char *role, mz_key agent, const resources *r)
 {
 	struct refused *x = xnew(struct refused);
-	*x = (struct refused){.framework = framework, .agent = agent, .role = intern(m, role), .res = res_copy(r)};
+	*x = (struct refused){.framework = framework, .agent = agent, .role = name_hold(m, role), .res = res_copy(r)};
 	list_append(&m->refused, &x->in_master);
 	flush_soon(m);
 }
@@ -184,7 +189,7 @@ void offer_make(struct master *m, mz_key framework, const char *role, mz_key age
 	snprintf(o->id, sizeof(o->id), "%s-O%llu", m->id, (unsigned long long)m->next_offer++);
 	o->framework = f;
 	o->agent = a;
-	o->role = intern(m, role);
+	o->role = name_hold(m, role);
 	o->res = res_copy(r);
 	list_append(&f->offers, &o->in_framework);
 	list_append(&a->offers, &o->in_agent);
@@ -209,6 +214,7 @@ void offer_end(struct offer *o)
 	list_remove(&o->in_agent);
 	list_remove(&o->in_fresh);
 	map_del(&m->offers, o->id);
+	name_release(m, o->role);
 	res_free(o->res);
 	free(o);
 }

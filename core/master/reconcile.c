@@ -39,7 +39,7 @@ void reconcile_task(struct framework *f, const char *task_id, const char *agent_
 {
 	struct master *m = f->m;
 	struct task *t = map_get(&f->tasks, task_id);
-	const char *pending_on = map_get(&f->pending, task_id);
+	const char *pending_on = pending_agent(f, task_id);
 	const struct lost_agent *lost;
 	const struct agent *a = agent_id ? agent_get(m, agent_id) : NULL;
 	if (pending_on)

@@ -25,11 +25,12 @@ static struct framework *framework_for(struct agent *a, const Mezzo__Link__Regis
 	return NULL;
 }
 
-/* The role that resources are allocated to: as reported, else the framework's. */
+/* The role that resources are allocated to: as reported, else the framework's. The
+ * caller releases it. */
 static const char *role_of(struct framework *f, const resources *r)
 {
 	const char *role = res_allocation_role(r);
-	return intern(f->m, role ? role : f->n_roles ? f->roles[0] : "*");
+	return name_hold(f->m, role ? role : f->n_roles ? f->roles[0] : "*");
 }
 
 static int read_resources(struct framework *f, pb_resource **v, size_t n, resources **ret, const char **ret_role,
@@ -65,6 +66,7 @@ static void add_executor(struct agent *a, struct framework *f, const Mezzo__Link
 		return;
 	}
 	executor_new(f, a, x->executor, r, role);
+	name_release(f->m, role);
 	res_free(r);
 }
 
@@ -135,6 +137,7 @@ static struct task *add_task(struct agent *a, struct framework *f, const Mezzo__
 	}
 	bool was_unreachable = forget_unreachable(f, id);
 	struct task *t = task_new(f, a, x->task, x->executor_id ? x->executor_id->value : NULL, r, role, x->state);
+	name_release(f->m, role);
 	res_free(r);
 	take_statuses(t, x);
 	if (!task_state_is_terminal(x->state))

@@ -175,9 +175,9 @@ struct task *task_new(struct framework *f, struct agent *a, const pb_task_info *
 	t->id = xstrdup(info->task_id->value);
 	t->framework = f;
 	t->agent = a;
-	t->agent_id = a->id;
+	t->agent_id = name_share(a->id);
 	t->executor_id = xstrdup(executor_id);
-	t->role = role;
+	t->role = name_share(role);
 	t->res = res_copy(res);
 	t->state = (uint8_t)state;
 	t->freed = true; /* until it is charged */
@@ -195,6 +195,8 @@ void task_free(struct task *t)
 		return;
 	list_remove(&t->in_agent);
 	list_remove(&t->in_history);
+	name_release(t->framework->m, t->agent_id);
+	name_release(t->framework->m, t->role);
 	res_free(t->res);
 	free(t->packed);
 	free(t->executor_id);

@@ -393,6 +393,53 @@ static void killed_while_asked(void **state)
 	assert_null(sched_event(s, EV(UPDATE)));
 }
 
+/* The id of a killed task is used again before the authorizer has answered for the
+ * first one: the second one runs, the first one does not. */
+static void killed_and_used_again(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES), *b = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_int_equal(e->offers->n_offers, 2);
+	bool first_is_a = str_eq(e->offers->offers[0]->agent_id->value, a->id);
+	const char *of_a = e->offers->offers[!first_is_a]->id->value, *of_b = e->offers->offers[first_is_a]->id->value;
+	world_hold_authorizer(w, true);
+	launch(s, of_a, a->id, "t");
+	sched_call(s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
+	assert_int_equal(sched_event(s, EV(UPDATE))->update->status->state, MESOS__V1__TASK_STATE__TASK_KILLED);
+	launch(s, of_b, b->id, "t");
+	world_hold_authorizer(w, false);
+	world_settle(w);
+	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
+	assert_non_null(agent_next(b, TO_AGENT(RUN_TASKS)));
+	assert_null(sched_event(s, EV(UPDATE)));
+}
+
+/* Not killed: the second one is refused, and the first one runs. */
+static void used_again_while_asked(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	const char *offer = next_offer(s)->id->value;
+	world_hold_authorizer(w, true);
+	launch(s, offer, a->id, "t");
+	join(w, RES);
+	world_pass(w, 2 * SECS);
+	Mesos__V1__Offer *second = next_offer(s);
+	launch(s, second->id->value, second->agent_id->value, "t");
+	world_hold_authorizer(w, false);
+	world_settle(w);
+	assert_non_null(agent_next(a, TO_AGENT(RUN_TASKS)));
+	Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
+	assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_ERROR);
+	assert_string_equal(u->agent_id->value, second->agent_id->value);
+	assert_null(sched_event(s, EV(UPDATE)));
+}
+
 /* ---- refused calls ------------------------------------------------------------------------ */
 
 static void refused_calls_are_seen(void **state)
@@ -695,6 +742,8 @@ int main(void)
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},
+		{"killed_and_used_again", killed_and_used_again, world_setup_authorized, world_teardown, NULL},
+		{"used_again_while_asked", used_again_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"update_forbidden", update_forbidden, world_setup_authorized, world_teardown, NULL},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

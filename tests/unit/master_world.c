@@ -17,7 +17,7 @@ int world_denied_action, world_asked;
 char world_asked_value[64];
 
 static const struct mz_host *authz_host;
-static struct mz_op *held_op;
+static VEC(struct mz_op *) held_ops;
 static bool held;
 
 static int authz_create(const struct mz_host *host, const struct mz_conf *conf, void **inst, struct mz_err *err)
@@ -27,7 +27,7 @@ static int authz_create(const struct mz_host *host, const struct mz_conf *conf, 
 	*inst = (void *)host;
 	authz_host = host;
 	held = false;
-	held_op = NULL;
+	vec_done(&held_ops);
 	return 0;
 }
 
@@ -47,8 +47,7 @@ static void authz_authorized(void *inst, int action, const struct mz_subject *s,
 	bool denied = action == world_denied_action || (action == MZ_ACTION_RUN_TASK && str_eq(o->user, WORLD_DENIED_USER)) ||
 		      (action == MZ_ACTION_REGISTER_FRAMEWORK && str_eq(o->role, "forbidden"));
 	if (held && action == MZ_ACTION_RUN_TASK) {
-		assert_null(held_op); /* one is enough for the tests */
-		held_op = op;
+		vec_push(&held_ops, op);
 		return;
 	}
 	host->op_done(op, denied ? &err : NULL, NULL);
@@ -58,10 +57,12 @@ void world_hold_authorizer(struct world *w, bool on)
 {
 	(void)w;
 	held = on;
-	if (!on && held_op)
-		authz_host->op_done(held_op, NULL, NULL);
+	while (!on && held_ops.n) {
+		authz_host->op_done(held_ops.v[0], NULL, NULL);
+		vec_remove(&held_ops, 0);
+	}
 	if (!on)
-		held_op = NULL;
+		vec_done(&held_ops);
 }
 
 static int authz_allows(void *inst, int action, const struct mz_subject *s, const struct mz_object *o)

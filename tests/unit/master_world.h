@@ -45,7 +45,8 @@ extern int world_denied_action;
 extern int world_asked;
 extern char world_asked_value[64];
 
-/* While held, the authorizer of the world answers no question about tasks. */
+/* While held, the authorizer of the world answers no question about tasks; then all of
+ * them, in their order. */
 struct world;
 void world_hold_authorizer(struct world *w, bool held);
 

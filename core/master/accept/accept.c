@@ -79,6 +79,8 @@ size_t operation_tasks(const pb_operation *op, pb_task_info ***ret)
 static void accept_free(struct accept *a)
 {
 	list_remove(&a->in_master);
+	name_release(a->m, a->agent_id);
+	name_release(a->m, a->role);
 	map_done(&a->denied);
 	res_free(a->offered);
 	res_free(a->remaining);
@@ -138,7 +140,7 @@ static void refuse_offers(struct call_ctx *c, const char *why)
 		}
 	}
 	for (size_t i = 0; i < accept->n_operations; i++)
-		drop_operation(c->f, accept->operations[i], state_for(c->f, TS(DROPPED)), REASON(INVALID_OFFERS),
+		drop_operation(NULL, c->f, accept->operations[i], state_for(c->f, TS(DROPPED)), REASON(INVALID_OFFERS),
 			       agent_id, message);
 }
 
@@ -160,7 +162,7 @@ static void run(struct accept *a)
 	}
 	if (!agent || !agent_connected(agent) || agent->reregistered_time != a->agent_since) {
 		for (size_t i = 0; i < accept->n_operations; i++)
-			drop_operation(f, accept->operations[i], state_for(f, TS(DROPPED)),
+			drop_operation(a, f, accept->operations[i], state_for(f, TS(DROPPED)),
 				       agent ? REASON(AGENT_DISCONNECTED) : REASON(AGENT_REMOVED), a->agent_id,
 				       agent ? "Agent is disconnected" : "Agent was removed");
 		give_back(a, a->offered, -1);
@@ -185,8 +187,26 @@ static void forget_pending(struct accept *a)
 	for (size_t i = 0; f && f->pending.n && i < accept->n_operations; i++) {
 		size_t n = operation_tasks(accept->operations[i], &tasks);
 		for (size_t j = 0; j < n; j++)
-			map_del(&f->pending, tasks[j]->task_id->value);
+			if (map_get(&f->pending, tasks[j]->task_id->value) == a)
+				map_del(&f->pending, tasks[j]->task_id->value);
 	}
+}
+
+const char *pending_agent(const struct framework *f, const char *task_id)
+{
+	const struct accept *a = map_get(&f->pending, task_id);
+	return a ? a->agent_id : NULL;
+}
+
+const char task_killed[] = "killed";
+
+const char *pending_kill(struct framework *f, const char *task_id)
+{
+	struct accept *a = map_del(&f->pending, task_id);
+	if (!a)
+		return NULL;
+	map_put(&a->denied, task_id, (void *)task_killed);
+	return a->agent_id;
 }
 
 static void finish(struct accept *a)
@@ -211,7 +231,7 @@ static void on_authorized(void *arg, const struct mz_err *err)
 	const char *why = err ? arena_strdup(&a->arena, err->msg) : NULL;
 	if (why && q->denied)
 		*q->denied = why;
-	else if (why)
+	else if (why && !map_has(&a->denied, q->task_id))
 		map_put(&a->denied, q->task_id, (void *)why);
 	if (--a->n_waiting == 0)
 		finish(a);
@@ -260,7 +280,7 @@ static void ask_all(struct accept *a, struct framework *f)
 		for (size_t j = 0; j < n; j++) {
 			if (!map_has(&f->tasks, tasks[j]->task_id->value) &&
 			    !map_has(&f->pending, tasks[j]->task_id->value))
-				map_put(&f->pending, tasks[j]->task_id->value, (void *)a->agent_id);
+				map_put(&f->pending, tasks[j]->task_id->value, a);
 			ask_task(a, f, tasks[j]);
 		}
 		ask_resources(a, f, i);
@@ -287,9 +307,9 @@ void call_accept(struct call_ctx *c)
 	a->call = c->call;
 	a->framework = c->f->key;
 	a->agent = agent->key;
-	a->agent_id = agent->id;
+	a->agent_id = name_share(agent->id);
 	a->agent_since = agent->reregistered_time;
-	a->role = role;
+	a->role = name_share(role);
 	a->refuse = refuse_ns(c->call->accept->filters);
 	a->denied_operations = arena_calloc(&a->arena, (c->call->accept->n_operations + 1) * sizeof(char *));
 	a->offered = res_new();

@@ -12,15 +12,15 @@ struct accept {
 	struct arena arena; /* owns call */
 	pb_call *call;
 	mz_key framework, agent;
-	const char *agent_id; /* interned */
+	const char *agent_id; /* held, as the role is */
 	double agent_since;   /* its last registration: offers of before do not outlive one */
-	const char *role;     /* of all the offers; interned */
+	const char *role;     /* of all the offers */
 	resources *offered;   /* all of them, without allocation */
 	resources *remaining; /* what the operations so far have left */
 	resources *launched;  /* what tasks took */
 	int64_t refuse;
 	size_t n_waiting;
-	struct map denied; /* task id -> reason of the authorizer, in the arena */
+	struct map denied; /* task id -> reason of the authorizer, in the arena, or task_killed */
 	const char **denied_operations; /* the same for each operation, NULL: allowed; in the arena */
 	size_t current; /* operation that is being applied */
 };
@@ -33,6 +33,9 @@ struct operation_type {
 	void (*apply)(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
 };
 const struct operation_type *operation_type_of(const pb_operation *op); /* NULL: none */
+
+/* In place of a reason: its end is told already. */
+extern const char task_killed[];
 
 /* launch.c, launch_group.c, refuse.c, resources.c */
 void apply_launch(struct accept *a, struct framework *f, struct agent *agent, pb_operation *op);
@@ -49,12 +52,11 @@ void ask(struct accept *a, struct framework *f, int action, struct mz_object *o,
 /* All tasks of a LAUNCH or LAUNCH_GROUP; 0 for others. */
 size_t operation_tasks(const pb_operation *op, pb_task_info ***ret);
 /* The operation cannot be tried at all: each task gets `state`, another operation
- * OPERATION_ERROR or DROPPED if it has an id. */
-void drop_operation(struct framework *f, const pb_operation *op, task_state state, task_reason reason,
+ * OPERATION_ERROR if it has an id. `a` NULL: it has not come as far. */
+void drop_operation(const struct accept *a, struct framework *f, const pb_operation *op, task_state state, task_reason reason,
 		    const char *agent_id, const char *message);
-/* Counted, logged, and told if the operation has an id. */
-void refuse_operation(struct framework *f, const pb_operation *op, const char *agent_id,
-		      Mesos__V1__OperationState state, const char *message);
+/* OPERATION_ERROR: counted, logged, and told if the operation has an id. */
+void refuse_operation(struct framework *f, const pb_operation *op, const char *agent_id, const char *message);
 /* One task that is not launched. */
 void refuse_task(struct framework *f, const pb_task_info *t, const char *agent_id, task_state state,
 		 task_reason reason, const char *message);

@@ -20,13 +20,12 @@ static void batch_send(struct batch *b, struct framework *f, struct agent *agent
 	b->n = b->bytes = 0;
 }
 
-/* 1: it was killed meanwhile, and its end is told already. */
 static int launch_one(struct accept *a, struct framework *f, struct agent *agent, pb_task_info *t,
 		      struct placement *p)
 {
 	struct mz_err err;
 	const char *denied = map_get(&a->denied, t->task_id->value);
-	if (a->m->authz.m && !map_has(&f->pending, t->task_id->value) && !map_has(&f->tasks, t->task_id->value))
+	if (denied == task_killed)
 		return -1;
 	if (denied) {
 		refuse_task(f, t, agent->id, TS(ERROR), REASON(TASK_UNAUTHORIZED), denied);

@@ -126,10 +126,10 @@ static bool refused(struct accept *a, struct framework *f, struct agent *agent, 
 	for (size_t i = 0; i < n; i++) {
 		const char *id = tasks[i]->task_id->value, *why = map_get(&a->denied, id);
 		denied = why ? why : denied;
-		n_killed += a->m->authz.m && !map_has(&f->pending, id) && !map_has(&f->tasks, id);
+		n_killed += why == task_killed;
 	}
 	for (size_t i = 0; n_killed && i < n; i++)
-		if (map_has(&f->pending, tasks[i]->task_id->value))
+		if (map_get(&f->pending, tasks[i]->task_id->value) == a)
 			refuse_task(f, tasks[i], agent->id, TS(KILLED), REASON(TASK_KILLED_DURING_LAUNCH),
 				    "A task of its group was killed before it was launched");
 	if (n_killed)

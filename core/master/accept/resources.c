@@ -291,5 +291,5 @@ void apply_resources(struct accept *a, struct framework *f, struct agent *agent,
 	else
 		buf_addf(&why, "%s is valid, and not supported by this master", name);
 	operation_resources_done(&c.r);
-	refuse_operation(f, op, agent->id, MESOS__V1__OPERATION_STATE__OPERATION_ERROR, buf_str(&why));
+	refuse_operation(f, op, agent->id, buf_str(&why));
 }

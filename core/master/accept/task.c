@@ -51,11 +51,13 @@ static int check_ids(struct accept *a, struct framework *f, const struct agent *
 			       agent->id);
 	if (map_has(&f->tasks, id))
 		return mz_fail(err, -EINVAL, "Task has the id of a task that exists");
+	const struct accept *owner = map_get(&f->pending, id);
+	if (owner && owner != a)
+		return mz_fail(err, -EINVAL, "Task has the id of a task that is being launched");
 	if (map_has(&f->unreachable, id))
 		return mz_fail(err, -EINVAL, "Task has the id of a task on an unreachable agent");
 	if (t->n_limits && !(agent->capabilities & (1u << CAP_TASK_RESOURCE_LIMITS)))
 		return mz_fail(err, -EINVAL, "Agent cannot limit resources of tasks");
-	(void)a;
 	return 0;
 }
 

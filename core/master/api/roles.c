@@ -21,7 +21,6 @@ static struct role_sum *role_of(struct role_list *l, struct map *index, const ch
 }
 
 struct reserved_arg {
-	struct master *m;
 	struct role_list *l;
 	struct map *index;
 	const resources *total;
@@ -30,7 +29,7 @@ struct reserved_arg {
 static void add_reserved(void *arg, const char *role)
 {
 	struct reserved_arg *r = arg;
-	res_add_reserved_for(role_of(r->l, r->index, intern(r->m, role))->reserved, r->total, role);
+	res_add_reserved_for(role_of(r->l, r->index, role)->reserved, r->total, role);
 }
 
 static void add_framework(struct role_list *l, struct map *index, const struct framework *f)
@@ -57,7 +56,7 @@ void roles_collect(struct master *m, const char *principal, struct role_list *l)
 		add_framework(l, &index, e->value);
 	map_each(&m->agents, e) {
 		const struct agent *a = e->value;
-		struct reserved_arg arg = {m, l, &index, a->total};
+		struct reserved_arg arg = {l, &index, a->total};
 		res_each_reserved_role(a->total, add_reserved, &arg);
 	}
 	map_done(&index);

@@ -1,0 +1,135 @@
+/* master_bounds_test.c - what schedulers, agents and executors cannot make grow for
+ * ever: histories, kept statuses, streams, names.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "master_offered.h"
+#include "model/resources.h"
+
+static void test_histories_are_bounded(void **state)
+{
+	struct world *w = *state;
+	w->cfg.max_unreachable_tasks = 2;
+	w->cfg.max_completed_frameworks = 2;
+	world_restart(w);
+	struct offered o = with_offer(w, AWARE);
+	for (int i = 0; i < 4; i++) { /* of them the world's master remembers 3 */
+		char id[16];
+		snprintf(id, sizeof(id), "c%d", i);
+		launch(&o, task_json(w, id, o.a->id, 0.1, 10), ",\"filters\":{\"refuse_seconds\":0}");
+		agent_update(o.a, o.s->id, id, ST(FINISHED), 0, -1);
+		o.offer = offer_in(w, o.s)->id->value;
+	}
+	const char *tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_null(strstr(tasks, "\"id\":\"c0\""));
+	assert_int_equal(count_in(tasks, "\"state\":\"TASK_FINISHED\",\"resources"), 3);
+	assert_non_null(strstr(tasks, "\"id\":\"c1\""));
+	assert_non_null(strstr(tasks, "\"id\":\"c3\""));
+	mz_autofree char *three = xasprintf("%s,%s,%s", task_json(w, "u0", o.a->id, 0.1, 10),
+					    task_json(w, "u1", o.a->id, 0.1, 10), task_json(w, "u2", o.a->id, 0.1, 10));
+	launch(&o, three, NULL);
+	world_pass(w, 100 * SECS); /* no pings are answered */
+	const char *frameworks = buf_str(&world_get(w, "/frameworks")->body);
+	assert_null(strstr(frameworks, "\"u0\""));
+	assert_non_null(strstr(frameworks, "\"u2\""));
+	assert_true(metric(w, "master/tasks_unreachable") == 2);
+	sched_call(o.s, "\"type\":\"TEARDOWN\"");
+	assert_true(metric(w, "master/tasks_unreachable") == 0);
+	for (int i = 0; i < 3; i++)
+		sched_call(sched_subscribe(w, PLAIN, NULL), "\"type\":\"TEARDOWN\"");
+	frameworks = buf_str(&world_get(w, "/frameworks")->body);
+	assert_int_equal(count_in(frameworks, "\"unregistered_time\":0.0"), 0);
+	assert_int_equal(count_in(frameworks, "\"unregistered_time\":"), 2);
+	/* an id that is forgotten may come again */
+	assert_int_equal(sched_any(sched_subscribe(w, AWARE, o.s->id))->type, EV(HEARTBEAT));
+}
+
+/* An executor that changes its mind for ever, at length, costs a bounded part. */
+static void test_kept_statuses_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN);
+	launch_one(&o, "t");
+	for (int i = 0; i < 40; i++)
+		agent_update(o.a, o.s->id, "t", i % 2 ? ST(RUNNING) : ST(STARTING), 1 + i, -1);
+	const char *tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_int_equal(count_in(tasks, "\"timestamp\":"), 16);
+	sched_call(o.s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+	for (int i = 0; i < 40; i++)
+		assert_non_null(next_status(o.s));
+	assert_update(o.s, ST(RUNNING), RS(RECONCILIATION));
+	agent_update(o.a, o.s->id, "t", ST(RUNNING), 50, -1); /* replaces the last one */
+	tasks = buf_str(&world_get(w, "/tasks")->body);
+	assert_int_equal(count_in(tasks, "\"timestamp\":"), 16);
+	assert_int_equal(count_in(tasks, "\"state\":\"TASK_STARTING\",\"timestamp\""), 8);
+}
+
+static void test_slow_reader_is_cut(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN ",\"failover_timeout\":60");
+	struct master_counts n;
+	launch_one(&o, "t");
+	o.s->stream->full = true;
+	agent_update(o.a, o.s->id, "t", ST(RUNNING), 1, -1);
+	agent_update(o.a, o.s->id, "t", ST(RUNNING), 1, -1);
+	master_counts(w->m, &n);
+	assert_int_equal(n.frameworks, 1);
+	assert_int_equal(n.frameworks_connected, 0);
+}
+
+/* One life of a framework with a role of its own, of a task and of an agent. */
+static void come_and_go(struct world *w, int i)
+{
+	mz_autofree char *info = xasprintf(PLAIN ",\"roles\":[\"role%d\",\"other%d\"],\"capabilities\":["
+					   "{\"type\":\"MULTI_ROLE\"},{\"type\":\"RESERVATION_REFINEMENT\"}]", i, i);
+	mz_autofree char *task = xasprintf("t%d", i);
+	world_port = 5050;
+	struct offered o = with_offer(w, info);
+	launch(&o, task_json(w, task, o.a->id, 1, 100), ",\"filters\":{\"refuse_seconds\":0}");
+	mz_autofree char *odd = xasprintf("{\"name\":\"x\",\"task_id\":{\"value\":\"x\"},\"agent_id\":{\"value\":\"%s\"},"
+					  "\"command\":{\"value\":\"true\"},\"resources\":[{\"name\":\"odd%d\",\"type\":\"SCALAR\","
+					  "\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"strange%d\"}}]}",
+					  o.a->id, i, i);
+	o.offer = offer_in(w, o.s)->id->value;
+	launch(&o, odd, NULL);
+	assert_update(o.s, ST(ERROR), RS(TASK_INVALID));
+	sched_call(o.s, "\"type\":\"REQUEST\",\"request\":{\"requests\":[{\"resources\":[{\"name\":\"wish%d\",\"type\":"
+			"\"SCALAR\",\"scalar\":{\"value\":1}}]}]}", i);
+	sched_call(o.s, "\"type\":\"TEARDOWN\"");
+	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__Unregister bye = MEZZO__LINK__UNREGISTER__INIT;
+	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_UNREGISTER;
+	msg.unregister = &bye;
+	fake_link_send(o.a->link, &msg.base);
+	world_settle(w);
+}
+
+/* Who invents roles and names of resources, and agents that come and go, leave nothing
+ * behind that is not in a bounded history. */
+static void test_names_and_keys_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct master_counts before, after;
+	w->cfg.max_completed_frameworks = 2;
+	world_restart(w);
+	for (int i = 0; i < 3; i++)
+		come_and_go(w, i);
+	master_counts(w->m, &before);
+	size_t n_kinds = res_n_kinds();
+	for (int i = 3; i < 20; i++)
+		come_and_go(w, i);
+	master_counts(w->m, &after);
+	assert_int_equal(after.agents + after.frameworks + after.tasks, 0);
+	assert_int_equal(after.names, before.names);
+	assert_int_equal(after.key_slots, before.key_slots);
+	assert_int_equal(res_n_kinds(), n_kinds);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded),
+		BOTH(test_slow_reader_is_cut),
+		BOTH(test_names_and_keys_are_bounded),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
