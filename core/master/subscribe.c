@@ -20,6 +20,7 @@ struct subscribe {
 	pb_call *call;
 	pb_framework_info *info;
 	size_t n_waiting;
+	bool is_written; /* `info` itself, not only what was there */
 	struct mz_err refused;
 };
 
@@ -136,8 +137,11 @@ static void keep_fixed(struct subscribe *s, const struct framework *f)
 	s->info->checkpoint = f->info->checkpoint;
 }
 
+static void write_record(struct subscribe *s);
+
 /* Two first subscriptions with one id may have been written at the same time: the
- * second one is held against the first, and the record put right. */
+ * second one is held against the first. And what was on record may not be any more.
+ * Either way the record is put right. */
 static bool may_follow(struct subscribe *s, struct framework *f)
 {
 	if (!str_eq(f->info->principal, s->info->principal)) {
@@ -145,23 +149,29 @@ static bool may_follow(struct subscribe *s, struct framework *f)
 		refuse(s, "The principal of a framework cannot change");
 		return false;
 	}
-	if (!str_eq(f->info->user, s->info->user) || !f->info->checkpoint != !s->info->checkpoint) {
-		keep_fixed(s, f);
-		framework_put(s->m, s->info, f->registered_time, 0, NULL, NULL);
+	if (!str_eq(f->info->user, s->info->user) || !f->info->checkpoint != !s->info->checkpoint ||
+	    (!s->is_written && !pb_equal(&f->info->base, &s->info->base))) {
+		write_record(s);
+		return false;
 	}
 	return true;
+}
+
+/* Its scheduler has gone, and may never hear of it. What was written is so all the same. */
+static void end_unheard(struct subscribe *s, struct framework *f)
+{
+	Mesos__V1__Scheduler__Call__Subscribe *sub = s->call->subscribe;
+	if (f && s->is_written)
+		framework_update(f, s->info, sub->suppressed_roles, sub->n_suppressed_roles, sub->offer_constraints);
+	else if (!f && !tried_again(s))
+		framework_forget(s->m, s->info->id->value); /* nobody knows the id */
+	subscribe_free(s);
 }
 
 static void on_durable(void *arg)
 {
 	struct subscribe *s = arg;
 	Mesos__V1__Scheduler__Call__Subscribe *sub = s->call->subscribe;
-	if (!s->stream) {
-		if (!framework_get(s->m, s->info->id->value) && !tried_again(s))
-			framework_forget(s->m, s->info->id->value); /* nobody has heard of the id */
-		subscribe_free(s);
-		return;
-	}
 	if (map_has(&s->m->completed_index, s->info->id->value)) {
 		refuse(s, "Framework has been removed");
 		return;
@@ -170,6 +180,10 @@ static void on_durable(void *arg)
 	bool was_known = f != NULL;
 	if (f && !may_follow(s, f))
 		return;
+	if (!s->stream) {
+		end_unheard(s, f);
+		return;
+	}
 	if (!f)
 		f = framework_new(s->m, s->info);
 	framework_set_info(f, s->info, sub->suppressed_roles, sub->n_suppressed_roles, sub->offer_constraints);
@@ -192,7 +206,8 @@ static void write_record(struct subscribe *s)
 	}
 	if (f)
 		keep_fixed(s, f);
-	if (f && pb_equal(&f->info->base, &s->info->base))
+	s->is_written = !f || !pb_equal(&f->info->base, &s->info->base);
+	if (!s->is_written)
 		store_barrier(m->store, on_durable, s);
 	else
 		framework_put(m, s->info, f ? f->registered_time : loop_wall_secs(m->loop), 0, on_durable, s);

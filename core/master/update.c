@@ -16,6 +16,7 @@ struct update {
 	struct arena arena; /* owns call */
 	Mesos__V1__Scheduler__Call__UpdateFramework *call;
 	struct http_exchange *x;
+	bool is_written; /* the new FrameworkInfo, not only what was there */
 	size_t n_waiting;
 	struct mz_err refused;
 };
@@ -58,12 +59,13 @@ static void rescind_left_roles(struct framework *f)
 			offer_return(o, -1, true);
 }
 
-static void apply(struct framework *f, Mesos__V1__Scheduler__Call__UpdateFramework *u)
+void framework_update(struct framework *f, const pb_framework_info *info, char **suppressed, size_t n_suppressed,
+		      const Mesos__V1__Scheduler__OfferConstraints *constraints)
 {
-	bool changed = !pb_equal(&f->info->base, &u->framework_info->base);
+	bool changed = !pb_equal(&f->info->base, &info->base);
 	struct map before = f->suppressed;
 	f->suppressed = (struct map){0};
-	framework_set_info(f, u->framework_info, u->suppressed_roles, u->n_suppressed_roles, u->offer_constraints);
+	framework_set_info(f, info, suppressed, n_suppressed, constraints);
 	rescind_left_roles(f);
 	alloc_update_framework(f);
 	/* A role that is wanted again forgets what was declined of it. */
@@ -77,17 +79,34 @@ static void apply(struct framework *f, Mesos__V1__Scheduler__Call__UpdateFramewo
 		 changed ? "has updated itself" : "has updated its roles' suppression and constraints");
 }
 
+static void write_record(struct update *u, const struct framework *f);
+
 static void on_durable(void *arg)
 {
 	struct update *u = arg;
+	Mesos__V1__Scheduler__Call__UpdateFramework *c = u->call;
 	struct framework *f = framework_by_key(u->m, u->framework);
+	if (f && !u->is_written && !pb_equal(&f->info->base, &c->framework_info->base)) {
+		write_record(u, f); /* what was on record is not any more */
+		return;
+	}
 	if (f) {
-		apply(f, u->call);
+		framework_update(f, c->framework_info, c->suppressed_roles, c->n_suppressed_roles, c->offer_constraints);
 		http_reply(u->x, 200, NULL, NULL, 0);
 	} else {
 		http_reply_text(u->x, 400, "Framework cannot be found");
 	}
 	update_free(u);
+}
+
+static void write_record(struct update *u, const struct framework *f)
+{
+	const pb_framework_info *info = u->call->framework_info;
+	u->is_written = !pb_equal(&f->info->base, &info->base);
+	if (u->is_written)
+		framework_put(u->m, info, f->registered_time, 0, on_durable, u);
+	else
+		store_barrier(u->m->store, on_durable, u);
 }
 
 static void on_authorized(void *arg, const struct mz_err *err)
@@ -106,10 +125,7 @@ static void on_authorized(void *arg, const struct mz_err *err)
 	else if (check(f, u->call, &again) < 0) /* it may have subscribed anew meanwhile */
 		http_reply_text(u->x, 400, "%s", again.msg);
 	else {
-		if (pb_equal(&f->info->base, &u->call->framework_info->base))
-			store_barrier(u->m->store, on_durable, u);
-		else
-			framework_put(u->m, u->call->framework_info, f->registered_time, 0, on_durable, u);
+		write_record(u, f);
 		return;
 	}
 	update_free(u);
