@@ -128,6 +128,7 @@ void life_open(struct life *l)
 						   .libexec_dir = libexec,
 						   .cgroups_hierarchy = l->hierarchy,
 						   .cgroups_root = group,
+						   .isolator_deadline_ns = l->isolator_deadline_ns,
 						   .switch_user = true};
 	assert_int_equal(containers_real_new(&cfg, &l->c, &err), 0);
 	l->c->on_exited = on_exited;
@@ -171,7 +172,7 @@ void life_close(struct life *l)
 	module_registry_free(l->registry);
 	until_idle(l); /* nothing of a module is on its way */
 	loop_event_free(l->loop);
-	*l = (struct life){.hierarchy = l->hierarchy};
+	*l = (struct life){.hierarchy = l->hierarchy, .isolator_deadline_ns = l->isolator_deadline_ns};
 }
 
 void until(struct life *l, const bool *what)

@@ -24,6 +24,7 @@ struct life {
 	struct module_registry *registry;
 	struct containers *c;
 	const char *hierarchy; /* of cgroups, or NULL */
+	int64_t isolator_deadline_ns; /* 0: the usual one */
 };
 
 struct run {
@@ -47,7 +48,7 @@ char *at(const char *fmt, const char *a);
 /* Content, at most 4 KB of it, or "(none)"; four of them live. */
 const char *read_text(const char *path);
 
-/* Without any module yet. l->hierarchy is kept from life to life. */
+/* Without any module yet. l->hierarchy and the deadline are kept from life to life. */
 void life_open(struct life *l);
 void life_add(struct life *l, uint32_t kind, const char *name, const char *yaml);
 void life_close(struct life *l);

@@ -1,7 +1,8 @@
 /* steps_isolator.c - for containers_linux_test: an isolator that asks for what the
  * container's variable STEPS says, a step a line, and writes down into the sandbox
  * what it is given to isolate. While there is a file hold-CALLBACK in the agent's
- * directory, it is busy with that callback, and says so with a file held-CALLBACK.
+ * directory, it is busy with that callback, and says so with a file held-CALLBACK; then
+ * it looks at what it was given, and says done-CALLBACK.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #define MZ_MODULE_ABI 1
@@ -20,7 +21,11 @@ struct busy {
 	struct steps *s;
 	struct mz_op *op;
 	struct mz_timer *timer;
-	char path[300], id[64];
+	char path[300], id[64], what[16];
+	/* As it was given them. */
+	const struct mz_container *c;
+	const char *given_id;
+	struct mz_launch *l;
 };
 
 struct steps {
@@ -28,6 +33,27 @@ struct steps {
 	const struct mz_isolator_host *k;
 	struct busy *busy;
 };
+
+static void say(struct steps *s, const char *how, const char *what)
+{
+	char path[300];
+	snprintf(path, sizeof(path), "%s/%s-%s", s->k->work_dir(s->h), how, what);
+	FILE *f = fopen(path, "w");
+	fputs("x\n", f);
+	fclose(f);
+}
+
+/* All of it lives as long as the callback is not done. */
+static void look(const struct busy *b)
+{
+	const struct steps *s = b->s;
+	char text[256];
+	snprintf(text, sizeof(text), "%s%s", b->given_id ? b->given_id : "", b->c ? b->c->id : "");
+	if (b->c && b->c->resources)
+		(void)s->k->resources->scalar(b->c->resources, "cpus");
+	if (b->l)
+		(void)s->k->launch_env(b->l, "HELD", text); /* refused if it is too late */
+}
 
 static void on_timer(void *arg)
 {
@@ -41,11 +67,14 @@ static void on_timer(void *arg)
 	while (*at != b)
 		at = &(*at)->next;
 	*at = b->next;
+	look(b);
 	s->h->op_done(b->op, NULL, NULL);
+	say(s, "done", b->what);
 	free(b);
 }
 
-static void done(struct steps *s, const char *what, struct mz_op *op)
+static void done(struct steps *s, const char *what, const struct mz_container *c, const char *id, struct mz_launch *l,
+		 struct mz_op *op)
 {
 	struct busy *b = calloc(1, sizeof(*b));
 	snprintf(b->path, sizeof(b->path), "%s/hold-%s", s->k->work_dir(s->h), what);
@@ -54,11 +83,11 @@ static void done(struct steps *s, const char *what, struct mz_op *op)
 		s->h->op_done(op, NULL, NULL);
 		return;
 	}
-	char held[300];
-	snprintf(held, sizeof(held), "%s/held-%s", s->k->work_dir(s->h), what);
-	FILE *f = fopen(held, "w");
-	fputs("x\n", f);
-	fclose(f);
+	say(s, "held", what);
+	snprintf(b->what, sizeof(b->what), "%s", what);
+	b->c = c;
+	b->given_id = id;
+	b->l = l;
 	b->s = s;
 	b->op = op;
 	b->next = s->busy;
@@ -176,7 +205,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	if (err.code)
 		s->h->op_done(op, &err, NULL);
 	else
-		done(s, "prepare", op);
+		done(s, "prepare", c, NULL, l, op);
 }
 
 static void copy_file(FILE *to, const char *path)
@@ -235,25 +264,29 @@ static void isolate(void *inst, const struct mz_container *c, int32_t pid, struc
 	copy_file(f, path);
 	fclose(f);
 	may_limit(s, c->id);
-	done(s, "isolate", op);
+	done(s, "isolate", c, NULL, NULL, op);
 }
 
 static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
-	(void)c;
-	done(inst, "update", op);
+	done(inst, "update", c, NULL, NULL, op);
 }
 
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
 {
-	(void)c, (void)u;
-	done(inst, "usage", op);
+	(void)u;
+	done(inst, "usage", c, NULL, NULL, op);
+}
+
+static void status(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
+{
+	(void)u;
+	done(inst, "status", c, NULL, NULL, op);
 }
 
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
-	(void)id;
-	done(inst, "cleanup", op);
+	done(inst, "cleanup", NULL, id, NULL, op);
 }
 
 static const struct mz_isolator_ops ops = {
@@ -265,6 +298,7 @@ static const struct mz_isolator_ops ops = {
 	.isolate = isolate,
 	.update = update,
 	.usage = usage,
+	.status = status,
 	.cleanup = cleanup,
 };
 
