@@ -1,7 +1,7 @@
 /* mesos.h - between the files of containerizer/mesos.
  *
  * A container is a struct box, in the table from launch (or recover) until its
- * end. mesos.c drives it from state to state; shim.c speaks with its mezzo-init, io.c
+ * end. launch.c and end.c drive it from state to state; shim.c speaks with its mezzo-init, io.c
  * with its I/O server; records.c reads and removes the status files under <runtime_dir>/containers.
  *
  *	PREPARING -> RESOLVING -> CREATING -> ISOLATING -> STARTING -> RUNNING
@@ -120,21 +120,45 @@ char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *reason(int code, char *buf, size_t size); /* strerror */
 
 /* ---- mesos.c -------------------------------------------------------------- */
-struct box *box_new(struct mesos *m, const char *id); /* NULL: no memory */
-struct box *box_find(struct mesos *m, const char *id);
 void pending_add(struct mesos *m, struct pending *p, void (*drop)(struct pending *p));
 void pending_end(struct pending *p); /* it has been called back */
-/* What the shim reports. */
-void on_box_started(struct box *b, int32_t payload);
-void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */
-void on_box_created(struct box *b, int32_t first); /* linux: it waits in its namespaces */
-/* Its own process is gone: cleaned up once nothing nested in it is left. */
-void box_ended(struct box *b);
-void box_destroy(struct box *b);
-/* Destroys what is nested in it; true if there is any. */
-int box_destroy_nested(struct box *b);
+/* Completes op with this error. */
+void refuse(struct mesos *m, struct mz_op *op, int code, const char *text);
+
+/* ---- box.c ------------------------------------------------------------------ */
+struct box *box_new(struct mesos *m, const char *id); /* in the table; NULL: no memory */
+struct box *box_find(struct mesos *m, const char *id);
+void box_free(struct box *b); /* out of the table; the processes are not touched */
 /* The one that it is nested in, if that is there. */
 struct box *box_parent(const struct box *b);
+/* Destroys what is nested in it; true if there is any. */
+int box_destroy_nested(struct box *b);
+void box_go(struct box *b, enum box_state to);
+/* Does this isolator want to know of the container? */
+int concerns(struct mesos *m, size_t isolator, const char *id);
+
+/* ---- launch.c --------------------------------------------------------------- */
+void mesos_launch(void *inst, const struct mz_container *c, struct mz_op *op);
+/* What the shim reports. */
+void on_box_created(struct box *b, int32_t first); /* linux: it waits in its namespaces */
+void on_box_started(struct box *b, int32_t payload);
+
+/* ---- end.c ------------------------------------------------------------------ */
+void on_box_exited(struct box *b); /* the shim is gone; wait_status is set if it was told */
+/* Its own process is gone: cleaned up once nothing nested in it is left. */
+void box_ended(struct box *b);
+/* Frees nothing: whatever is under way is answered first. */
+void box_destroy(struct box *b);
+/* A step of its launch has failed. */
+void give_up(struct box *b, const struct mz_err *err);
+/* Was it destroyed while an answer was awaited that cannot be called back? Then it is
+ * given up now. */
+int called_off(struct box *b);
+
+/* ---- ask.c ------------------------------------------------------------------ */
+void mesos_update(void *inst, const struct mz_container *c, struct mz_op *op);
+void mesos_usage(void *inst, const char *id, struct mz_usage *u, struct mz_op *op);
+void mesos_status(void *inst, const char *id, struct mz_usage *u, struct mz_op *op);
 
 /* ---- linux.c ------------------------------------------------------------------ */
 /* The launch description while it is written; one failed allocation spoils it all. */
