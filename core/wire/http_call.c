@@ -68,6 +68,7 @@ void http_call_put(struct http_call *call, const void *data, size_t size)
 		buf_add(&call->out, data, size);
 		call->conn->n_queued += size;
 	}
+	http_server_unsent(call->conn);
 }
 
 /* Ends the calls at the front that are done; the next one may write. */

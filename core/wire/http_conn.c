@@ -53,6 +53,7 @@ void http_conn_free(struct http_conn *c)
 	http_server_wait(c, false);
 	list_remove(&c->node);
 	c->server->n_conns--;
+	c->server->n_unsent -= c->n_unsent;
 	/* Owners may do what they like when they are told: nothing leads here any more. */
 	list_init(&calls);
 	list_insert_before(&c->calls, &calls);
@@ -389,6 +390,7 @@ static void on_written(void *arg)
 {
 	struct http_conn *c = arg;
 
+	http_server_unsent(c);
 	http_conn_has_room(c);
 	if (c->held.len)
 		chan_turn(&c->ch);

@@ -14,7 +14,9 @@ struct http_limits {
 	/* 16 MiB. All that are not answered may have 32 times that; then large ones are
 	 * refused with 503. */
 	size_t max_body_bytes;
-	size_t max_stream_queue; /* 16 MiB of unsent bytes, then the reader is cut */
+	/* 16 MiB of unsent bytes, then the reader is cut. Of all streams and answers 64 times
+	 * that, then it is the one that others wait for longest. */
+	size_t max_stream_queue;
 	int max_connections;	 /* further ones are closed at once */
 	/* Of a connection without a request or stream; also for a request's header to
 	 * arrive, and for its body or an answer to move by 1 KiB a second. */

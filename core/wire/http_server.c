@@ -21,6 +21,8 @@
 
 #define REOPEN_NS NS_PER_SEC
 
+enum { MAX_UNSENT = 64 }; /* times what one stream may have */
+
 /* ---- time --------------------------------------------------------------------------- */
 
 const char *http_server_date(struct http_server *s)
@@ -77,6 +79,49 @@ void http_server_wait(struct http_conn *c, bool waits)
 	list_append(&s->waiting, &c->wait);
 	if (!s->sweep)
 		s->sweep = loop_timer(s->loop, timeout_ns(s), on_sweep, s);
+}
+
+/* ---- memory --------------------------------------------------------------------------- */
+
+static void count_unsent(struct http_conn *c)
+{
+	struct http_server *s = c->server;
+	size_t n = c->broken ? 0 : c->n_queued + chan_queued(&c->ch);
+
+	if (n && !c->n_unsent)
+		c->unsent_since_ns = loop_now(s->loop);
+	s->n_unsent += n - c->n_unsent;
+	c->n_unsent = n;
+}
+
+/* One answer can be large, and whoever asks need not read it. Of those that have more
+ * than their share, the one that has not read for longest goes. A single one may be as
+ * large as it likes. */
+static void cut_slowest(struct http_server *s, const struct http_conn *except)
+{
+	struct http_conn *slowest = NULL;
+
+	list_each(&s->conns, struct http_conn, node, c)
+		count_unsent(c); /* parts may have gone meanwhile */
+	size_t share = s->n_unsent / (size_t)s->n_conns;
+	list_each(&s->conns, struct http_conn, node, c)
+		if (c != except && c->n_unsent && c->n_unsent >= share &&
+		    (!slowest || c->unsent_since_ns < slowest->unsent_since_ns))
+			slowest = c;
+	if (!slowest || s->n_unsent <= MAX_UNSENT * s->limits.max_stream_queue)
+		return;
+	log_warning("http", "Cut the connection of %s: it has not read %zu bytes, and %zu of all wait", slowest->peer,
+		    slowest->n_unsent, s->n_unsent);
+	slowest->broken = true;
+	count_unsent(slowest);
+	chan_turn(&slowest->ch);
+}
+
+void http_server_unsent(struct http_conn *c)
+{
+	count_unsent(c);
+	if (c->server->n_unsent > MAX_UNSENT * c->server->limits.max_stream_queue)
+		cut_slowest(c->server, c);
 }
 
 /* ---- the door ------------------------------------------------------------------------- */

@@ -23,6 +23,7 @@ struct http_server {
 	struct loop_timer *reopen;
 	struct list conns;
 	int n_conns;
+	size_t n_unsent; /* bytes of streams and answers that peers have not taken, at most */
 	size_t n_body_bytes; /* of requests that are not answered, while their peers are there */
 	struct list waiting; /* http_conn.wait: who has to do something, in the order of since_ns */
 	struct loop_timer *sweep;
@@ -44,6 +45,8 @@ struct http_conn {
 	struct list calls;
 	int n_calls, n_pending, n_streams; /* pending: with a handler, not answered to the end */
 	size_t n_queued;		   /* bytes of answers behind the first one */
+	size_t n_unsent;		   /* of all answers, when they were counted last */
+	int64_t unsent_since_ns;
 	struct http_call *reading;	   /* its body is not complete */
 	struct http_call *filtering;	   /* the filter has not let it through */
 	struct buf held;		   /* read, but its time has not come */
@@ -88,6 +91,8 @@ void http_conn_expired(struct http_conn *c);
 void http_conn_go_on(struct http_conn *c);
 /* On or off the server's list of those that have to do something in time. */
 void http_server_wait(struct http_conn *c, bool waits);
+/* Bytes were queued or have gone: others may have to be cut, at the end of the turn. */
+void http_server_unsent(struct http_conn *c);
 const char *http_server_date(struct http_server *s);
 
 struct http_call *http_call_new(struct http_conn *c);

@@ -72,6 +72,36 @@ static void test_unread_answers_hold_requests_back(void **state)
 	raw_close(r);
 }
 
+/* All peers together have so much memory for what they do not take; then those that have
+ * not taken theirs for longest are cut. */
+static void test_unread_answers_are_bounded(void **state)
+{
+	enum { N = 12, FIT = 7 };
+	struct http_limits limits = HTTP_LIMITS_DEFAULT;
+	struct raw *r[N];
+
+	(void)state;
+	limits.max_stream_queue = 32 << 10; /* 2 MiB together: not quite 8 answers */
+	http_restart(&limits);
+	struct raw *quiet = http_ask("GET /stream HTTP/1.1\r\n\r\n", "\r\n\r\n");
+	for (int i = 0; i < N; i++) {
+		r[i] = http_dial();
+		raw_send(r[i], "GET /later HTTP/1.1\r\n\r\nGET /big HTTP/1.1\r\n\r\n");
+		run_until(t.l, t.n_requests == i + 1);
+		http_turns(2);
+	}
+	assert_int_equal(t.n_gone, N - FIT);
+	for (int i = 0; i < N; i++) {
+		http_reply(t.later[i], 202, NULL, NULL, 0);
+		run_until(t.l, r[i]->eof || raw_count(r[i], "HTTP/1.1 ") == 2);
+		assert_int_equal(r[i]->eof, i < N - FIT);
+		raw_close(r[i]);
+	}
+	assert_false(quiet->eof);
+	raw_close(quiet);
+	run_until(t.l, t.n_stream_gone);
+}
+
 /* A stream between other answers, and the requests behind it. */
 static void test_stream_in_a_pipeline(void **state)
 {
@@ -223,7 +253,8 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, http_setup, http_teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_pipeline_is_bounded), T(test_unread_answers_hold_requests_back), T(test_stream_in_a_pipeline),
+		T(test_pipeline_is_bounded), T(test_unread_answers_hold_requests_back), T(test_unread_answers_are_bounded),
+		T(test_stream_in_a_pipeline),
 		T(test_filter_keeps_the_order), T(test_gone_behind_unread_requests), T(test_refusals),
 		T(test_refusal_waits_for_its_turn),
 	};
