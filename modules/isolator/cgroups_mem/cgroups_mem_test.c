@@ -4,7 +4,6 @@
 #include "../../lib/cgroup_world.h"
 
 #include <sys/mman.h>
-#include <time.h>
 
 extern const struct mz_module mz_module;
 
@@ -21,44 +20,87 @@ static void container(int64_t mem, int64_t limit)
 				   .limit_mem = limit > 0 ? limit * 1000 : limit};
 }
 
-static void v2_files(void)
+static void update(void *inst, int64_t mem, int64_t limit)
 {
-	world_v2(&mz_module, "cpu memory");
+	container(mem, limit);
+	world_update(inst, &c1);
+}
+
+/* An instance, and c1 prepared in it. */
+static void *start(const char *limit_swap, int64_t mem, int64_t limit)
+{
+	world.settings[0].name = "limit_swap";
+	world.settings[0].value = limit_swap;
+	void *inst = world_create();
+	container(mem, limit);
+	world_prepare(inst, &c1);
+	return inst;
+}
+
+/* The agent restarts, and finds this container. */
+static void *restart(void *inst, const struct mz_container *c)
+{
+	world_ops()->destroy(inst);
+	world.n_limitations = 0;
+	inst = world_create();
+	world_ops()->recover(inst, &c, 1, NULL);
+	world_ok();
+	return inst;
+}
+
+static void limited(const char *id)
+{
+	assert_int_equal(world.n_limitations, 1);
+	assert_string_equal(world.limited, id);
+	assert_int_equal(world.reason, 8);
+}
+
+/* ---- v2, of plain files ------------------------------------------------------------------ */
+
+static void v2_files(const char *id)
+{
 	static const char *const files[] = {"max", "low", "swap.max", "events.local", "reclaim"};
+	char file[64];
 	for (size_t i = 0; i < 5; i++) {
-		char file[64];
-		(void)snprintf(file, sizeof(file), "mezzo/c1/memory.%s", files[i]);
+		(void)snprintf(file, sizeof(file), "mezzo/%s/memory.%s", id, files[i]);
 		world_file(file, "");
 	}
-	world_file("mezzo/c1/memory.current", "10485760\n");
+	(void)snprintf(file, sizeof(file), "mezzo/%s/memory.current", id);
+	world_file(file, "10485760\n");
+}
+
+static void *start_v2(const char *limit_swap, int64_t mem, int64_t limit)
+{
+	world_v2(&mz_module, "cpu memory");
+	v2_files("c1");
+	return start(limit_swap, mem, limit);
+}
+
+static void end_v2(void *inst)
+{
+	world_ops()->destroy(inst);
+	world_v2_remove();
 }
 
 static void v2_limits(void **state)
 {
 	(void)state;
-	v2_files();
-	void *inst = world_create();
-	container(8, 0);
-	world_prepare(inst, &c1);
+	void *inst = start_v2("false", 8, 0);
 	world_expect("mezzo/c1/memory.low", "33554432"); /* not less than 32 MB */
 	world_expect("mezzo/c1/memory.max", "33554432");
 	world_expect("mezzo/c1/memory.swap.max", "");
 	assert_null(strstr(world.launch, "oom_score_adj"));
-	container(64, 128);
-	world_update(inst, &c1);
+	update(inst, 64, 128);
 	world_expect("mezzo/c1/memory.low", "67108864");
 	world_expect("mezzo/c1/memory.max", "134217728");
-	container(64, -1);
-	world_update(inst, &c1);
+	update(inst, 64, -1);
 	world_expect("mezzo/c1/memory.max", "max");
-	container(64, 0);
-	world_update(inst, &c1);
+	update(inst, 64, 0);
 	world_expect("mezzo/c1/memory.max", "67108864");
 	world_expect("mezzo/c1/memory.reclaim", "");
 	/* More is used than that: the limit follows as far as it goes, later further. */
 	world_file("mezzo/c1/memory.current", "62914560\n");
-	container(40, 0);
-	world_update(inst, &c1);
+	update(inst, 40, 0);
 	world_expect("mezzo/c1/memory.reclaim", "20971520");
 	world_expect("mezzo/c1/memory.max", "63963136");
 	assert_non_null(strstr(world.log, "40 MB"));
@@ -68,46 +110,48 @@ static void v2_limits(void **state)
 	assert_int_equal(world_timers(), 0);
 	/* Raised while one waits: that is forgotten. */
 	world_file("mezzo/c1/memory.current", "41900000\n");
-	container(33, 0);
-	world_update(inst, &c1);
-	container(50, 0);
-	world_update(inst, &c1);
+	update(inst, 33, 0);
+	update(inst, 50, 0);
 	world_expect("mezzo/c1/memory.max", "52428800");
 	assert_int_equal(world_timers(), 0);
-	world_ops()->destroy(inst);
-	world_v2_remove();
+	end_v2(inst);
 }
 
 static void v2_more_than_asked(void **state)
 {
 	(void)state;
-	v2_files();
-	world.settings[0].name = "limit_swap";
-	world.settings[0].value = "true";
-	void *inst = world_create();
-	container(64, -1);
-	world_prepare(inst, &c1);
+	void *inst = start_v2("true", 64, -1);
 	world_expect("mezzo/c1/memory.max", "max");
 	world_expect("mezzo/c1/memory.swap.max", "max");
 	const char *adj = strstr(world.launch, "oom_score_adj ");
 	assert_non_null(adj);
 	assert_in_range(atoi(adj + 14), 2, 999);
-	container(64, 0);
-	world_update(inst, &c1);
-	world_ops()->destroy(inst);
-	world_v2_remove();
+	update(inst, 64, 0);
+	world_expect("mezzo/c1/memory.max", "67108864");
+	end_v2(inst);
+}
+
+/* After a restart a limit is raised and lowered as before. */
+static void v2_limits_of_a_recovered_one(void **state)
+{
+	(void)state;
+	void *inst = restart(start_v2("false", 64, 0), &c1);
+	world_expect("mezzo/c1/memory.max", "67108864");
+	update(inst, 128, 0);
+	world_expect("mezzo/c1/memory.max", "134217728");
+	update(inst, 32, 0);
+	world_expect("mezzo/c1/memory.max", "33554432");
+	world_expect("mezzo/c1/memory.low", "33554432");
+	end_v2(inst);
 }
 
 static void v2_out_of_memory(void **state)
 {
 	(void)state;
-	v2_files();
+	void *inst = start_v2("false", 32, 0);
 	world_file("mezzo/c1/memory.stat", "anon 31457280\nfile 4096\nfile_mapped 1024\nunevictable 0\nkernel 77\n");
 	world_file("mezzo/c1/memory.peak", "33554432\n");
 	world_file("mezzo/c1/memory.events", "low 1\nhigh 2\nmax 3\noom 1\noom_kill 1\n");
-	void *inst = world_create();
-	container(32, 0);
-	world_prepare(inst, &c1);
 	/* Its limit was reached, but it is not out of memory; a nested one was (memory.events). */
 	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n");
 	assert_int_equal(world_poll(5000), 0);
@@ -115,9 +159,7 @@ static void v2_out_of_memory(void **state)
 	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n");
 	for (int i = 0; i < 3 && !world.n_limitations; i++)
 		assert_int_equal(world_poll(5000), 0);
-	assert_int_equal(world.n_limitations, 1);
-	assert_int_equal(world.reason, 8);
-	assert_string_equal(world.limited, "c1");
+	limited("c1");
 	assert_non_null(strstr(world.limit_message, "Requested: 32MB Limit: 32MB Maximum Used: 32MB"));
 	assert_non_null(strstr(world.limit_message, "anon 31457280"));
 	world_measure(inst, &c1);
@@ -126,21 +168,65 @@ static void v2_out_of_memory(void **state)
 	assert_true(world_value("mem_cache_bytes") == 4096);
 	assert_true(world_value("mem_limit_bytes") == 33554432);
 	assert_true(world_value("mem_critical_pressure_counter") == 3);
-	world_ops()->destroy(inst);
 	/* It happened while nobody listened. */
-	world.n_limitations = 0;
-	inst = world_create();
-	const struct mz_container *list[] = {&c1};
-	world_ops()->recover(inst, list, 1, NULL);
-	world_ok();
+	inst = restart(inst, &c1);
 	assert_int_equal(world.n_limitations, 0);
 	assert_int_equal(world_timers(), 1);
-	assert_int_equal(world.n_limitations, 1);
-	world_ops()->destroy(inst);
-	world_v2_remove();
+	limited("c1");
+	end_v2(inst);
 }
 
-/* ---- v1 ------------------------------------------------------------------------------- */
+/* Who asks before the kernel's word was read is told first. */
+static void v2_tells_when_asked(void **state)
+{
+	(void)state;
+	void *inst = start_v2("false", 32, 0);
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n");
+	world_status(inst, &c1);
+	assert_int_equal(world.n_limitations, 0);
+	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n");
+	world_status(inst, &c1);
+	limited("c1");
+	world_status(inst, &c1);
+	limited("c1");
+	end_v2(inst);
+}
+
+/* The kernel keeps so many events and no more: what comes after those is not missed. */
+static void v2_more_events_than_fit(void **state)
+{
+	(void)state;
+	void *inst = start_v2("false", 32, 0);
+	struct mz_container others[] = {c1, c1};
+	char text[32] = "16384";
+	(void)cg_read_path("/proc/sys/fs/inotify/max_queued_events", text, sizeof(text), NULL);
+	others[0].id = "c2";
+	others[1].id = "c3";
+	for (size_t i = 0; i < 2; i++) {
+		v2_files(others[i].id);
+		world_prepare(inst, &others[i]);
+	}
+	int fds[2];
+	for (int i = 0; i < 2; i++) {
+		char path[640];
+		(void)snprintf(path, sizeof(path), "%s/mezzo/c%d/memory.events.local", world.hierarchy, i + 1);
+		fds[i] = open(path, O_WRONLY | O_CLOEXEC);
+		assert_true(fds[i] >= 0);
+	}
+	/* Two that are alike, one after the other, are one event. */
+	for (long n = strtol(text, NULL, 10); n >= 0; n--)
+		assert_int_equal(pwrite(fds[n % 2], "oom 0\n", 6, 0), 6);
+	(void)close(fds[0]), (void)close(fds[1]);
+	world_file("mezzo/c3/memory.events.local", "oom 1\n");
+	while (!world.n_limitations) {
+		assert_int_equal(world_poll(5000), 0);
+		(void)world_timers();
+	}
+	limited("c3");
+	end_v2(inst);
+}
+
+/* ---- the machine's ------------------------------------------------------------------------- */
 
 static int eat(size_t mb)
 {
@@ -161,89 +247,102 @@ static int eat_48_and_stay(void)
 	return eat(48) ? 1 : pause();
 }
 
-static int64_t file_int(const char *file)
+static struct cg groups(void)
 {
 	struct cg g;
-	int64_t v = -2;
 	assert_int_equal(cg_find(&g, &world_host, world.hierarchy, world.root, "memory", NULL), 0);
+	return g;
+}
+
+static int64_t file_int(const char *file)
+{
+	struct cg g = groups();
+	int64_t v = -2;
 	if (cg_read_int(&g, "c1", file, &v, NULL) < 0)
 		fail_msg("%s cannot be read", file);
 	return v;
 }
 
-/* Who asks before the kernel's word was read is told first. */
-static void v2_tells_when_asked(void **state)
+/* Skips the test where there is no such hierarchy. */
+static void *start_real(int version, const char *limit_swap, int64_t mem, int64_t limit)
 {
-	(void)state;
-	v2_files();
-	void *inst = world_create();
-	container(32, 0);
-	world_prepare(inst, &c1);
-	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 0\noom_kill 0\n");
-	world_status(inst, &c1);
-	assert_int_equal(world.n_limitations, 0);
-	world_file("mezzo/c1/memory.events.local", "low 0\nhigh 0\nmax 9\noom 1\noom_kill 1\n");
-	world_status(inst, &c1);
-	assert_int_equal(world.n_limitations, 1);
-	assert_string_equal(world.limited, "c1");
-	world_status(inst, &c1);
-	assert_int_equal(world.n_limitations, 1);
+	if (!world_has("memory", version))
+		skip();
+	world_real(&mz_module);
+	return start(limit_swap, mem, limit);
+}
+
+static void end_real(void *inst)
+{
+	int n = world.n_limitations;
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "c1");
+	world_cleanup(inst, "never");
+	assert_int_equal(world.n_limitations, n);
 	world_ops()->destroy(inst);
-	world_v2_remove();
+	for (size_t i = 0; i < 64; i++)
+		assert_false(world.watches[i].used);
+}
+
+/* One in the group that was prepared last takes more than it may: `id` is told of, and nobody else. */
+static void run_out(const char *id)
+{
+	pid_t pid = world_member(eat_200);
+	while (!world.n_limitations)
+		assert_int_equal(world_poll(20000), 0);
+	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
+	while (world_poll(100) == 0)
+		;
+	limited(id);
+}
+
+/* One that uses 48 MB, once it does. */
+static pid_t use_48(void *inst)
+{
+	pid_t pid = world_member(eat_48_and_stay);
+	do
+		world_measure(inst, &c1);
+	while (world_value("mem_rss_bytes") < (double)(48 * MB));
+	assert_true(world_value("mem_total_bytes") >= (double)(48 * MB));
+	return pid;
+}
+
+/* 48 MB that cannot be taken away are in use: it stays alive, and the limit follows when it is gone. */
+static void lower_under(void *inst, pid_t pid, const char *file)
+{
+	update(inst, 32, 0);
+	assert_in_range(file_int(file), 48 * MB, 60 * MB);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(world.n_limitations, 0);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	(void)world_wait(pid);
+	for (int i = 0; i < 100 && file_int(file) != 32 * MB && world_timers(); i++)
+		(void)poll(NULL, 0, 10);
+	assert_int_equal(file_int(file), 32 * MB);
 }
 
 static void v1_tells_when_asked(void **state)
 {
 	(void)state;
-	if (!world_has_v1("memory"))
-		skip();
-	world_real(&mz_module);
-	void *inst = world_create();
-	container(8, 0);
-	world_prepare(inst, &c1);
+	void *inst = start_real(1, "false", 8, 0);
 	world_status(inst, &c1);
 	assert_int_equal(world.n_limitations, 0);
 	assert_int_equal(WTERMSIG(world_wait(world_member(eat_200))), SIGKILL);
 	world_status(inst, &c1);
-	assert_int_equal(world.n_limitations, 1);
-	world_cleanup(inst, "c1");
-	assert_int_equal(world.n_limitations, 1);
-	world_ops()->destroy(inst);
+	limited("c1");
+	end_real(inst);
 }
 
 static void v1_kills(void **state)
 {
 	(void)state;
-	if (!world_has_v1("memory"))
-		skip();
-	world_real(&mz_module);
-	void *inst = world_create();
-	container(8, 0);
-	world_prepare(inst, &c1);
+	void *inst = start_real(1, "false", 8, 0);
 	assert_int_equal(file_int("memory.limit_in_bytes"), 32 * MB);
 	assert_int_equal(file_int("memory.soft_limit_in_bytes"), 32 * MB);
-	struct timespec a, b;
-	(void)clock_gettime(CLOCK_MONOTONIC, &a);
-	pid_t pid = world_member(eat_200);
-	while (!world.n_limitations)
-		assert_int_equal(world_poll(20000), 0);
-	(void)clock_gettime(CLOCK_MONOTONIC, &b);
-	int status = world_wait(pid);
-	assert_true(WIFSIGNALED(status));
-	assert_int_equal(WTERMSIG(status), SIGKILL);
-	print_message("# out of memory was told %.0f ms after the fork\n",
-		      (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6);
-	assert_int_equal(world.n_limitations, 1);
-	assert_int_equal(world.reason, 8);
+	run_out("c1");
 	assert_non_null(strstr(world.limit_message, "Maximum Used: 32MB"));
 	assert_non_null(strstr(world.limit_message, "total_rss"));
-	world_cleanup(inst, "c1");
-	world_cleanup(inst, "c1");
-	world_cleanup(inst, "never");
-	assert_int_equal(world.n_limitations, 1);
-	world_ops()->destroy(inst);
-	for (size_t i = 0; i < 64; i++)
-		assert_false(world.watches[i].used);
+	end_real(inst);
 }
 
 /* The kernel signals everybody below a group that has no memory left; one that stayed within its own limit
@@ -251,164 +350,88 @@ static void v1_kills(void **state)
 static void v1_is_not_told_of_its_parents(void **state)
 {
 	(void)state;
-	if (!world_has_v1("memory"))
-		skip();
-	world_real(&mz_module);
-	void *inst = world_create();
-	container(64, 0);
-	world_prepare(inst, &c1);
+	void *inst = start_real(1, "false", 64, 0);
 	struct mz_resources large = {.mem = 512000};
 	struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1", .resources = &large};
 	world_prepare(inst, &d);
-	pid_t pid = world_member(eat_200);
-	while (!world.n_limitations)
-		assert_int_equal(world_poll(20000), 0);
-	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
-	while (world_poll(100) == 0)
-		;
-	assert_int_equal(world.n_limitations, 1);
-	assert_string_equal(world.limited, "c1");
+	run_out("c1");
 	/* Nor after a restart. */
-	world_ops()->destroy(inst);
-	inst = world_create();
-	const struct mz_container *list[] = {&d};
-	world.n_limitations = 0;
-	world_ops()->recover(inst, list, 1, NULL);
-	world_ok();
+	inst = restart(inst, &d);
 	(void)world_timers();
 	assert_int_equal(world.n_limitations, 0);
 	world_cleanup(inst, "c1.d");
-	world_cleanup(inst, "c1");
-	world_ops()->destroy(inst);
+	end_real(inst);
 }
 
 static void v2_kills(void **state)
 {
 	(void)state;
-	if (!world_has("memory", 2))
-		skip();
-	world_real(&mz_module);
-	void *inst = world_create();
-	container(64, 0);
-	world_prepare(inst, &c1);
-	pid_t pid = world_member(eat_48_and_stay);
-	do
-		world_measure(inst, &c1);
-	while (world_value("mem_rss_bytes") < (double)(48 * MB));
+	void *inst = start_real(2, "false", 64, 0);
+	pid_t pid = use_48(inst);
 	assert_true(world_value("mem_limit_bytes") == (double)(64 * MB));
-	/* Lowered as far as it goes, and nobody dies of it. */
-	container(32, 0);
-	world_update(inst, &c1);
-	assert_in_range(file_int("memory.max"), 48 * MB, 60 * MB);
-	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	assert_int_equal(world.n_limitations, 0);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	(void)world_wait(pid);
-	for (int i = 0; i < 100 && file_int("memory.max") != 32 * MB && world_timers(); i++)
-		(void)poll(NULL, 0, 10);
-	assert_int_equal(file_int("memory.max"), 32 * MB);
+	lower_under(inst, pid, "memory.max");
 	/* One that is nested runs out of its own: its parent does not. */
-	container(128, 0);
-	world_update(inst, &c1);
+	update(inst, 128, 0);
 	struct mz_resources small = {.mem = 32000};
 	struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1", .resources = &small};
 	world_prepare(inst, &d);
-	pid = world_member(eat_200);
-	while (!world.n_limitations)
-		assert_int_equal(world_poll(20000), 0);
-	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
-	while (world_poll(100) == 0)
-		;
-	assert_int_equal(world.n_limitations, 1);
-	assert_string_equal(world.limited, "c1.d");
-	assert_int_equal(world.reason, 8);
+	run_out("c1.d");
 	world_cleanup(inst, "c1.d");
-	world_cleanup(inst, "c1");
-	world_ops()->destroy(inst);
+	end_real(inst);
 }
 
 static void v1_changes(void **state)
 {
 	(void)state;
-	if (!world_has_v1("memory"))
-		skip();
-	world_real(&mz_module);
 	int swap = access("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes", F_OK) == 0;
-	world.settings[0].name = "limit_swap";
-	world.settings[0].value = swap ? "true" : "false";
-	void *inst = world_create();
-	container(64, 0);
-	world_prepare(inst, &c1);
-	pid_t pid = world_member(eat_48_and_stay);
-	do
-		world_measure(inst, &c1);
-	while (world_value("mem_rss_bytes") < (double)(48 * MB));
-	assert_true(world_value("mem_total_bytes") >= (double)(48 * MB));
+	void *inst = start_real(1, swap ? "true" : "false", 64, 0);
+	pid_t pid = use_48(inst);
 	assert_true(world_value("mem_limit_bytes") == (double)(64 * MB));
 	assert_true(world_value("mem_low_pressure_counter") >= 0);
 	assert_true(!swap || world_value("mem_total_memsw_bytes") >= (double)(48 * MB));
-	container(128, 256);
-	world_update(inst, &c1);
+	update(inst, 128, 256);
 	assert_int_equal(file_int("memory.limit_in_bytes"), 256 * MB);
 	assert_int_equal(file_int("memory.soft_limit_in_bytes"), 128 * MB);
-	container(128, -1);
-	world_update(inst, &c1);
+	update(inst, 128, -1);
 	world_measure(inst, &c1);
 	assert_true(world_value("mem_limit_bytes") == -1);
-	/* 48 MB that cannot be taken away are in use: it stays alive. */
-	container(32, 0);
-	world_update(inst, &c1);
-	int64_t now = file_int("memory.limit_in_bytes");
-	assert_in_range(now, 48 * MB, 60 * MB);
-	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
-	assert_int_equal(world.n_limitations, 0);
-	assert_int_equal(kill(pid, SIGKILL), 0);
-	(void)world_wait(pid);
-	for (int i = 0; i < 100 && file_int("memory.limit_in_bytes") != 32 * MB && world_timers(); i++)
-		(void)poll(NULL, 0, 10);
-	assert_int_equal(file_int("memory.limit_in_bytes"), 32 * MB);
+	lower_under(inst, pid, "memory.limit_in_bytes");
 	assert_true(!swap || file_int("memory.memsw.limit_in_bytes") == 32 * MB);
-	world_cleanup(inst, "c1");
-	world_ops()->destroy(inst);
+	end_real(inst);
 }
 
 static void v1_recovers(void **state)
 {
 	(void)state;
-	if (!world_has_v1("memory"))
-		skip();
-	world_real(&mz_module);
-	void *inst = world_create();
-	container(32, 0);
-	world_prepare(inst, &c1);
+	void *inst = start_real(1, "false", 32, 0);
 	struct mz_container o = c1;
 	o.id = "gone";
 	world_prepare(inst, &o);
-	world_ops()->destroy(inst);
-	inst = world_create();
-	const struct mz_container *list[] = {&c1};
-	world_ops()->recover(inst, list, 1, NULL);
-	world_ok();
+	inst = restart(inst, &c1);
 	char path[CG_PATH_SIZE];
-	struct cg g;
-	assert_int_equal(cg_find(&g, &world_host, world.hierarchy, world.root, "memory", NULL), 0);
+	struct cg g = groups();
 	assert_false(cg_exists(&g, "gone"));
 	assert_int_equal(cg_path(&g, "c1", path), 0);
 	(void)snprintf(world.launch, sizeof(world.launch), "cgroup %s\n", path);
-	pid_t pid = world_member(eat_200);
-	while (!world.n_limitations)
-		assert_int_equal(world_poll(20000), 0);
-	assert_int_equal(WTERMSIG(world_wait(pid)), SIGKILL);
-	world_cleanup(inst, "c1");
-	world_ops()->destroy(inst);
+	run_out("c1");
+	end_real(inst);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(v2_limits), cmocka_unit_test(v2_more_than_asked), cmocka_unit_test(v2_out_of_memory),
-		cmocka_unit_test(v2_tells_when_asked), cmocka_unit_test(v1_tells_when_asked),
-		cmocka_unit_test(v1_kills), cmocka_unit_test(v1_is_not_told_of_its_parents), cmocka_unit_test(v2_kills),  cmocka_unit_test(v1_changes),	   cmocka_unit_test(v1_recovers),
+		cmocka_unit_test(v2_limits),
+		cmocka_unit_test(v2_more_than_asked),
+		cmocka_unit_test(v2_limits_of_a_recovered_one),
+		cmocka_unit_test(v2_out_of_memory),
+		cmocka_unit_test(v2_tells_when_asked),
+		cmocka_unit_test(v2_more_events_than_fit),
+		cmocka_unit_test(v1_tells_when_asked),
+		cmocka_unit_test(v1_kills),
+		cmocka_unit_test(v1_is_not_told_of_its_parents),
+		cmocka_unit_test(v2_kills),
+		cmocka_unit_test(v1_changes),
+		cmocka_unit_test(v1_recovers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
