@@ -8,12 +8,13 @@
 #include <mezzo/isolator.h>
 
 #include <dirent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../../lib/cgroup_isolator.h"
 
-enum { SIZES_MAX = 16, NAME_SIZE = 16, REPLY_MAX = 1 << 20 };
+enum { SIZES_MAX = 16, NAME_SIZE = 16 };
 
 /* A size of page that this machine has. */
 struct pages {
@@ -139,18 +140,42 @@ static int set_limits(void *inst, const struct mz_container *c, struct mz_err *e
 
 /* ---- telling ------------------------------------------------------------------------ */
 
+/* The answer to one request, written by a worker: some files for each container and size. */
 struct reply {
 	const struct hugetlb *p;
-	char *text;
-	size_t len;
+	struct mz_request *q;
+	char *text; /* NULL: there is no room for it */
+	size_t len, cap;
 	int n;
 };
 
-static void put(struct reply *r, const char *name, int64_t value)
+__attribute__((format(printf, 2, 3))) static void put(struct reply *r, const char *fmt, ...)
 {
-	if (value == INT64_MAX)
-		return; /* no limit */
-	r->len += (size_t)snprintf(r->text + r->len, REPLY_MAX - r->len, ",\"%s\":%lld", name, (long long)value);
+	va_list ap;
+	va_start(ap, fmt);
+	int n = r->text ? vsnprintf(r->text + r->len, r->cap - r->len, fmt, ap) : -1;
+	va_end(ap);
+	if (n > 0)
+		r->len += (size_t)n;
+}
+
+/* For one element. */
+static void make_room(struct reply *r)
+{
+	enum { ROOM = CG_PATH_SIZE + 512 };
+	if (!r->text || r->cap - r->len > ROOM)
+		return;
+	char *more = realloc(r->text, r->cap * 2 + ROOM);
+	if (!more)
+		free(r->text);
+	r->text = more;
+	r->cap = r->cap * 2 + ROOM;
+}
+
+static void put_bytes(struct reply *r, const char *name, int64_t value)
+{
+	if (value != INT64_MAX) /* no limit */
+		put(r, ",\"%s\":%lld", name, (long long)value);
 }
 
 /* v1 has a limit of its own for none. */
@@ -177,9 +202,7 @@ static void put_container(void *arg, const char *id)
 	struct reply *r = arg;
 	const struct hugetlb *p = r->p;
 	char file[64];
-	if (r->len > REPLY_MAX - CG_PATH_SIZE - SIZES_MAX * 256 || strpbrk(id, "\"\\"))
-		return;
-	for (size_t i = 0; i < p->n; i++) {
+	for (size_t i = 0; i < p->n && !strpbrk(id, "\"\\"); i++) {
 		const struct pages *s = &p->v[i];
 		int64_t used, limit = INT64_MAX, most = INT64_MAX;
 		if (cg_read_int(&p->cg.g, id, file_of(p, s, "usage_in_bytes", "current", file), &used, NULL) < 0)
@@ -187,29 +210,50 @@ static void put_container(void *arg, const char *id)
 		(void)cg_read_int(&p->cg.g, id, file_of(p, s, "limit_in_bytes", "max", file), &limit, NULL);
 		if (p->cg.g.version == 1)
 			(void)cg_read_int(&p->cg.g, id, file_of(p, s, "max_usage_in_bytes", "", file), &most, NULL);
-		r->len += (size_t)snprintf(r->text + r->len, REPLY_MAX - r->len,
-					   "%s{\"container_id\":\"%s\",\"page_size\":\"%s\"", r->n++ ? "," : "", id, s->name);
-		put(r, "limit_bytes", no_limit(limit));
-		put(r, "usage_bytes", used);
-		put(r, "max_usage_bytes", most);
-		put(r, "failures", failures(p, id, s));
-		r->text[r->len++] = '}';
+		make_room(r);
+		put(r, "%s{\"container_id\":\"%s\",\"page_size\":\"%s\"", r->n++ ? "," : "", id, s->name);
+		put_bytes(r, "limit_bytes", no_limit(limit));
+		put_bytes(r, "usage_bytes", used);
+		put_bytes(r, "max_usage_bytes", most);
+		put_bytes(r, "failures", failures(p, id, s));
+		put(r, "}");
 	}
+}
+
+static void reply_work(void *arg)
+{
+	struct reply *r = arg;
+	r->cap = 4096;
+	r->text = malloc(r->cap);
+	put(r, "[");
+	(void)cg_each(&r->p->cg.g, put_container, r, NULL);
+	make_room(r);
+	put(r, "]");
+}
+
+static void on_written(void *arg)
+{
+	struct reply *r = arg;
+	const struct mz_host *h = r->p->cg.h;
+	if (r->text)
+		h->request_reply(r->q, 200, "application/json", (struct mz_bytes){r->text, r->len});
+	else
+		h->request_reply(r->q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
+	free(r->text);
+	free(r);
 }
 
 static void on_request(void *arg, struct mz_request *q)
 {
+	static const char busy[] = "The agent has too much work waiting\n";
 	const struct hugetlb *p = arg;
-	struct reply r = {.p = p, .text = malloc(REPLY_MAX + 16)};
-	if (!r.text) {
-		p->cg.h->request_reply(q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
+	struct reply *r = calloc(1, sizeof(*r));
+	if (r)
+		*r = (struct reply){.p = p, .q = q};
+	if (r && p->cg.h->offload(p->cg.h, reply_work, on_written, r) == 0)
 		return;
-	}
-	r.text[r.len++] = '[';
-	(void)cg_each(&p->cg.g, put_container, &r, NULL);
-	r.text[r.len++] = ']';
-	p->cg.h->request_reply(q, 200, "application/json", (struct mz_bytes){r.text, r.len});
-	free(r.text);
+	free(r);
+	p->cg.h->request_reply(q, 503, "text/plain", (struct mz_bytes){busy, sizeof(busy) - 1});
 }
 
 /* ---- life --------------------------------------------------------------------------- */

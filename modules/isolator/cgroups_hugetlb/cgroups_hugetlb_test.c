@@ -72,6 +72,32 @@ static void v2(void **state)
 	world_v2_remove();
 }
 
+/* Of many containers, with long ids. */
+static void tells_of_many(void **state)
+{
+	(void)state;
+	if (!has_2mb())
+		skip();
+	world_v2(&mz_module, "hugetlb");
+	void *inst = world_create();
+	char file[256], id[192];
+	enum { N = 30 };
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "%0100d", i);
+		(void)snprintf(file, sizeof(file), "mezzo/%s/hugetlb.2MB.current", id);
+		world_file(file, "4096\n");
+	}
+	const char *answer = world_get("/usage");
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(id, sizeof(id), "\"%0100d\",\"page_size\":\"2MB\",\"usage_bytes\":4096,\"failures\":0}", i);
+		if (!strstr(answer, id))
+			fail_msg("%s is not in %s", id, answer);
+	}
+	assert_int_equal(answer[strlen(answer) - 1], ']');
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
 static void refuses(void **state)
 {
 	(void)state;
@@ -150,6 +176,6 @@ static void bites(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(tells_of_many), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
