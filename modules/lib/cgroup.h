@@ -57,7 +57,8 @@ int cg_owns(const struct mz_container *c);
 int cg_make(struct cg *g, const char *id, struct mz_err *err);
 /* Removes the group and all below it. Processes must be dead; while they are being
  * reaped it is tried again for some 20 s. `done` is called once, maybe at once;
- * err NULL: it is gone, or was never there. */
+ * err NULL: it is gone, or was never there. arg is allocated, or NULL: cg_done frees it
+ * where `done` is not called any more. */
 void cg_remove(struct cg *g, const char *id, void (*done)(void *arg, const struct mz_err *err), void *arg);
 /* The same, completing an op. */
 void cg_remove_op(struct cg *g, const char *id, struct mz_op *op);

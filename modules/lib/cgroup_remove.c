@@ -160,8 +160,7 @@ void cg_done(struct cg *g)
 	for (struct cg_removal *r = g->removals, *next; r; r = next) {
 		next = r->next;
 		g->h->timer_cancel(g->h, r->timer);
-		if (r->done == on_op_removed)
-			free(r->arg);
+		free(r->arg);
 		free(r);
 	}
 	g->removals = NULL;
