@@ -73,29 +73,24 @@ static int add_children(int task, const char *tid, struct pid_queue *q)
 	return rc;
 }
 
-/* Each thread has its own children, added to q if it is there. Returns the number of threads. */
-static int64_t walk_threads(int proc, struct pid_queue *q)
+/* Each thread has its own. */
+static void add_children_of_threads(int proc, struct pid_queue *q)
 {
 	int fd = openat(proc, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d) {
 		if (fd >= 0)
 			close(fd);
-		return 0;
+		return;
 	}
-	int64_t n = 0;
 	struct dirent *e;
-	while ((e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		n++;
-		if (q && add_children(fd, e->d_name, q) < 0)
+	while ((e = readdir(d)))
+		if (e->d_name[0] != '.' && add_children(fd, e->d_name, q) < 0)
 			break;
-	}
 	closedir(d);
-	return n;
 }
 
+/* Its children are added to q, if that is there. */
 static int add_process(int32_t pid, struct pid_queue *q, struct proc_totals *sum)
 {
 	char path[32], buf[1024];
@@ -106,19 +101,21 @@ static int add_process(int32_t pid, struct pid_queue *q, struct proc_totals *sum
 	ssize_t n = read_at(proc, "stat", buf, sizeof(buf));
 	const char *p = n > 0 ? strrchr(buf, ')') : NULL; /* the name may contain anything */
 	unsigned long long utime, stime;
-	long long cutime, cstime, rss;
+	long long cutime, cstime, n_threads, rss;
 	char state;
-	if (!p || sscanf(p, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %*u %*u %lld",
-			 &state, &utime, &stime, &cutime, &cstime, &rss) != 6) {
+	if (!p || sscanf(p, ") %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %lld %*d %*u %*u %lld",
+			 &state, &utime, &stime, &cutime, &cstime, &n_threads, &rss) != 7) {
 		close(proc);
 		return n < 0 ? (int)n : -EIO;
 	}
 	double tick = (double)sysconf(_SC_CLK_TCK);
 	sum->n_processes++;
-	sum->n_threads += walk_threads(proc, q);
+	sum->n_threads += n_threads;
 	sum->user_secs += ((double)utime + (double)cutime) / tick;
 	sum->system_secs += ((double)stime + (double)cstime) / tick;
 	sum->rss_bytes += rss * sysconf(_SC_PAGESIZE);
+	if (q)
+		add_children_of_threads(proc, q);
 	close(proc);
 	return 0;
 }
