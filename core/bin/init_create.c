@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/futex.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -422,11 +423,21 @@ static void pass_on(pid_t payload, const siginfo_t *si)
 struct birth {
 	struct init_launch *l;
 	struct init_shared *sh;
+	int held;	 /* pid 1 has too many rights yet */
+	pid_t in_memory; /* the payload, until it has its own memory, or has ended */
 };
+
+static void wait_while(int *what)
+{
+	int is;
+	while ((is = __atomic_load_n(what, __ATOMIC_ACQUIRE)))
+		syscall(SYS_futex, what, FUTEX_WAIT, is, NULL);
+}
 
 static int be_payload(void *arg)
 {
 	struct birth *b = arg;
+	wait_while(&b->held);
 	init_become(b->l, &b->sh->failure, &b->sh->executing);
 	_exit(127);
 }
@@ -441,21 +452,31 @@ static void keep_few_rights(void)
 		(void)syscall(SYS_capset, &h, none);
 }
 
+/* Like vfork, but: our rights are gone before the payload runs; and what it closes before
+ * it executes is closed here as well, or "/proc/1/fd" would lead there until then. */
+static pid_t start_payload(struct init_launch *l, struct init_shared *sh)
+{
+	static _Alignas(16) char stack[65536];
+	struct birth b = {l, sh, 1, 0};
+	const int flags = CLONE_VM | CLONE_FILES | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+	pid_t payload = clone(be_payload, stack + sizeof(stack), flags, &b, &b.in_memory, NULL, &b.in_memory);
+	if (payload < 0) {
+		init_broken(&sh->failure, "fork", NULL);
+		return -1;
+	}
+	keep_few_rights();
+	__atomic_store_n(&b.held, 0, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &b.held, FUTEX_WAKE, 1);
+	wait_while(&b.in_memory);
+	return payload;
+}
+
 /* The kernel ends everything else in the namespace when we end. */
 static void be_pid_1(struct init_launch *l, struct init_shared *sh)
 {
-	static _Alignas(16) char stack[65536];
-	struct birth b = {l, sh};
-	/* Like vfork, but what the payload closes before it executes is closed here as well:
-	 * it could be reached by "/proc/1/fd" until then. */
-	pid_t payload = clone(be_payload, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &b);
-	if (payload < 0) {
-		init_broken(&sh->failure, "fork", NULL);
-		_exit(127);
-	}
+	pid_t payload = start_payload(l, sh);
 	if (sh->failure.what)
 		_exit(127);
-	keep_few_rights();
 	syscall(SYS_close_range, 0, ~0U, 0); /* the first three are the payload's */
 	(void)!chdir("/");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
