@@ -549,6 +549,7 @@ void agent_executor_forget_tasks(struct executor *ex)
 		struct task *t = ex->tasks.v[n];
 		if (!task_state_is_terminal(t->state))
 			t->state = MESOS__V1__TASK_STATE__TASK_KILLED;
+		agent_task_step(t, AGENT_TASK_ON_REMOVE);
 		bool last = n == 0;
 		agent_task_complete(t); /* with the last one the executor may be gone, too */
 		if (last)

@@ -540,6 +540,16 @@ static void test_framework_shutdown(void **state)
 				 world_n_records(w, "update/"),
 			 0);
 	assert_int_equal(world_n_records(w, "sandbox/"), 1);
+	/* Also those that never reached their executor are history. */
+	run_task(w, "q", "e");
+	to_agent(w, "{\"shutdown_framework\":{\"framework_id\":{\"value\":\"F\"}}}");
+	world_settle(w);
+	assert_int_equal(world_n_records(w, "task/"), 0);
+	struct fake_call *c = world_get(w, "/state");
+	const char *completed = strstr(buf_str(&c->body), "\"completed_frameworks\"");
+	assert_non_null(completed);
+	assert_non_null(strstr(completed, "\"id\":\"t\""));
+	assert_non_null(strstr(completed, "\"id\":\"q\""));
 }
 
 /* The master has booked a new executor with a task that is dropped: it has to hear of
