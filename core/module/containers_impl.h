@@ -104,11 +104,18 @@ static inline void real_ask(struct containers_real *r, struct real_asked *a, voi
 }
 
 /* ---- containers_real.c ------------------------------------------------------ */
+struct box *box_new(struct containers_real *r, const struct container_config *cfg); /* in the table */
 struct box *box_find(struct containers_real *r, const char *id);
 void box_unref(struct box *b);
 void box_exceeded(struct box *b, const struct mz_resources *r); /* the first ones count */
+void box_post_exit(struct box *b); /* its end is known: it is told, from the loop */
+int real_terminate(struct containers *c, const char *id, struct mz_err *err);
 void real_exited(struct containers_real *r, size_t owner, const char *id, const struct mz_termination *t);
 void real_pending_end(struct containers_real *r); /* may free it */
+
+/* ---- containers_recover.c ----------------------------------------------------- */
+void real_recover(struct containers *c, const struct container_config *const *v, size_t n,
+		  void (*fn)(void *arg, const struct mz_err *err), void *arg);
 
 /* ---- containers_update.c ---------------------------------------------------- */
 void real_update(struct containers *c, const char *id, const struct mz_resources *res,

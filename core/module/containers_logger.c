@@ -60,37 +60,15 @@ static void ended(const struct mz_host *h, const char *id, struct mz_op *op)
 	MODULE_CALL(&r->logger, ended, b->id, logger_op(b, "ended", 0));
 }
 
-/* ---- services ----------------------------------------------------------------------- */
-
-static const char *work_dir(const struct mz_host *h)
-{
-	return real(h)->work_dir;
-}
-
-static const char *runtime_dir(const struct mz_host *h)
-{
-	return real(h)->runtime_dir;
-}
-
-static const char *libexec_dir(const struct mz_host *h)
-{
-	return real(h)->libexec_dir;
-}
-
-static int is_root(const struct mz_host *h)
-{
-	return real(h)->is_root;
-}
-
 void containers_logger_init(struct containers_real *r)
 {
 	r->logger_host = (struct mz_logger_host){
 		.size = sizeof(r->logger_host),
 		.info = info_api(),
-		.work_dir = work_dir,
-		.runtime_dir = runtime_dir,
-		.libexec_dir = libexec_dir,
-		.is_root = is_root,
+		.work_dir = r->containerizer_host.work_dir,
+		.runtime_dir = r->containerizer_host.runtime_dir,
+		.libexec_dir = r->containerizer_host.libexec_dir,
+		.is_root = r->containerizer_host.is_root,
 		.spawn_detached = module_spawn_detached,
 	};
 	r->containerizer_host.logger_prepare = prepare;

@@ -1,7 +1,7 @@
 /* containers_real.c - the agent's containers on this machine: a table of what
  * modules are shown of each, and the calls of struct containers_ops passed on to the
- * containerizer that took it. Sandboxes are containers_sandbox.c's, services of
- * modules containers_host.c's.
+ * containerizer that took it. Recovery is containers_recover.c's, sandboxes are
+ * containers_sandbox.c's, services of modules containers_host.c's.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdio.h>
@@ -80,7 +80,7 @@ static const char *copy_text(struct arena *a, const char *s)
 	return s ? arena_strdup(a, s) : NULL;
 }
 
-static struct box *box_new(struct containers_real *r, const struct container_config *cfg)
+struct box *box_new(struct containers_real *r, const struct container_config *cfg)
 {
 	struct box *b = xnew(struct box);
 	struct arena *a = &b->arena;
@@ -159,7 +159,7 @@ static void deliver(void *arg)
 }
 
 /* From the loop, never from inside a call of the agent's. */
-static void post_exit(struct box *b)
+void box_post_exit(struct box *b)
 {
 	if (b->posted)
 		return;
@@ -211,7 +211,7 @@ void real_exited(struct containers_real *r, size_t owner, const char *id, const 
 	keep_termination(b, t);
 	b->exited = true;
 	if (b->state == BOX_RUNNING)
-		post_exit(b); /* else: once the launch is answered */
+		box_post_exit(b); /* else: once the launch is answered */
 }
 
 /* ---- launch --------------------------------------------------------------------------- */
@@ -246,7 +246,7 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 	box_ask_status(b, false);
 	b->fn(b->arg, NULL, r->pid);
 	if (b->exited && b->state == BOX_RUNNING)
-		post_exit(b);
+		box_post_exit(b);
 	box_update_next(b); /* what came while it was launched */
 	box_unref(b);
 }
@@ -325,7 +325,7 @@ static void real_launch(struct containers *c, const struct container_config *cfg
 	sandbox_make(r, cfg, on_sandbox, b);
 }
 
-static int real_terminate(struct containers *c, const char *id, struct mz_err *err)
+int real_terminate(struct containers *c, const char *id, struct mz_err *err)
 {
 	struct containers_real *r = real_of(c);
 	struct box *b = box_find(r, id);
@@ -510,101 +510,6 @@ static void real_attach(struct containers *c, const char *id, void (*fn)(void *a
 	/* No deadline: a socket that comes too late would be nobody's. */
 	MODULE_CALL(m, attach, b->c.id,
 		    module_op_new(m->m, "attach", 0, sizeof(struct mz_attach_result), on_attached, q));
-}
-
-/* ---- recovery --------------------------------------------------------------------------- */
-
-struct recovering {
-	struct real_asked asked;
-	struct containers_real *r;
-	VEC(struct box *) boxes;
-	const struct mz_container **v;
-	struct mz_err err;
-	void (*fn)(void *arg, const struct mz_err *err);
-	void *arg;
-	size_t next; /* containerizer that answers now */
-};
-
-static void recovering_drop(struct real_asked *a)
-{
-	struct recovering *q = mz_container_of(a, struct recovering, asked);
-	vec_done(&q->boxes);
-	free(q->v);
-	free(q);
-}
-
-/* Who did not report it as ended has it. */
-static void settle(struct recovering *q)
-{
-	struct containers_real *r = q->r;
-	for (size_t i = 0; i < q->boxes.n; i++) {
-		struct box *b = q->boxes.v[i];
-		if (b->n_denied >= r->containerizers.n) {
-			b->exited = true;
-			if (!b->t.size)
-				b->t = (struct mz_termination){
-					.size = sizeof(b->t), .wait_status = -1, .state = -1, .reason = -1};
-		}
-		b->state = BOX_RUNNING;
-		if (b->exited)
-			post_exit(b);
-		else if (b->terminated)
-			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
-		box_ask_status(b, true);
-		box_update_next(b);
-	}
-	list_remove(&q->asked.node);
-	q->fn(q->arg, q->err.code ? &q->err : NULL);
-	recovering_drop(&q->asked);
-}
-
-static void recover_next(struct recovering *q);
-
-static void on_recovered(void *arg, const struct mz_err *err, const void *result)
-{
-	(void)result;
-	struct recovering *q = arg;
-	struct containers_real *r = q->r;
-	if (err && !q->err.code) {
-		q->err = *err;
-		mz_wrap(&q->err, "Cannot recover containers with '%s'", module_name(r->containerizers.v[q->next].m));
-	}
-	for (size_t i = 0; i < q->boxes.n; i++)
-		if (q->boxes.v[i]->n_denied <= q->next && q->boxes.v[i]->owner == SIZE_MAX)
-			q->boxes.v[i]->owner = q->next;
-	q->next++;
-	recover_next(q);
-}
-
-static void recover_next(struct recovering *q)
-{
-	struct containers_real *r = q->r;
-	if (q->next >= r->containerizers.n) {
-		settle(q);
-		return;
-	}
-	struct module_containerizer *m = &r->containerizers.v[q->next];
-	MODULE_CALL(m, recover, q->v, q->boxes.n, module_op_new(m->m, "recover", 0, 0, on_recovered, q));
-}
-
-static void real_recover(struct containers *c, const struct container_config *const *v, size_t n,
-			 void (*fn)(void *arg, const struct mz_err *err), void *arg)
-{
-	struct containers_real *r = real_of(c);
-	struct recovering *q = xnew(struct recovering);
-	*q = (struct recovering){.r = r, .fn = fn, .arg = arg};
-	real_ask(r, &q->asked, recovering_drop);
-	q->v = xcalloc(n + 1, sizeof(q->v[0]));
-	for (size_t i = 0; i < n; i++) {
-		if (box_find(r, v[i]->id))
-			continue;
-		struct box *b = box_new(r, v[i]);
-		b->state = BOX_RECOVERING;
-		b->owner = SIZE_MAX;
-		q->v[q->boxes.n] = &b->c;
-		vec_push(&q->boxes, b);
-	}
-	recover_next(q);
 }
 
 /* ---- the rest ----------------------------------------------------------------------------- */
