@@ -171,10 +171,13 @@ static void add_operations(struct master *m, struct metric_list *l)
 
 /* ---- frameworks -------------------------------------------------------------------- */
 
+/* It is in each of a framework's metrics, and the id tells them apart anyway. */
+enum { MAX_NAME_BYTES = 255 };
+
 static char *percent_encoded(const char *s)
 {
 	struct buf b = {0};
-	for (; *s; s++) {
+	for (const char *end = s + strnlen(s, MAX_NAME_BYTES); s < end; s++) {
 		if (isalnum((unsigned char)*s) || strchr("-_.~", *s))
 			buf_addc(&b, *s);
 		else

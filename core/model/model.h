@@ -21,6 +21,8 @@ int container_id_check(const Mesos__V1__ContainerID *id, struct mz_err *err);
 /* "*", or components separated by '/': none empty, ".", "..", "*" or starting with
  * '-', no white space or control characters. */
 int role_check(const char *role, struct mz_err *err);
+/* All of it. Allocators keep each ancestor of a role, so that it costs its length twice over. */
+enum { ROLE_MAX_BYTES = 255 };
 /* Is `role` equal to or below `ancestor` in the tree of roles? "*" is below nothing else. */
 bool role_is_under(const char *role, const char *ancestor);
 

@@ -28,6 +28,8 @@ int role_check(const char *role, struct mz_err *err)
 		return mz_fail(err, -EINVAL, "A role is empty");
 	if (strcmp(role, "*") == 0)
 		return 0;
+	if (strlen(role) > ROLE_MAX_BYTES)
+		return mz_fail(err, -EINVAL, "Role '%.40s…' is longer than %d bytes", role, ROLE_MAX_BYTES);
 	for (const char *c = role;;) {
 		size_t len = strcspn(c, "/");
 		int rc = component_check(role, c, len, err);

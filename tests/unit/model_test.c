@@ -68,6 +68,12 @@ static void roles(void **state)
 		assert_int_equal(role_check(cases[i].role, &err), cases[i].error ? -EINVAL : 0);
 		assert_string_equal(err.msg, cases[i].error ? cases[i].error : "");
 	}
+	char longest[ROLE_MAX_BYTES + 2] = {0};
+	memset(longest, 'a', ROLE_MAX_BYTES);
+	struct mz_err err = {0};
+	assert_int_equal(role_check(longest, &err), 0);
+	longest[ROLE_MAX_BYTES] = 'a';
+	assert_int_equal(role_check(longest, &err), -EINVAL);
 	assert_true(role_is_under("a", "a"));
 	assert_true(role_is_under("a/b/c", "a"));
 	assert_true(role_is_under("a/b/c", "a/b"));
