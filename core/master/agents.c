@@ -394,6 +394,7 @@ static void link_free(struct agent_link *al)
 static void link_ended(struct agent_link *al)
 {
 	al->link = NULL;
+	agent_link_in_time(al);
 	if (al->agent)
 		al->agent->link = NULL;
 	else
@@ -460,6 +461,23 @@ void agent_link_drop(struct agent_link *al, const char *refuse)
 	}
 }
 
+/* Agents register at once. */
+static void on_deadline(void *arg)
+{
+	struct agent_link *al = arg;
+	al->deadline = NULL;
+	if (al->busy) /* with what it has said: that is our delay */
+		return;
+	log_warning(AREA, "Whoever is at %s does not register, cut", al->link->peer);
+	agent_link_drop(al, NULL);
+}
+
+void agent_link_in_time(struct agent_link *al)
+{
+	loop_timer_cancel(al->m->loop, al->deadline);
+	al->deadline = NULL;
+}
+
 void master_link(struct master *m, struct link *l)
 {
 	if (!m->leading || m->n_links_unregistered >= m->cfg.max_unregistered_links) {
@@ -474,4 +492,5 @@ void master_link(struct master *m, struct link *l)
 	l->on_gone = on_link_gone;
 	list_append(&m->links, &al->in_master);
 	m->n_links_unregistered++;
+	al->deadline = loop_timer(m->loop, m->cfg.agent_ping_timeout_ns * m->cfg.max_agent_ping_timeouts, on_deadline, al);
 }

@@ -119,6 +119,7 @@ void agent_send_kill(struct agent *a, const char *framework_id, const char *task
 void agent_save(struct agent *a, double unreachable_time, store_done_fn fn, void *arg);
 int agent_link_send(struct agent_link *al, Mezzo__Link__ToAgent *msg);
 bool agent_link_unbusy(struct agent_link *al);
+void agent_link_in_time(struct agent_link *al); /* it has registered, or gone */
 void agent_link_take_early(struct agent_link *al);
 void agent_keep_kill(struct agent *a, const char *framework_id, const char *task_id,
 		     const Mesos__V1__KillPolicy *policy);

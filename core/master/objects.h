@@ -195,6 +195,7 @@ struct agent_link {
 	bool cut;    /* a send failed: on_gone follows */
 	bool is_new; /* the id is ours, the agent has not heard it */
 	bool busy;   /* a callback is outstanding: the link may be gone meanwhile */
+	struct loop_timer *deadline; /* by which it has to have registered */
 };
 
 /* Agents that are unreachable or gone: only what reconciliation needs. */

@@ -83,6 +83,7 @@ static void attach(struct agent *a, struct agent_link *al)
 	al->agent = a;
 	a->link = al;
 	al->m->n_links_unregistered--;
+	agent_link_in_time(al);
 	loop_timer_cancel(a->m->loop, a->reregister);
 	a->reregister = NULL;
 }

@@ -76,6 +76,57 @@ static void test_slow_reader_is_cut(void **state)
 	assert_int_equal(n.frameworks_connected, 0);
 }
 
+/* A name is in each of some sixty metrics. */
+static void test_names_in_metrics(void **state)
+{
+	struct world *w = *state;
+	mz_autofree char *name = xcalloc(1, 100001);
+	memset(name, '*', 100000);
+	mz_autofree char *info = xasprintf("\"user\":\"u\",\"name\":\"%s\"", name);
+	struct sched *s = sched_subscribe(w, info, NULL);
+	assert_int_equal(sched_any(s)->type, EV(HEARTBEAT));
+	struct fake_call *c = world_get(w, "/metrics/snapshot");
+	assert_true(c->body.len < 100000);
+	assert_non_null(strstr(buf_str(&c->body), s->id));
+}
+
+/* A role brings its ancestors along in the allocator. */
+static void test_roles_are_bounded(void **state)
+{
+	struct world *w = *state;
+	struct buf mz_autobuf info = {0};
+	buf_adds(&info, PLAIN ",\"role\":\"a");
+	for (int i = 0; i < 20000; i++)
+		buf_adds(&info, "/a");
+	buf_addc(&info, '"');
+	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, buf_str(&info), NULL));
+	assert_int_equal(e->type, EV(ERROR));
+	assert_non_null(strstr(e->error->message, "longer than 255 bytes"));
+}
+
+/* Whoever connects and says nothing is cut, also if he keeps the link alive. */
+static void test_silent_links_are_cut(void **state)
+{
+	struct world *w = *state;
+	struct fake_link *l = fake_link_new(w->loop);
+	vec_push(&w->links, l);
+	master_link(w->m, &l->link);
+	world_pass(w, 74 * SECS);
+	assert_false(l->closed);
+	world_pass(w, 2 * SECS);
+	assert_true(l->closed);
+	struct fagent *a = agent_join(w, RES, NULL, NULL);
+	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__Pong pong = MEZZO__LINK__PONG__INIT;
+	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_PONG;
+	msg.pong = &pong;
+	for (int i = 0; i < 8; i++) {
+		world_pass(w, 15 * SECS);
+		fake_link_send(a->link, &msg.base);
+	}
+	assert_false(a->link->closed);
+}
+
 /* One life of a framework with a role of its own, of a task and of an agent. */
 static void come_and_go(struct world *w, int i)
 {
@@ -129,7 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded),
 		BOTH(test_slow_reader_is_cut),
-		BOTH(test_names_and_keys_are_bounded),
+		BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics), BOTH(test_roles_are_bounded),
+		BOTH(test_silent_links_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
