@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -486,6 +487,49 @@ static void recover(struct life *l, const char *const *ids, size_t n)
 	until(l, &done);
 }
 
+static void on_not_recovered(void *arg, const struct mz_err *err)
+{
+	assert_non_null(err);
+	assert_int_equal(err->code, -EMFILE);
+	assert_non_null(strstr(err->msg, "Cannot look whether container '"));
+	*(bool *)arg = true;
+}
+
+/* Who cannot be looked at is not dead. */
+static void is_not_lost_for_want_of_descriptors(void **state)
+{
+	struct life *l = *state;
+	struct run *r[2] = {launch(l, "one", "exec sleep 1000"), launch(l, "two", "exec sleep 1000")};
+	struct rlimit before, few;
+	bool done = false;
+	for (int i = 0; i < 2; i++) {
+		until(l, &r[i]->launched);
+		assert_int_equal(r[i]->code, 0);
+	}
+	life_close(l);
+	life_begin(l);
+	int lowest = dup(0);
+	close(lowest);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = (rlim_t)lowest + 3; /* the directory, and what one of them takes */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	l->c->ops->recover(l->c, NULL, 0, on_not_recovered, &done);
+	until(l, &done);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	life_close(l);
+	life_begin(l);
+	static const char *const named[] = {"one", "two"};
+	recover(l, named, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_false(r[i]->exited);
+		assert_true(lives(r[i]->pid));
+		struct mz_err err;
+		assert_int_equal(l->c->ops->terminate(l->c, r[i]->id, &err), 0);
+		until_end(l, r[i]);
+	}
+}
+
 static int n_records(void)
 {
 	int n = 0;
@@ -768,6 +812,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(enforces_limits, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(is_not_lost_for_want_of_descriptors, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(removes_sandboxes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(removes_what_held_sandboxes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rotates_output, set_up, tear_down),

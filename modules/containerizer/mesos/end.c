@@ -22,7 +22,7 @@ static void finish(struct box *b)
 		if (!b->err.code)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
 		if (b->has_record)
-			record_remove(m, b->id);
+			record_unlink(m, b->id);
 		m->h->op_done(b->launch_op, &b->err, NULL);
 	} else if (!b->orphan) {
 		struct mz_termination t = {

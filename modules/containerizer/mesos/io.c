@@ -206,7 +206,7 @@ void io_sweep(const struct mesos *m)
 		int fd = open_living(pid, start);
 		if (fd >= 0)
 			close(fd);
-		else
+		else if (fd == -ESRCH)
 			(void)unlinkat(dirfd(d), e->d_name, 0);
 	}
 	if (d)

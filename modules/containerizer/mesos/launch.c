@@ -76,6 +76,7 @@ static void start(struct box *b)
 		give_up(b, &err);
 		return;
 	}
+	b->has_record = b->is_linux; /* it makes one now; else when it is released */
 	if (b->is_linux)
 		box_go(b, BOX_CREATING);
 	else

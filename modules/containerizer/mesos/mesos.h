@@ -56,7 +56,7 @@ struct box {
 	int pidfd;		/* recovered ones, else -1 */
 	struct mz_watch *watch; /* of control or pidfd */
 	int32_t wait_status;	/* of the payload; -1: not known (yet) */
-	int has_record;		/* there is a status file */
+	int has_record;		/* there may be a status file */
 	/* Why it does not start, or ends. */
 	struct mz_err err;
 	struct mz_limitation limitation; /* size 0: none; message is ours */
@@ -195,7 +195,8 @@ struct record {
 	unsigned long long io_start;
 	int io_pidfd; /* of the living one, or -1 */
 };
-/* A descriptor of the process with this pid and start time, or -1. */
+/* A descriptor of the process with this pid and start time; -ESRCH: there is none; -EMFILE
+ * and the like: nobody can tell. */
 int open_living(int32_t pid, unsigned long long start);
 char *record_path(const struct mesos *m, const char *id);
 /* All of them; blocking. The caller may take their pidfds. */
@@ -205,6 +206,9 @@ int record_read(const char *path, struct record *ret); /* one; blocking */
 /* Removes it after a while: the agent has not written yet that it knows. */
 void record_remove_later(struct mesos *m, const char *id);
 void record_remove(struct mesos *m, const char *id); /* now, on a worker thread */
+/* Before it returns: of a failed launch, whose id may be used again at once. Most shims have
+ * done it themselves. */
+void record_unlink(const struct mesos *m, const char *id);
 /* Now, one that was to be removed later; op is completed when it is gone. */
 void record_remove_asked(struct mesos *m, const char *id, struct mz_op *op);
 void records_done(struct mesos *m);

@@ -39,12 +39,20 @@ char *record_path(const struct mesos *m, const char *id)
 
 /* ---- reading (worker thread) ------------------------------------------------------ */
 
+/* Nothing is said about who lives by what we are out of. */
+static int is_shortage(int code)
+{
+	return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
+}
+
 /* Field 22 of /proc/PID/stat; 0 if it cannot be told. */
-static unsigned long long start_time(int32_t pid)
+static int start_time(int32_t pid, unsigned long long *ret)
 {
 	char path[64], buf[1024];
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), code = errno;
+	if (fd < 0 && is_shortage(-code))
+		return -code;
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
 	if (fd >= 0)
 		close(fd);
@@ -52,21 +60,33 @@ static unsigned long long start_time(int32_t pid)
 	char *p = strrchr(buf, ')');
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
-	return p ? strtoull(p + 1, NULL, 10) : 0;
+	*ret = p ? strtoull(p + 1, NULL, 10) : 0;
+	return 0;
 }
 
 /* The pidfd is opened first: what the start time then says is true of it. */
 int open_living(int32_t pid, unsigned long long start)
 {
+	unsigned long long now = 0;
 	int fd = pidfd_open(pid, 0);
 	if (fd < 0)
-		return -1;
-	unsigned long long now = start_time(pid);
-	if (!now || (start && now != start)) {
-		close(fd);
-		return -1;
-	}
-	return fd;
+		return is_shortage(-errno) ? -errno : -ESRCH;
+	int rc = start_time(pid, &now);
+	if (rc == 0 && (!now || (start && now != start)))
+		rc = -ESRCH;
+	if (rc == 0)
+		return fd;
+	close(fd);
+	return rc;
+}
+
+/* The same, -1 for the dead; a shortage goes to *rc. */
+static int look_for(int32_t pid, unsigned long long start, int *rc)
+{
+	int fd = open_living(pid, start);
+	if (fd < 0 && fd != -ESRCH)
+		*rc = fd;
+	return fd < 0 ? -1 : fd;
 }
 
 int record_read(const char *path, struct record *r)
@@ -82,7 +102,7 @@ int record_read(const char *path, struct record *r)
 		return -code;
 	text[n] = '\0';
 	unsigned long long start = 0;
-	int pid = 0, payload = 0, io_pid = 0;
+	int pid = 0, payload = 0, io_pid = 0, rc = 0;
 	r->is_linux = !strncmp(text, "linux ", 6);
 	if (sscanf(text + (r->is_linux ? 6 : 0), "shim %d %llu", &pid, &start) < 2)
 		return -EBADMSG;
@@ -92,7 +112,7 @@ int record_read(const char *path, struct record *r)
 	more = strstr(text, " io ");
 	if (more && sscanf(more, " io %d %llu", &io_pid, &r->io_start) == 2) {
 		r->io_pid = io_pid;
-		r->io_pidfd = open_living(io_pid, r->io_start);
+		r->io_pidfd = look_for(io_pid, r->io_start, &rc);
 	}
 	r->pid = pid;
 	r->payload = payload;
@@ -104,8 +124,8 @@ int record_read(const char *path, struct record *r)
 		r->wait_status = status;
 	}
 	/* Also with a status: the shim may still be killing what is left. */
-	r->pidfd = open_living(pid, start);
-	return 0;
+	r->pidfd = look_for(pid, start, &rc);
+	return rc;
 }
 
 void records_free(struct record *v, size_t n)
@@ -144,8 +164,11 @@ int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_
 		v[n] = (struct record){.pidfd = -1, .wait_status = -1, .io_pidfd = -1};
 		snprintf(v[n].id, sizeof(v[n].id), "%s", e->d_name);
 		char *path = format("%s/%s", dir, e->d_name);
-		if (path)
-			(void)record_read(path, &v[n]); /* a broken one is a container that is gone */
+		/* A broken one is a container that is gone; one that we cannot look at is not. */
+		int got = path ? record_read(path, &v[n]) : -ENOMEM;
+		if (is_shortage(got))
+			rc = fail(err, got, "Cannot look whether container '%.100s' lives: %s", v[n].id,
+				  reason(got, why, sizeof(why)));
 		free(path);
 		n++;
 	}
@@ -233,6 +256,14 @@ static struct ended *ended_new(struct mesos *m, const char *id)
 void record_remove(struct mesos *m, const char *id)
 {
 	remove_list(m, ended_new(m, id));
+}
+
+void record_unlink(const struct mesos *m, const char *id)
+{
+	char *path = record_path(m, id);
+	if (path)
+		(void)unlink(path);
+	free(path);
 }
 
 void record_remove_asked(struct mesos *m, const char *id, struct mz_op *op)
