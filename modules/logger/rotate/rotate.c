@@ -1,47 +1,17 @@
 /* rotate.c - logger/rotate: gives each container two pipes, and a process that outlives
  * the agent (mezzo-logger) at their other ends. This module starts it, hears from it
- * whether it can write, and at the container's end waits for it; the writing and
- * rotating is all mezzo-logger's.
+ * whether it can write, replaces it if it is killed, and at the container's end waits for
+ * it; the writing and rotating is all mezzo-logger's.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "rotate.h"
-
-/* How long it may take to say that it can write, and to write the rest. */
-static const int64_t START_NS = 30000000000, END_NS = 10000000000;
-
-struct log {
-	struct log *next;
-	struct rotate *r;
-	char *id;
-	int out, err;	  /* write ends, until they are handed over; else -1 */
-	int report;	  /* read end, until it has reported; else -1 */
-	int pidfd;
-	struct mz_op *op; /* prepare, then ended */
-	struct mz_watch *watch;
-	struct mz_timer *timer;
-	char said[512];
-	size_t n_said;
-};
-
-struct rotate {
-	const struct mz_host *h;
-	const struct mz_logger_host *k;
-	struct log *logs;
-	struct options defaults;
-	const char *prefix;
-	char *helper;
-	struct mz_metric *running;
-};
 
 int refuse_with(struct mz_err *err, int code, const char *fmt, ...)
 {
@@ -53,165 +23,14 @@ int refuse_with(struct mz_err *err, int code, const char *fmt, ...)
 	return err->code;
 }
 
-static void close_fd(int *fd)
+void say(struct rotate *r, int level, const char *fmt, ...)
 {
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void log_rest(struct log *l)
-{
-	const struct mz_host *h = l->r->h;
-	h->unwatch(h, l->watch);
-	h->timer_cancel(h, l->timer);
-	l->watch = NULL;
-	l->timer = NULL;
-}
-
-static void log_free(struct log *l)
-{
-	struct log **at = &l->r->logs;
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
-	log_rest(l);
-	close_fd(&l->out);
-	close_fd(&l->err);
-	close_fd(&l->report);
-	close_fd(&l->pidfd);
-	l->r->h->metric_add(l->r->running, -1);
-	free(l->id);
-	free(l);
-}
-
-static struct log *log_new(struct rotate *r, const char *id)
-{
-	struct log *l = calloc(1, sizeof(*l));
-	char *own = strdup(id);
-	if (!l || !own) {
-		free(l);
-		free(own);
-		return NULL;
-	}
-	*l = (struct log){.next = r->logs, .r = r, .id = own, .out = -1, .err = -1, .report = -1, .pidfd = -1};
-	r->logs = l;
-	r->h->metric_add(r->running, 1);
-	return l;
-}
-
-static struct log *find(struct rotate *r, const char *id)
-{
-	struct log *l = r->logs;
-	while (l && strcmp(l->id, id))
-		l = l->next;
-	return l;
-}
-
-/* ---- prepare -------------------------------------------------------------------------- */
-
-static void refuse(struct log *l, const struct mz_err *err)
-{
-	struct mz_op *op = l->op;
-	const struct mz_host *h = l->r->h;
-	if (l->pidfd >= 0)
-		(void)pidfd_send_signal(l->pidfd, SIGKILL, NULL, 0); /* it has nothing to write yet */
-	log_free(l);
-	h->op_done(op, err, NULL);
-}
-
-static void on_reported(struct log *l)
-{
-	struct mz_err err;
-	l->said[l->n_said] = '\0';
-	if (strcmp(l->said, "ok") == 0) {
-		struct mz_logger_result result = {.size = sizeof(result), .fd_out = l->out, .fd_err = l->err};
-		struct mz_op *op = l->op;
-		log_rest(l);
-		close_fd(&l->report);
-		l->out = l->err = -1;
-		l->op = NULL;
-		l->r->h->op_done(op, NULL, &result);
-		return;
-	}
-	char *text = l->said;
-	long code = EIO;
-	if (!strncmp(text, "failed ", 7))
-		code = strtol(text + 7, &text, 10);
-	text += strspn(text, " ");
-	refuse_with(&err, code > 0 ? -(int)code : -EIO, "The logger of container '%.80s' does not work: %.140s", l->id,
-	     *text ? text : "it ended without a word");
-	refuse(l, &err);
-}
-
-static void on_report(void *arg, int ready)
-{
-	(void)ready;
-	struct log *l = arg;
-	ssize_t n = read(l->report, l->said + l->n_said, sizeof(l->said) - 1 - l->n_said);
-	if (n > 0)
-		l->n_said += (size_t)n;
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-		on_reported(l);
-}
-
-static void on_silence(void *arg)
-{
-	struct log *l = arg;
-	struct mz_err err;
-	l->timer = NULL;
-	refuse_with(&err, -ETIMEDOUT, "The logger of container '%.100s' has not begun within %d s", l->id,
-	     (int)(START_NS / 1000000000));
-	refuse(l, &err);
-}
-
-/* The sandbox as seen from the work directory, which containers cannot change. */
-static const char *beneath(const struct mz_container *c, const char **ret_base)
-{
-	size_t n = c->work_dir ? strlen(c->work_dir) : 0;
-	if (n && !strncmp(c->sandbox, c->work_dir, n) && c->sandbox[n] == '/') {
-		*ret_base = c->work_dir;
-		return c->sandbox + n + strspn(c->sandbox + n, "/");
-	}
-	*ret_base = c->sandbox;
-	return ".";
-}
-
-/* ends: read ends of stdout and stderr, write end of the report. */
-static int start(struct log *l, const struct mz_container *c, const struct options *o, const int ends[3],
-		 struct mz_err *err)
-{
-	struct rotate *r = l->r;
-	const char *base, *dir = beneath(c, &base);
-	char out[64], errors[64], *base_arg = NULL, *dir_arg = NULL;
-	snprintf(out, sizeof(out), "out=%lld:%lld", (long long)o->out.size, (long long)o->out.n_files);
-	snprintf(errors, sizeof(errors), "err=%lld:%lld", (long long)o->err.size, (long long)o->err.n_files);
-	if (asprintf(&base_arg, "base=%s", base) < 0 || asprintf(&dir_arg, "dir=%s", dir) < 0) {
-		free(base_arg);
-		return refuse_with(err, -ENOMEM, "Out of memory");
-	}
-	const char *const argv[] = {r->helper, base_arg, dir_arg, r->k->is_root(r->h) ? "owner=1" : "owner=0",
-				    out, errors, o->compress ? "gzip=1" : "gzip=0",
-				    o->timestamps ? "time=1" : "time=0", NULL};
-	const struct mz_spawn s = {
-		.size = sizeof(s), .fd_in = ends[0], .fd_out = ends[1], .fd_err = ends[2], .argv = argv};
-	int32_t pid = -1;
-	int rc = r->k->spawn_detached(r->h, &s, &pid, err);
-	if (rc == 0)
-		l->pidfd = pidfd_open(pid, 0);
-	free(base_arg);
-	free(dir_arg);
-	return rc;
-}
-
-static int make_pipe(int *ret_read, int *ret_write, struct mz_err *err)
-{
-	int p[2];
-	if (pipe2(p, O_CLOEXEC) < 0)
-		return refuse_with(err, -errno, "Cannot make a pipe for a container's output: error %d", errno);
-	*ret_read = p[0];
-	*ret_write = p[1];
-	return 0;
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	r->h->log(r->h, level, text);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_op *op)
@@ -219,76 +38,45 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_op *op)
 	struct rotate *r = inst;
 	struct options o = r->defaults;
 	struct mz_err err;
-	int ends[3] = {-1, -1, -1};
 	int rc = override_apply(c, r->prefix, &o, &err);
 	struct log *l = rc < 0 ? NULL : log_new(r, c->id);
-	if (!l) {
-		if (rc == 0)
-			refuse_with(&err, -ENOMEM, "Out of memory");
-		r->h->op_done(op, &err, NULL);
-		return;
+	if (rc == 0 && (!l || log_set_args(l, c, &o) < 0))
+		rc = refuse_with(&err, -ENOMEM, "Out of memory");
+	if (rc == 0) {
+		l->op = op;
+		rc = log_start(l, &err);
 	}
-	l->op = op;
-	rc = make_pipe(&ends[0], &l->out, &err);
 	if (rc == 0)
-		rc = make_pipe(&ends[1], &l->err, &err);
-	if (rc == 0)
-		rc = make_pipe(&l->report, &ends[2], &err);
-	if (rc == 0)
-		rc = start(l, c, &o, ends, &err);
-	for (int i = 0; i < 3; i++)
-		close_fd(&ends[i]);
-	if (rc < 0) {
-		refuse(l, &err);
 		return;
-	}
-	(void)fcntl(l->report, F_SETFL, O_NONBLOCK);
-	l->watch = r->h->watch(r->h, l->report, MZ_READ, on_report, l);
-	l->timer = r->h->timer(r->h, START_NS, on_silence, l);
-}
-
-/* ---- ended ------------------------------------------------------------------------------ */
-
-static void finish(struct log *l)
-{
-	struct mz_op *op = l->op;
-	const struct mz_host *h = l->r->h;
-	log_free(l);
-	h->op_done(op, NULL, NULL);
-}
-
-static void on_gone(void *arg, int ready)
-{
-	(void)ready;
-	finish(arg);
-}
-
-static void on_late(void *arg)
-{
-	struct log *l = arg;
-	char text[256];
-	l->timer = NULL;
-	snprintf(text, sizeof(text), "The logger of container '%.150s' still writes, going on without it", l->id);
-	l->r->h->log(l->r->h, MZ_LOG_WARNING, text);
-	finish(l);
+	if (l)
+		log_free(l);
+	r->h->op_done(op, &err, NULL);
 }
 
 static void ended(void *inst, const char *id, struct mz_op *op)
 {
 	struct rotate *r = inst;
-	struct log *l = find(r, id);
-	/* One of an earlier life of the agent, one that failed; or it is asked for twice. */
-	if (!l || l->op) {
+	struct log *l = log_find(r, id);
+	/* It failed, or nobody knows of its process any more; or it is asked for twice. */
+	if (!l || (l->op && l->out < 0)) {
 		r->h->op_done(op, NULL, NULL);
-		return;
+	} else if (l->op) {
+		log_cancel(l);
+		r->h->op_done(op, NULL, NULL);
+	} else {
+		l->op = op;
+		log_end(l);
 	}
-	l->op = op;
-	if (l->pidfd < 0) {
-		finish(l);
-		return;
-	}
-	l->watch = r->h->watch(r->h, l->pidfd, MZ_READ, on_gone, l);
-	l->timer = r->h->timer(r->h, END_NS, on_late, l);
+}
+
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct rotate *r = inst;
+	struct mz_err err;
+	int rc = log_recover_all(r, v, n);
+	if (rc < 0)
+		refuse_with(&err, rc, "Cannot find the loggers that run: error %d", -rc);
+	r->h->op_done(op, rc < 0 ? &err : NULL, NULL);
 }
 
 /* ---- the instance ------------------------------------------------------------------------- */
@@ -323,6 +111,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	else if (asprintf(&r->helper, "%s/mezzo-logger", r->k->libexec_dir(h)) < 0)
 		r->helper = NULL;
 	r->running = h->metric(h, MZ_METRIC_GAUGE, "loggers");
+	r->restarts = h->metric(h, MZ_METRIC_COUNTER, "restarts");
 	int rc = 0;
 	if (!r->helper)
 		rc = refuse_with(err, -ENOMEM, "Out of memory");
@@ -353,9 +142,9 @@ static const struct mz_logger_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
+	.recover = recover,
 	.prepare = prepare,
 	.ended = ended,
-	/* recover: NULL, its processes need nobody. */
 };
 
 MZ_MODULE = {

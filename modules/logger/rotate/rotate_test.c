@@ -1,143 +1,7 @@
 /* rotate_test.c - logger/rotate with the real mezzo-logger: what a container writes is
  * what lies in its sandbox, however often it is rotated and whatever is in the way.
  * SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
-
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <zlib.h>
-
-#include "rotate.h"
-#include <mezzo/kit.h>
-
-extern const struct mz_module mz_module;
-
-static struct {
-	struct mz_kit *kit;
-	struct mz_kit_module *m;
-	struct mz_container *c;
-	const struct mz_logger_ops *ops;
-	struct mz_kit_op r;
-	int out, err;
-} t;
-
-static int tear_down(void **state)
-{
-	(void)state;
-	mz_kit_free(t.kit);
-	t.kit = NULL;
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-	return 0;
-}
-
-static void load(const char *settings)
-{
-	char text[1024];
-	struct mz_err err;
-	snprintf(text, sizeof(text), "{helper: %s/core/bin/mezzo-logger%s%s}", BUILD_DIR, *settings ? ", " : "", settings);
-	t.kit = mz_kit_new();
-	int rc = mz_kit_add(t.kit, &mz_module, text, &t.m, &err);
-	if (rc < 0)
-		print_error("%s\n", err.msg);
-	assert_int_equal(rc, 0);
-	t.ops = mz_kit_ops(t.m);
-	t.c = mz_kit_container(t.kit, "c1", "cpus:1;mem:32");
-}
-
-static int prepare(void)
-{
-	struct mz_logger_result got;
-	t.ops->prepare(mz_kit_inst(t.m), t.c, mz_kit_op(t.m, &t.r, sizeof(got)));
-	int rc = mz_kit_wait(t.kit, &t.r);
-	if (rc < 0)
-		return rc;
-	memcpy(&got, t.r.result.bytes, sizeof(got));
-	t.out = got.fd_out;
-	t.err = got.fd_err;
-	assert_true(t.out > 2 && t.err > 2);
-	return 0;
-}
-
-static void start(const char *settings)
-{
-	load(settings);
-	int rc = prepare();
-	if (rc < 0)
-		print_error("%s\n", t.r.err.msg);
-	assert_int_equal(rc, 0);
-}
-
-/* The container's end; the files are whole when it returns. */
-static void end(void)
-{
-	close(t.out);
-	close(t.err);
-	t.ops->ended(mz_kit_inst(t.m), "c1", mz_kit_op(t.m, &t.r, 0));
-	assert_int_equal(mz_kit_wait(t.kit, &t.r), 0);
-	assert_string_equal(mz_kit_log(t.kit), "");
-}
-
-static void put(int fd, const char *data, size_t n)
-{
-	while (n) {
-		ssize_t k = write(fd, data, n);
-		assert_true(k > 0);
-		data += k;
-		n -= (size_t)k;
-	}
-}
-
-static const char *at(const char *name)
-{
-	static char path[4][512];
-	static int i;
-	i = (i + 1) % 4;
-	snprintf(path[i], sizeof(path[i]), "%s/%s", t.c->sandbox, name);
-	return path[i];
-}
-
-/* gzopen reads what is not compressed as it is. */
-static size_t slurp(const char *name, char *to, size_t room)
-{
-	gzFile f = gzopen(at(name), "rb");
-	if (!f)
-		return SIZE_MAX;
-	int n = gzread(f, to, (unsigned)room);
-	assert_int_equal(gzclose(f), Z_OK);
-	assert_true(n >= 0);
-	return (size_t)n;
-}
-
-/* `n` bytes of lines of many lengths. */
-static char *make_text(size_t n, unsigned longest)
-{
-	char *text = malloc(n);
-	unsigned seed = 7;
-	for (size_t i = 0; i < n;) {
-		size_t len = (seed = seed * 1103515245 + 12345) / 65536 % longest + 1;
-		for (; len > 1 && i < n - 1; len--, i++)
-			text[i] = (char)('a' + i % 26);
-		text[i++] = '\n';
-	}
-	return text;
-}
+#include "rotate_world.h"
 
 /* All files of a stream, oldest first; *ret_files counts them. */
 static size_t collect(const char *stream, int packed, char *to, size_t room, int whole_lines, int64_t max, int *ret_files)
@@ -268,47 +132,6 @@ static void timestamps(void **state)
 	assert_string_equal(rest, "one line");
 	assert_true(year > 2000 && month <= 12 && day <= 31 && hour < 24 && minute < 60 && second <= 60);
 	assert_string_equal(got + 28 + 9 + 28, "and\n");
-}
-
-/* ---- the agent goes ---------------------------------------------------------------------- */
-
-static void outlives_the_agent(void **state)
-{
-	char got[64];
-	(void)state;
-	start("");
-	put(t.out, "before\n", 7);
-	mz_kit_unload(t.m);
-	put(t.out, "after\n", 6);
-	close(t.out);
-	close(t.err);
-	assert_true(waitpid(-1, NULL, 0) > 0); /* it ends with the container */
-	assert_int_equal(slurp("stdout", got, sizeof(got)), 13);
-	assert_memory_equal(got, "before\nafter\n", 13);
-}
-
-static pid_t only_child(void)
-{
-	FILE *f = fopen("/proc/thread-self/children", "r");
-	int pid = -1;
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	fclose(f);
-	return pid;
-}
-
-static void ignores_signals(void **state)
-{
-	char got[64];
-	(void)state;
-	start("");
-	pid_t pid = only_child();
-	assert_int_equal(kill(pid, SIGTERM), 0);
-	assert_int_equal(kill(pid, SIGINT), 0);
-	assert_int_equal(kill(pid, SIGHUP), 0);
-	put(t.out, "there", 5);
-	end();
-	assert_int_equal(slurp("stdout", got, sizeof(got)), 5);
 }
 
 /* ---- overrides ----------------------------------------------------------------------------- */
@@ -516,8 +339,6 @@ static void a_missing_helper_is_named(void **state)
 	assert_non_null(strstr(err.msg, "Cannot execute '/nowhere/mezzo-logger'"));
 }
 
-#define TEST(name) cmocka_unit_test_teardown(name, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -527,8 +348,6 @@ int main(void)
 		TEST(the_oldest_go),
 		TEST(compresses),
 		TEST(timestamps),
-		TEST(outlives_the_agent),
-		TEST(ignores_signals),
 		TEST(container_overrides),
 		TEST(bad_overrides_fail_the_launch),
 		TEST(follows_no_link),
