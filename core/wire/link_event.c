@@ -19,14 +19,28 @@
 #include "wire/link_event_impl.h"
 #include "wire/sock.h"
 
-enum { IO_BYTES = 256 * 1024, SILENT_BEATS = 3 };
+enum {
+	IO_BYTES = 256 * 1024,
+	SILENT_BEATS = 3,
+	MAX_HELD = 32,	  /* times the largest frame, of all links */
+	LARGE_PART = 16,  /* a frame is large from this part of the largest one on */
+};
 
 static const unsigned char hello[LINK_HELLO_BYTES] = {'M', 'Z', 'L', 'K', LINK_VERSION};
 
 /* ---- the end of a link ---------------------------------------------------- */
 
+/* So much of a frame has come. */
+static void hold(struct link_conn *c, size_t n)
+{
+	if (c->n_held_all)
+		*c->n_held_all += n - c->n_held;
+	c->n_held = n;
+}
+
 void link_conn_free(struct link_conn *c)
 {
+	hold(c, 0);
 	if (c->on_free)
 		c->on_free(c->maker, c);
 	loop_timer_cancel(c->loop, c->timer);
@@ -108,6 +122,16 @@ static bool take_hello(struct link_conn *c, const unsigned char *p, size_t size)
 	return true;
 }
 
+/* Anybody can say hello, and begin a frame. */
+static void wait_for_rest(struct link_conn *c, size_t n)
+{
+	size_t max = c->limits.max_frame_bytes;
+
+	hold(c, n);
+	if (c->n_held_all && *c->n_held_all > MAX_HELD * max && n > max / LARGE_PART)
+		link_conn_gone(c, "Too many large frames at once");
+}
+
 /* One frame out of the input; false: there is no whole one, or c is freed. */
 static bool take_frame(struct link_conn *c)
 {
@@ -126,8 +150,11 @@ static bool take_frame(struct link_conn *c)
 		link_conn_gone(c, c->why);
 		return false;
 	}
-	if (evbuffer_get_length(in) < LINK_HEAD_BYTES + size)
+	if (evbuffer_get_length(in) < LINK_HEAD_BYTES + size) {
+		wait_for_rest(c, evbuffer_get_length(in));
 		return false;
+	}
+	hold(c, 0);
 	evbuffer_drain(in, LINK_HEAD_BYTES);
 	const unsigned char *p = size ? evbuffer_pullup(in, (ev_ssize_t)size) : NULL;
 	if (!c->ready) {

@@ -14,7 +14,9 @@
 #include "wire/link.h"
 
 struct link_limits {
-	size_t max_frame_bytes; /* 64 MiB: an agent reports all that it runs in one */
+	/* 64 MiB: an agent reports all that it runs in one. Those that are not complete may
+	 * have 32 times that in a server; then large ones are cut. */
+	size_t max_frame_bytes;
 	size_t max_queue_bytes; /* 64 MiB of unsent bytes, then the peer is cut */
 	int64_t heartbeat_ns;	/* 5 s; a link silent for 3 of them is cut */
 	int max_links;		/* 100,000 */

@@ -28,6 +28,8 @@ struct link_conn {
 	/* Told when the connection is being freed, for the server's counts; may be NULL. */
 	void (*on_free)(void *arg, struct link_conn *c);
 	void *maker;
+	size_t *n_held_all; /* of all of its server; NULL: nobody counts */
+	size_t n_held;	    /* bytes of a frame that is not complete */
 	char why[160]; /* of a cut that is posted */
 	bool ready;    /* the peer's hello was read, on_ready was called */
 	bool cut;      /* on_cut is posted, and will free the connection */

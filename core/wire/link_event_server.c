@@ -25,6 +25,7 @@ struct link_server {
 	struct loop_timer *reopen;
 	struct list conns;
 	int n_conns, port;
+	size_t n_held; /* bytes of frames that are not complete */
 	void (*on_link)(void *arg, struct link *link);
 	void *arg;
 };
@@ -60,6 +61,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct link_conn *c =
 		link_conn_new(s->loop, fd, sock_format(sa, (socklen_t)len), &s->limits, on_ready, s);
 	c->on_free = on_conn_free;
+	c->n_held_all = &s->n_held;
 	list_append(&s->conns, &c->node);
 	s->n_conns++;
 }
@@ -122,6 +124,7 @@ void link_server_free(struct link_server *s)
 		/* It outlives us by a turn if its end is posted already. */
 		list_remove(&c->node);
 		c->on_free = NULL;
+		c->n_held_all = NULL;
 		link_conn_gone(c, "The server is closing");
 	}
 	free(s);

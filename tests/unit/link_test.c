@@ -327,6 +327,44 @@ static void test_framing_errors(void **state)
 	raw_close(r);
 }
 
+/* Peers that begin large frames, and end none. */
+static void test_begun_frames_are_bounded(void **state)
+{
+	enum { SIZE = 100000, N = 40 };
+	struct link_limits limits = LINK_LIMITS_DEFAULT;
+	static const char bytes[SIZE];
+	struct raw *r[N];
+
+	(void)state;
+	limits.max_frame_bytes = SIZE;
+	restart(&limits);
+	for (int i = 0; i < N; i++) {
+		r[i] = raw_open(t.l, t.link_port);
+		raw_send_bytes(r[i], "\0\0\0\5MZLK\1\0\1\x86\xa0", 13);
+		raw_send_bytes(r[i], bytes, SIZE - 1);
+		while (r[i]->out.len && !r[i]->eof)
+			loop_event_turn(t.l, 0);
+	}
+	/* 31 fit in. */
+	run_until(t.l, t.m.n_gone == N - 31);
+	for (int i = 0; i < 10; i++)
+		loop_event_turn(t.l, 0);
+	assert_int_equal(t.m.n_gone, N - 31);
+	assert_string_equal(t.m.why, "Too many large frames at once");
+	/* Small ones are taken, and large ones again when there is room. */
+	struct raw *small = raw_open(t.l, t.link_port);
+	raw_send_bytes(small, "\0\0\0\5MZLK\1\0\0\0\2h", 14);
+	for (int i = 0; i < 5; i++)
+		loop_event_turn(t.l, 0);
+	raw_send_bytes(small, "i", 1);
+	run_until(t.l, t.m.n_frames == 1);
+	raw_send_bytes(r[0], "x", 1);
+	run_until(t.l, t.m.n_frames == 2);
+	for (int i = 0; i < N; i++)
+		raw_close(r[i]);
+	raw_close(small);
+}
+
 static void test_silence_cuts(void **state)
 {
 	(void)state;
@@ -471,7 +509,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_frames), T(test_close_writes_what_is_queued), T(test_close_in_callback),
-		T(test_slow_reader_is_cut), T(test_framing_errors), T(test_silence_cuts), T(test_max_links),
+		T(test_slow_reader_is_cut), T(test_framing_errors), T(test_begun_frames_are_bounded), T(test_silence_cuts), T(test_max_links),
 		T(test_server_freed), T(test_dial_redirected), T(test_dial_failures), T(test_dial_cancelled),
 	};
 	signal(SIGPIPE, SIG_IGN);
