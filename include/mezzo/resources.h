@@ -60,7 +60,8 @@ struct mz_range {
 };
 
 /* How a persistent volume is used. Texts that are too long for their place are cut
- * short and `cut` is set: such a volume cannot be mounted. */
+ * short and `cut` is set: such a volume cannot be mounted. The host writes all of it
+ * into memory of the module's, so it is one of the few structs that never grow. */
 struct mz_res_volume {
 	uint32_t size;
 	int32_t read_only;
