@@ -57,7 +57,9 @@ static int task_status(const struct cli *c, const struct located *l)
 		int http, status = -1;
 		if (cli_post(l->ip, l->at.port, "{\"type\":\"GET_TASKS\"}", POST_NS, &http, &body, &err) < 0)
 			return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: %s", c->args.v[0], err.msg);
-		json_t *answer = http == 200 ? json_loads(body, 0, NULL) : NULL;
+		if (http != 200)
+			return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: the agent answered %d", c->args.v[0], http);
+		json_t *answer = json_loads(body, 0, NULL);
 		status = find_status(answer, l);
 		json_decref(answer);
 		if (status >= 0)

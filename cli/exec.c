@@ -29,6 +29,15 @@ static const struct cli_opt opts[] = {
 
 /* ---- calls --------------------------------------------------------------------------- */
 
+/* JSON knows no other text; a command without one of its arguments is another command. */
+static int not_text(const char *s, struct mz_err *err)
+{
+	mz_autobuf struct buf clean = {0};
+
+	cli_add_clean(&clean, s);
+	return mz_fail(err, -EINVAL, "exec: '%.200s' is not UTF-8", buf_str(&clean));
+}
+
 static int add_env(json_t *variables, const struct cli *c, struct mz_err *err)
 {
 	for (size_t i = 0; i < c->values.n; i++) {
@@ -38,7 +47,8 @@ static int add_env(json_t *variables, const struct cli *c, struct mz_err *err)
 			continue;
 		if (cli_parse_env(c->values.v[i].value, &name, &value) < 0)
 			return mz_fail(err, -EINVAL, "exec: --env '%s' is not NAME=VALUE", c->values.v[i].value);
-		json_array_append_new(variables, json_pack("{s:s, s:s}", "name", name, "value", value));
+		if (json_array_append_new(variables, json_pack("{s:s, s:s}", "name", name, "value", value)) < 0)
+			return not_text(c->values.v[i].value, err);
 	}
 	const char *term = getenv("TERM");
 	if (cli_flag(c, "tty") && term)
@@ -46,21 +56,21 @@ static int add_env(json_t *variables, const struct cli *c, struct mz_err *err)
 	return 0;
 }
 
-/* CommandInfo: the arguments behind the task's name, as they are. */
+/* CommandInfo: the arguments behind the task's name, as they are. The caller frees, also
+ * on failure. */
 static int make_command(const struct cli *c, json_t **ret, struct mz_err *err)
 {
 	json_t *argv = json_array(), *variables = json_array();
-	int rc = add_env(variables, c, err);
+	const char *user = cli_option(c, "user");
 
+	*ret = json_pack("{s:b, s:o, s:{s:o}}", "shell", 0, "arguments", argv, "environment", "variables", variables);
 	for (size_t i = 1; i < c->args.n; i++)
-		json_array_append_new(argv, json_string(c->args.v[i]));
-	*ret = json_pack("{s:b, s:s, s:o, s:{s:o}}", "shell", 0, "value", c->args.v[1], "arguments", argv, "environment",
-			 "variables", variables);
-	if (rc == 0 && !*ret)
-		rc = mz_fail(err, -EINVAL, "exec: the command is not UTF-8");
-	if (rc == 0 && cli_option(c, "user"))
-		json_object_set_new(*ret, "user", json_string(cli_option(c, "user")));
-	return rc;
+		if (json_array_append_new(argv, json_string(c->args.v[i])) < 0)
+			return not_text(c->args.v[i], err);
+	json_object_set(*ret, "value", json_array_get(argv, 0));
+	if (user && json_object_set_new(*ret, "user", json_string(user)) < 0)
+		return not_text(user, err);
+	return add_env(variables, c, err);
 }
 
 static json_t *terminal_info(void)
@@ -72,9 +82,9 @@ static json_t *terminal_info(void)
 			 columns);
 }
 
-static char *launch_call(const json_t *id, json_t *command, bool tty)
+static char *launch_call(const json_t *id, const json_t *command, bool tty)
 {
-	json_t *call = json_pack("{s:s, s:{s:O, s:o}}", "type", "LAUNCH_NESTED_CONTAINER_SESSION",
+	json_t *call = json_pack("{s:s, s:{s:O, s:O}}", "type", "LAUNCH_NESTED_CONTAINER_SESSION",
 				 "launch_nested_container_session", "container_id", id, "command", command);
 
 	if (tty)
@@ -94,18 +104,20 @@ static char *plain_call(const char *type, const char *member, const json_t *id)
 }
 
 /* A new id below the task's container. */
-static json_t *session_id(const char *parent)
+static int session_id(const char *parent, json_t **ret, struct mz_err *err)
 {
 	struct loop *l;
 	struct uuid uuid;
 	char text[UUID_TEXT];
+	int rc = loop_event_new(1, &l, err);
 
-	if (loop_event_new(1, &l, NULL) < 0)
-		return NULL;
+	if (rc < 0)
+		return rc;
 	loop_uuid(l, &uuid);
 	loop_event_free(l);
 	uuid_format(&uuid, text);
-	return json_pack("{s:s, s:o}", "value", text, "parent", json_loads(parent, 0, NULL));
+	*ret = json_pack("{s:s, s:o}", "value", text, "parent", json_loads(parent, 0, NULL));
+	return 0;
 }
 
 /* ---- how it ended ----------------------------------------------------------------------- */
@@ -166,21 +178,18 @@ static int conclude(const struct located *l, const json_t *id, const struct cons
 	}
 }
 
-static int run_in(const struct cli *c, const struct located *l, struct mz_err *err)
+static int run_in(const struct cli *c, const struct located *l, const json_t *command, struct mz_err *err)
 {
 	mz_autofree char *parent = NULL, *container = NULL, *call = NULL;
 	struct console_result result = {0};
 	bool tty = cli_flag(c, "tty"), input = cli_flag(c, "interactive");
-	json_t *command = NULL, *id = NULL;
+	json_t *id = NULL;
 	int rc = locate_container(l, &parent, err);
 
 	if (rc == 0)
-		rc = make_command(c, &command, err);
-	if (rc < 0) {
-		json_decref(command);
+		rc = session_id(parent, &id, err);
+	if (rc < 0)
 		return rc;
-	}
-	id = session_id(parent);
 	call = launch_call(id, command, tty);
 	container = json_dumps(id, JSON_COMPACT);
 	const struct console_options o = {
@@ -203,13 +212,17 @@ static int run(struct cli *c)
 {
 	struct located l = {0};
 	struct mz_err err = {0};
+	json_t *command = NULL;
 
 	if (cli_flag(c, "tty") && cli_flag(c, "interactive") && !terminal_is_there())
 		return cli_fail(EXIT_USAGE, "exec: -i and -t together need a terminal as standard input");
-	int rc = locate(c, &l, &err);
+	int rc = make_command(c, &command, &err);
 	if (rc == 0)
-		rc = run_in(c, &l, &err);
+		rc = locate(c, &l, &err);
+	if (rc == 0)
+		rc = run_in(c, &l, command, &err);
 	located_done(&l);
+	json_decref(command);
 	return rc < 0 ? cli_fail(rc == -EINVAL ? EXIT_USAGE : EXIT_FAILED, "%s", err.msg) : rc;
 }
 

@@ -56,6 +56,9 @@ is "without -i there is no input" "$(echo no | timeout 60 "$MEZZO" exec "$task" 
 "$MEZZO" exec "$task" sh -c 'echo to-out; echo to-err >&2' >"$T/out" 2>"$T/err"
 is "stdout is stdout" "$(cat "$T/out")" to-out
 is "stderr is stderr" "$(cat "$T/err")" to-err
+is "an argument that is not UTF-8 is not left out" "$(exec_status "$task" ls $'a\xff')" 2
+like "but refused" "$(cat "$T/err")" "exec: 'a.*' is not UTF-8"
+is "a variable of that kind neither" "$(exec_status -e $'A=\xff' "$task" env)" 2
 is "a program that is not there" "$(exec_status "$task" /nowhere)" 1
 like "is named" "$(cat "$T/err")" "cannot run a command beside task '$task': .*/nowhere"
 is "an unknown task" "$(exec_status nobody true)" 1
