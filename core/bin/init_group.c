@@ -109,6 +109,14 @@ static int kill_tree(int dir, int depth)
 	return kill_listed(dir) + each_below(dir, depth, kill_tree);
 }
 
+/* What a container has made below its group, it may have frozen: then it does not die. */
+static int thaw_tree(int dir, int depth)
+{
+	(void)put(dir, "freezer.state", "THAWED");
+	(void)lseek(dir, 0, SEEK_SET);
+	return each_below(dir, depth, thaw_tree);
+}
+
 static int is_frozen(int dir)
 {
 	char state[16] = "";
@@ -130,7 +138,7 @@ static int pass(const char *path)
 		nap(1);
 	int found = kill_tree(dir, 0);
 	if (freezes)
-		(void)put(dir, "freezer.state", "THAWED");
+		(void)thaw_tree(dir, 0);
 	close(dir);
 	return found;
 }

@@ -418,12 +418,13 @@ static int take_identity(const struct init_launch *l, struct init_failure *f)
 }
 
 /* Who is in the agent's session may use the keys of that. Another user's number of
- * keys is small; root's is not. */
+ * keys is small; root's is not. Where keys are forbidden to us, as the seccomp filters of
+ * many containers have it, they are so to the payload. */
 static int own_keys(const struct init_launch *l)
 {
 	if (!l->is_linux && !l->switch_user)
 		return 0;
-	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS ? -1 : 0;
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM ? -1 : 0;
 }
 
 static int take_input(const struct init_launch *l, struct init_failure *f)

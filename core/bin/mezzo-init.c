@@ -450,6 +450,8 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGRTMIN);
 	/* A working directory would hold a file system busy. */
 	(void)!chdir("/");
+	/* The agent's may be narrower, and folders in the container are for its user, too. */
+	umask(022);
 	if (!launch.n_argv)
 		run_groups(&launch);
 	else if (launch.is_linux)

@@ -563,6 +563,28 @@ static int shim_of(const char *id)
 	return pid;
 }
 
+/* By itself below its own group, or with its shim. */
+static void kills_what_stands_still(void **state)
+{
+	struct life *l = *state;
+	struct run *r = launch(l, "still", "", "sleep 1000 & echo $! > child; exec sleep 1000");
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	until_text(l, at("runs/%s/child", "still"));
+	mz_autofree char *dir = group_of(l, "still"), *below = xasprintf("%s/below", dir), *tasks = xasprintf("%s/tasks", below);
+	mz_autofree char *frozen = xasprintf("echo FROZEN > %s/freezer.state", below);
+	if (access("/sys/fs/cgroup/freezer/tasks", W_OK) == 0) {
+		assert_int_equal(mkdir(below, 0755), 0);
+		put(tasks, atoi(read_text(at("runs/%s/child", "still"))));
+		assert_int_equal(system(frozen), 0);
+	}
+	assert_int_equal(kill(shim_of("still"), SIGSTOP), 0);
+	terminate(l, r);
+	until_end(l, r);
+	assert_true(WIFSIGNALED(r->wait_status));
+	assert_nothing_left(l);
+}
+
 static void survives_no_shim(void **state)
 {
 	struct life *l = *state;
@@ -912,6 +934,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(joins_cgroups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(enters_nobody_else, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills_what_forks, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(kills_what_stands_still, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_no_shim, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_in_every_state, set_up, tear_down),

@@ -163,6 +163,7 @@ void box_destroy(struct box *b)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
 		box_go(b, BOX_DESTROYING);
 		shim_call_off(b);
+		shim_signal(b, SIGCONT); /* somebody may have stopped it */
 		break;
 	case BOX_STARTING:
 	case BOX_RUNNING:
@@ -172,6 +173,7 @@ void box_destroy(struct box *b)
 			break; /* it waits for what is nested in it */
 		box_go(b, BOX_DESTROYING);
 		shim_signal(b, SIGTERM);
+		shim_signal(b, SIGCONT); /* somebody may have stopped it */
 		box_destroy_nested(b);
 		break;
 	default:
