@@ -22,6 +22,10 @@ static void bridge_drop(struct real_asked *a)
 	struct bridge *b = mz_container_of(a, struct bridge, asked);
 	if (b->box)
 		box_unref(b->box);
+	if (b->late && b->launch) {
+		b->launch->late = false;
+		launch_free(b->launch); /* the containerizer has */
+	}
 	free(b->id);
 	free(b->v);
 	free(b);
@@ -30,16 +34,16 @@ static void bridge_drop(struct real_asked *a)
 void bridge_answer(void *arg, const struct mz_err *err, const void *result)
 {
 	struct bridge *b = arg;
-	/* One that is late may still use its arguments: they stay for ever. */
-	bool late = err && err->code == -ETIMEDOUT;
-	list_remove(&b->asked.node);
+	b->late = real_is_late(err);
 	if (b->launch) {
 		b->launch->isolator = NULL;
-		b->launch->late = late;
+		b->launch->late = b->late;
 	}
 	module_op_done(b->op, err, result);
-	if (!late)
-		bridge_drop(&b->asked);
+	if (b->late)
+		return;
+	list_remove(&b->asked.node);
+	bridge_drop(&b->asked);
 }
 
 struct bridge *bridge_new(struct containers_real *r, struct box *box, struct mz_op *op)

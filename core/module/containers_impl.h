@@ -79,7 +79,7 @@ struct containers_real {
 	size_t n_on_limitation;
 	int n_pending; /* posts, worker jobs and fetches that will come back */
 	struct module_secret secret; /* m is NULL: none */
-	struct list secrets; /* struct question: those that are not answered */
+	struct list secrets; /* struct question: those that are not answered in time */
 	struct list fetches; /* struct fetch */
 	pthread_mutex_t places; /* workers make and remove directories above sandboxes */
 	struct list asked; /* struct real_asked: answers of modules that have not come */
@@ -92,7 +92,8 @@ static inline struct containers_real *real_of(struct containers *c)
 	return mz_container_of(c, struct containers_real, base);
 }
 
-/* Embedded first in what waits for a module: where all is closed before, drop frees it. */
+/* Embedded first in what waits for a module, in containers_real.asked: where all is closed
+ * before the answer, drop frees it. */
 struct real_asked {
 	struct list node;
 	void (*drop)(struct real_asked *a);
@@ -101,6 +102,13 @@ static inline void real_ask(struct containers_real *r, struct real_asked *a, voi
 {
 	a->drop = drop;
 	list_append(&r->asked, &a->node);
+}
+
+/* A module that is past its deadline may still use what it was given: that stays until
+ * all is closed. */
+static inline bool real_is_late(const struct mz_err *err)
+{
+	return err && err->code == -ETIMEDOUT;
 }
 
 /* ---- containers_real.c ------------------------------------------------------ */
@@ -139,6 +147,7 @@ struct bridge {
 	struct containers_real *r;
 	struct box *box;  /* held until the module has answered; may be NULL */
 	struct mz_op *op; /* the containerizer's */
+	bool late;
 	/* Arguments of the module's that live as long. */
 	char *id;
 	struct mz_launch *launch;

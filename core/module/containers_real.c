@@ -430,10 +430,10 @@ static void on_measured(void *arg, const struct mz_err *err, const void *result)
 	(void)result;
 	struct asked *q = arg;
 	struct mz_bytes none = {NULL, 0};
-	list_remove(&q->asked.node);
 	q->on_usage(q->arg, err ? none : usage_pack(q->u));
-	if (err && err->code == -ETIMEDOUT)
-		return; /* it may still be written to: it stays for ever */
+	if (real_is_late(err))
+		return;
+	list_remove(&q->asked.node);
 	asked_drop(&q->asked);
 }
 

@@ -74,11 +74,9 @@ static void on_resolved(void *arg, const struct mz_err *err, const void *result)
 			module_name(q->r->secret.m), MZ_SECRET_MAX);
 		err = &bad;
 	}
-	if (err && err->code == -ETIMEDOUT) {
-		/* It may still use its request, which stays for ever; what it puts into it is dropped. */
-		q->put = -1;
+	if (real_is_late(err)) {
+		q->put = -1; /* what it puts into it now is dropped */
 		q->fn(q->arg, err, (struct mz_bytes){NULL, 0});
-		list_remove(&q->link);
 		return;
 	}
 	answer(q, err);

@@ -36,15 +36,15 @@ static void on_status(void *arg, const struct mz_err *err, const void *result)
 {
 	struct question *q = arg;
 	struct box *b = q->b;
-	list_remove(&q->asked.node);
 	if (err && b->state == BOX_RUNNING && !b->exited && err->code != -ENOENT)
 		log_warning(AREA, "Container '%s' has no complete status: %s", b->c.id, err->msg);
 	if (!err)
 		keep_status(b, MZ_MOVE(q->u), result); /* else what was told before holds */
 	if (q->fn)
 		q->fn(q->arg, b->limited);
-	if (err && err->code == -ETIMEDOUT)
-		return; /* it may still be written to: it stays for ever */
+	if (real_is_late(err))
+		return;
+	list_remove(&q->asked.node);
 	question_drop(&q->asked);
 }
 

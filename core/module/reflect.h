@@ -43,7 +43,7 @@ struct mz_launch {
 	struct arena arena;
 	VEC(struct mz_launch_entry) entries;
 	const char *isolator; /* whose prepare is running; NULL: nobody may add */
-	bool late;	      /* one has not answered in time, and may still use it: it stays for ever */
+	bool late;	      /* one has not answered in time, and may still use it: launch_free() leaves it */
 };
 struct mz_launch *launch_new(void);
 void launch_free(struct mz_launch *l);
