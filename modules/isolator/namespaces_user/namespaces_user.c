@@ -9,9 +9,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <pwd.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct box {
@@ -27,10 +29,12 @@ struct userns {
 	uint32_t first_id, ids, n_slots;
 	struct box *first; /* top level: those with a slot */
 	unsigned char *taken;
+	struct job *jobs; /* prepares and cleanups under way */
 };
 
-/* One prepare, from storing the slot to handing over the sandbox. */
+/* One prepare, from storing the slot to handing over the sandbox; or one cleanup. */
 struct job {
+	struct job *next;
 	struct userns *p;
 	const struct mz_container *c; /* lives as long as op */
 	struct mz_launch *l;
@@ -62,10 +66,22 @@ static struct box *add(struct userns *p, const char *id, uint32_t slot)
 	return b;
 }
 
+static void job_free(struct job *j)
+{
+	struct job **at = &j->p->jobs;
+	while (*at != j)
+		at = &(*at)->next;
+	*at = j->next;
+	free(j);
+}
+
 static void destroy(void *inst)
 {
 	struct userns *p = inst;
 	struct box *next;
+	/* The host has waited for running work; no done() or callback of the storage follows. */
+	while (p && p->jobs)
+		job_free(p->jobs);
 	for (struct box *b = p ? p->first : NULL; b; b = next) {
 		next = b->next;
 		free(b);
@@ -143,16 +159,34 @@ static int give(int fd, dev_t dev, uid_t uid, gid_t gid, int depth)
 	return rc;
 }
 
-static int give_tree(const char *path, uid_t uid, gid_t gid)
+/* What is nested has its sandbox in that of its parent, whose tasks may have put a link on the
+ * way to it: none is followed below the agent's work directory. */
+static int open_sandbox(const struct mz_container *c)
+{
+	size_t n = c->work_dir ? strlen(c->work_dir) : 0;
+	struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+	if (!n || strncmp(c->sandbox, c->work_dir, n) || c->sandbox[n] != '/')
+		return -EXDEV;
+	int base = open(c->work_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (base < 0)
+		return -errno;
+	const char *rest = c->sandbox + n + strspn(c->sandbox + n, "/");
+	int fd = (int)syscall(SYS_openat2, base, rest, &how, sizeof(how)), code = -errno;
+	close(base);
+	return fd < 0 ? code : fd;
+}
+
+/* maker: who must own it, or -1. */
+static int give_tree(const struct mz_container *c, int64_t maker, uid_t uid, gid_t gid)
 {
 	struct stat st;
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = open_sandbox(c);
 	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) < 0) {
-		int code = errno;
+		return fd;
+	int rc = fstat(fd, &st) < 0 ? -errno : maker >= 0 && st.st_uid != maker && st.st_uid != uid ? -EPERM : 0;
+	if (rc < 0) {
 		close(fd);
-		return -code;
+		return rc;
 	}
 	return give(fd, st.st_dev, uid, gid, 1);
 }
@@ -173,7 +207,10 @@ static int give_sandbox(struct job *j)
 	if (owner >= j->p->ids || group >= j->p->ids)
 		return iso_error(&j->err, -ERANGE, "User '%.100s' has id %u and group %u, a container has %u ids only",
 				 j->c->user, (unsigned)owner, (unsigned)group, j->p->ids);
-	int rc = j->c->sandbox ? give_tree(j->c->sandbox, owner + j->outside, group + j->outside) : 0;
+	/* What is nested has its sandbox in that of its parent, whose tasks may have put
+	 * something else there: what the agent has made, none of them can own. */
+	int64_t maker = j->c->parent ? (int64_t)owner : -1;
+	int rc = j->c->sandbox ? give_tree(j->c, maker, owner + j->outside, group + j->outside) : 0;
 	return rc < 0 ? iso_error(&j->err, rc, "Sandbox %.150s: %s", j->c->sandbox, strerror(-rc)) : 0;
 }
 
@@ -188,7 +225,7 @@ static void work(void *arg)
 static void end(struct job *j)
 {
 	iso_end(j->p->h, j->op, j->rc, &j->err);
-	free(j);
+	job_free(j);
 }
 
 static void on_given(void *arg)
@@ -204,6 +241,11 @@ static void on_given(void *arg)
 	end(j);
 }
 
+static void on_given_inside(void *arg)
+{
+	end(arg);
+}
+
 static void on_stored(void *arg, const struct mz_err *err)
 {
 	struct job *j = arg;
@@ -217,15 +259,36 @@ static void on_stored(void *arg, const struct mz_err *err)
 	end(j);
 }
 
-static int enter(struct userns *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+static int enter(struct userns *p, const struct mz_container *c, struct mz_launch *l, uint32_t *ret_slot,
+		 struct mz_err *err)
 {
 	char top[512], path[48];
 	snprintf(top, sizeof(top), "%.*s", (int)strcspn(c->id, "."), c->id);
 	struct box *b = *find(p, top);
 	if (!b || b->pid <= 0)
 		return iso_error(err, -ESRCH, "The process of container %.150s is not known", top);
+	*ret_slot = b->slot;
 	snprintf(path, sizeof(path), "/proc/%d/ns/user", b->pid);
 	return iso_asked(p->k->launch_enter(l, CLONE_NEWUSER, path), path, err);
+}
+
+/* Its sandbox was made by the agent just now, for a user of the host. */
+static void prepare_inside(struct userns *p, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct mz_err err;
+	uint32_t slot = 0;
+	int rc = enter(p, c, l, &slot, &err);
+	struct job *j = rc == 0 && c->sandbox ? calloc(1, sizeof(*j)) : NULL;
+	if (!j) {
+		iso_end(p->h, op, rc == 0 && c->sandbox ? iso_no_memory(&err) : rc, &err);
+		return;
+	}
+	*j = (struct job){.next = p->jobs, .p = p, .c = c, .l = l, .op = op, .outside = p->first_id + slot * p->ids};
+	p->jobs = j;
+	if (p->h->offload(p->h, work, on_given_inside, j) < 0) {
+		j->rc = iso_error(&j->err, -EAGAIN, "The agent has too much work waiting");
+		end(j);
+	}
 }
 
 /* A slot for a container: its own, if it has one already. */
@@ -252,7 +315,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct userns *p = inst;
 	struct mz_err err = {0};
 	if (c->parent) {
-		iso_end(p->h, op, enter(p, c, l, &err), &err);
+		prepare_inside(p, c, l, op);
 		return;
 	}
 	struct box *b = allocate(p, c->id, &err);
@@ -261,7 +324,8 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		iso_end(p->h, op, err.code ? err.code : iso_no_memory(&err), &err);
 		return;
 	}
-	*j = (struct job){.p = p, .c = c, .l = l, .op = op, .outside = p->first_id + b->slot * p->ids};
+	*j = (struct job){.next = p->jobs, .p = p, .c = c, .l = l, .op = op, .outside = p->first_id + b->slot * p->ids};
+	p->jobs = j;
 	p->h->storage_put(p->h, c->id, (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
 }
 
@@ -289,16 +353,16 @@ static void on_forgotten(void *arg, const struct mz_err *err)
 
 static void on_cleaned(void *arg, const struct mz_err *err)
 {
-	const struct job *j = arg;
+	struct job *j = arg;
 	j->p->h->op_done(j->op, err, NULL);
-	free(arg);
+	job_free(j);
 }
 
 /* Slots of other containers are kept until the loop below forgets them. */
 static int on_record(void *arg, const char *key, struct mz_bytes value)
 {
 	struct recovery *r = arg;
-	uint32_t slot;
+	uint32_t slot = 0;
 	if (value.size != sizeof(slot))
 		return 0;
 	memcpy(&slot, value.data, sizeof(slot));
@@ -335,6 +399,9 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 		r.p->h->storage_put(r.p->h, (*at)->id, (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
 		forget(r.p, at);
 	}
+	/* The record of one that is gone may have stayed, while another got its range. */
+	for (const struct box *b = r.p->first; b; b = b->next)
+		r.p->taken[b->slot] = 1;
 	iso_end(r.p->h, op, rc < 0 ? iso_error(&err, rc, "The ranges of user ids cannot be read: %s", strerror(-rc)) : 0, &err);
 }
 
@@ -348,7 +415,8 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 		iso_end(p->h, op, *at ? iso_no_memory(&err) : 0, &err);
 		return;
 	}
-	*j = (struct job){.p = p, .op = op};
+	*j = (struct job){.next = p->jobs, .p = p, .op = op};
+	p->jobs = j;
 	forget(p, at);
 	p->h->storage_put(p->h, id, (struct mz_bytes){NULL, 0}, on_cleaned, j);
 }

@@ -83,11 +83,79 @@ static void nested_and_restart(void **state)
 	world_close();
 }
 
+/* A task of the parent has put a link on the way to its sandbox. */
+static void nested_behind_a_link(void **state)
+{
+	(void)state;
+	char path[512], other[512], sandbox[600];
+	struct stat st;
+	world_open(settings);
+	struct mz_container *c = world_container("c1", NULL), *n = world_container("c1.n", NULL);
+	n->parent = "c1";
+	world_prepare(c);
+	assert_int_equal(world_isolate(c, 4711), 0);
+	snprintf(other, sizeof(other), "%s/other", mz_kit_dir(w.k));
+	snprintf(path, sizeof(path), "%s/other/n", mz_kit_dir(w.k));
+	assert_int_equal(mkdir(other, 0755), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(sandbox, sizeof(sandbox), "%s/containers", c->sandbox);
+	assert_int_equal(symlink(other, sandbox), 0);
+	snprintf(sandbox, sizeof(sandbox), "%s/containers/n", c->sandbox);
+	n->sandbox = sandbox;
+	assert_string_equal(world_prepare(n), "");
+	assert_int_equal(w.err.code, -ELOOP);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_uid, 0);
+	world_close();
+}
+
+static void ignore(void *arg, const struct mz_err *err)
+{
+	(void)arg;
+	(void)err;
+}
+
+/* A record that could not be removed has the range that c1 was given after it. */
+static void a_record_that_stayed(void **state)
+{
+	(void)state;
+	world_open(settings);
+	struct mz_container *c = world_container("c1", NULL);
+	uint32_t slot = 0;
+	const struct mz_host *h = mz_kit_host(w.m);
+	assert_string_equal(world_prepare(c), mapped(2000));
+	h->storage_put(h, "gone", (struct mz_bytes){&slot, sizeof(slot)}, ignore, NULL);
+	while (mz_kit_turn(w.k))
+		;
+	mz_kit_unload(w.m);
+	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
+		fail_msg("%s", w.err.msg);
+	w.ops = mz_kit_ops(w.m);
+	c->pid = 42;
+	const struct mz_container *v[] = {c};
+	assert_int_equal(world_recover(v, 1), 0);
+	assert_string_equal(world_prepare(world_container("c2", NULL)), mapped(2100));
+	world_close();
+}
+
+/* Unloaded while it works; a sanitizer tells what is left. */
+static void goes_meanwhile(void **state)
+{
+	(void)state;
+	struct mz_kit_op r;
+	world_open(settings);
+	w.ops->prepare(mz_kit_inst(w.m), world_container("c1", NULL), mz_kit_launch(w.k), mz_kit_op(w.m, &r, 0));
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges),
 		cmocka_unit_test(nested_and_restart),
+		cmocka_unit_test(nested_behind_a_link),
+		cmocka_unit_test(a_record_that_stayed),
+		cmocka_unit_test(goes_meanwhile),
 	};
 	if (geteuid() != 0) {
 		printf("1..0 # SKIP files can be given away by root only\n");
