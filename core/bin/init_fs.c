@@ -240,6 +240,18 @@ static int mount_one(const struct step *m, int root, int tree, struct init_failu
 	return 0;
 }
 
+/* Of the file system that we still are in; whatever else has this name is not bound. */
+static int clone_device(const char *path, mode_t type, dev_t dev)
+{
+	struct stat st;
+	int tree = clone_tree(AT_FDCWD, path, 0);
+	if (tree < 0 || (fstat(tree, &st) == 0 && (st.st_mode & S_IFMT) == type && st.st_rdev == dev))
+		return tree;
+	close(tree);
+	errno = ENODEV;
+	return -1;
+}
+
 static int make_device(const char *s, int root, struct init_failure *f)
 {
 	uint64_t mode, major, minor;
@@ -262,7 +274,8 @@ static int make_device(const char *s, int root, struct init_failure *f)
 		rc = 0;
 	if (rc < 0 && errno == EPERM) {
 		/* In a user namespace: the host's, in its place. */
-		int target = make_target(root, path, 1), tree = clone_tree(AT_FDCWD, path, 0);
+		int target = make_target(root, path, 1);
+		int tree = clone_device(path, (mode_t)mode & S_IFMT, makedev((unsigned)major, (unsigned)minor));
 		rc = target < 0 || tree < 0 ? -1 : attach(tree, target, 0, 0);
 	}
 	close(dir);
@@ -281,8 +294,13 @@ static int write_file(const struct init_launch *l, const char *s, size_t at, int
 	if (at < l->size && l->data[at] == 'c')
 		content = l->data + at + 1;
 	int dir = make_folder(root, s, &name);
-	int fd = dir < 0 ? -1 : in_root(root, s, O_WRONLY | O_CREAT | O_TRUNC, (mode_t)mode & 07777);
-	if (fd < 0 || fchmod(fd, (mode_t)mode & 07777) < 0)
+	struct stat st;
+	int fd = dir < 0 ? -1 : in_root(root, s, O_WRONLY | O_CREAT | O_NONBLOCK, (mode_t)mode & 07777);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return init_broken(f, "write the file", s);
+	/* A device of the image is not written to with our rights. */
+	errno = EINVAL;
+	if (!S_ISREG(st.st_mode) || ftruncate(fd, 0) < 0 || fchmod(fd, (mode_t)mode & 07777) < 0)
 		return init_broken(f, "write the file", s);
 	while ((n = init_unhex(&content, data, sizeof(data))) > 0)
 		if (write(fd, data, (size_t)n) != n)
@@ -303,9 +321,10 @@ static int mask(const char *path, int root, struct init_failure *f)
 	if (fstat(target, &st) == 0 && S_ISDIR(st.st_mode)) {
 		rc = mount("tmpfs", path_of(target, &t), "tmpfs", SECURE, "size=0k,mode=0");
 	} else {
-		int tree = clone_tree(AT_FDCWD, "/dev/null", 0);
+		int tree = clone_device("/dev/null", S_IFCHR, makedev(1, 3));
 		rc = tree < 0 ? -1 : attach(tree, target, MS_NOSUID | MS_NOEXEC, 0);
-		close(tree);
+		if (tree >= 0)
+			close(tree);
 	}
 	close(target);
 	return rc < 0 ? init_broken(f, "mask", path) : 0;
@@ -323,7 +342,8 @@ static int read_only(const char *path, int root, struct init_failure *f)
 			return errno == ENOENT || errno == ENOTDIR ? 0 : init_broken(f, "make read-only", path);
 		int tree = clone_tree(target, "", AT_EMPTY_PATH | AT_RECURSIVE);
 		rc = tree < 0 ? -1 : attach(tree, target, MS_RDONLY, 1);
-		close(tree);
+		if (tree >= 0)
+			close(tree);
 		close(target);
 	}
 	return rc < 0 ? init_broken(f, "make read-only", path) : 0;

@@ -436,6 +436,33 @@ static void does_not_wait_for_a_pipe(void **state)
 	launcher = "linux";
 }
 
+/* Neither one of an image, nor what a parent has put in the place of one. */
+static void takes_no_device_for_a_file(void **state)
+{
+	struct life *l = *state;
+	make_rootfs();
+	mz_autofree char *more = xasprintf("cd %s/rootfs && mknod etc/hosts c 1 3 && mkdir dev proc && echo data > dev/null && "
+					   "echo secret > etc/secret", root);
+	mz_autofree char *steps = xasprintf(PID MNT "rootfs %s/rootfs\nfile /etc/hosts 0644 text\n", root);
+	assert_int_equal(system(more), 0);
+	struct run *r = launch(l, "device", steps, "exit 0");
+	until_end(l, r);
+	assert_int_equal(r->code, -EINVAL);
+	assert_non_null(strstr(r->message, "Cannot write the file '/etc/hosts'"));
+	free(steps);
+	steps = xasprintf(PID MNT "rootfs %s/rootfs\nmount /proc - proc 14\n", root);
+	r = launch(l, "above", steps, "exec sleep 1000");
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	struct run *n = launch(l, "above.sub", "mask /etc/secret\n", "cat /etc/secret");
+	until_end(l, n);
+	assert_int_equal(n->code, -ENODEV);
+	assert_non_null(strstr(n->message, "Cannot mask '/etc/secret'"));
+	terminate(l, r);
+	until_end(l, r);
+	assert_nothing_left(l);
+}
+
 /* What is possessed through the agent's session: its keys. */
 static void has_keys_of_its_own(void **state)
 {
@@ -930,6 +957,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(executes_nothing_by_a_descriptor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gives_pid_1_few_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(does_not_wait_for_a_pipe, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(takes_no_device_for_a_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_keys_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(joins_cgroups, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(enters_nobody_else, set_up, tear_down),
