@@ -209,8 +209,11 @@ static int read_environment(struct executor *e, struct mz_err *err)
 	if (e->backoff_max_ns < NS_PER_MS)
 		e->backoff_max_ns = NS_PER_MS;
 	e->checkpoint = str_eq(getenv("MESOS_CHECKPOINT"), "1");
-	/* Not for tasks. */
-	e->peer.token = xstrdup(getenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN"));
+	/* Not for tasks, nor for who looks at /proc/PID/environ. */
+	char *token = getenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
+	e->peer.token = xstrdup(token);
+	if (token)
+		explicit_bzero(token, strlen(token));
 	unsetenv("MESOS_EXECUTOR_AUTHENTICATION_TOKEN");
 	e->env = (const char *const *)environ;
 	return 0;
