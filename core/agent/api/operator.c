@@ -1,7 +1,9 @@
-/* operator.c - POST /api/v1: the read calls of the agent's operator API.
+/* operator.c - POST /api/v1: the read calls of the agent's operator API, and the way to
+ * those about containers (nested.c, attach.c).
  *
- * Lists of a view are always written in JSON, as the tools are used to. A table of {call, handler}; each handler fills the response in an arena. Calls
- * that are not in the table are 501.
+ * A table of {call, handler}; each handler fills the response in an arena. Calls that
+ * are not in the table are 501. In JSON the lists of a view are written also when they
+ * are empty, as the tools are used to.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api/attach.h"
 #include "agent/api/containers.h"
