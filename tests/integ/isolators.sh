@@ -11,23 +11,12 @@
 needs curl jq python3 unshare
 [ "$(id -u)" -eq 0 ] || skip_all "needs root"
 [ -n "${MEZZO_OWN_MOUNTS-}" ] || skip_all "no mount namespace can be made here"
-OURS=mezzo-isolators-$$
 GROUPS_DIR=$T/cgroup
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
+own_groups "$GROUPS_DIR"
+at_end()
 {
-	local g p
-	cleanup_status=$?
-	# shellcheck disable=SC2044 # names without blanks
-	for g in $(find "$GROUPS_DIR"/*/"$OURS" "$GROUPS_DIR/$OURS" -name cgroup.procs 2>/dev/null); do
-		while read -r p; do kill -KILL "$p" 2>/dev/null; done <"$g"
-	done
-	find "$GROUPS_DIR"/*/"$OURS" "$GROUPS_DIR/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	umount -l "$GROUPS_DIR"/* "$GROUPS_DIR" 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
+	umount -l "$GROUPS_DIR"/* "$GROUPS_DIR"
 }
-trap remove_groups EXIT
 
 # ---- hierarchies: the machine's, and net_cls of v1 where it is free ----
 mkdir "$GROUPS_DIR"
@@ -95,7 +84,7 @@ for m in cpu mem pids cpuset devices; do
 	mem) has_controller memory && settings cgroups_mem "{}" ;;
 	pids) has_controller pids && settings cgroups_pids "{max: 64, per_cpu: 1}" ;;
 	cpuset) has_controller cpuset && settings cgroups_cpuset "{cpus: \"0\"}" ;;
-	devices) settings cgroups_devices "{}" ;;
+	devices) settings cgroups_devices "{allowed: [/dev/zero r]}" ;;
 	esac
 done
 has_controller blkio io && settings cgroups_blkio "{}"
@@ -130,14 +119,8 @@ has()
 }
 start()
 {
-	[ -f "$T/agent.log.now" ] && cat "$T/agent.log.now" >>"$T/agent.log"
-	: >"$T/agent.log.now"
-	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
-		--set registration_backoff=200ms >"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
+	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
 }
 start_master
 start
@@ -332,14 +315,6 @@ over port "(setsid python3 -c 'import socket, time; s = socket.socket(); s.bind(
 	sleep 1000" REASON_CONTAINER_LIMITATION
 
 # ---- nothing is left ----
-groups_left()
-{
-	find "$GROUPS_DIR" -path "*/$OURS/*" -type d -printf . 2>/dev/null | wc -c
-}
-no_groups()
-{
-	[ "$(groups_left)" -eq 0 ]
-}
 ok "no cgroup of a container is left" until_true 30 no_groups
 # but for the containerizer's records of ended ones, which go later, many at once
 files_left()

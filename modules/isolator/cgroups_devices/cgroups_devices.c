@@ -1,10 +1,12 @@
 /* cgroups_devices.c - isolator/cgroups_devices: which devices a container may open and
- * make. It makes no device files.
+ * make. Device files are made of those that the operator names by their path.
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "../../lib/cgroup_isolator.h"
 #include "../../lib/device_rules.h"
@@ -13,6 +15,7 @@ struct devices {
 	struct cgroups cg; /* first member */
 	size_t n;
 	struct rule rules[RULES_MAX];
+	char *paths[RULES_MAX]; /* of the rule's device file, or NULL */
 };
 
 /* What every container may have: null, zero, full, random, urandom, tty, console, ptmx,
@@ -48,6 +51,44 @@ static int limit(void *inst, const struct mz_container *c, struct mz_err *err)
 	return rc < 0 ? rc : rules_attach(p->rules, p->n, path, err);
 }
 
+/* For whom has a /dev of its own; where it is that of the machine, it is there. Who may open it at all is
+ * the group's matter, so that the file is open to every user. */
+static int make_files(const struct devices *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
+		const struct rule *r = &p->rules[i];
+		uint32_t mode = (r->type == 'b' ? S_IFBLK : S_IFCHR) | (r->access & RULE_READ ? 0444 : 0) |
+				(r->access & RULE_WRITE ? 0222 : 0);
+		if (p->paths[i])
+			rc = p->cg.k->launch_device(l, p->paths[i], mode, (uint32_t)r->major, (uint32_t)r->minor);
+		if (rc < 0)
+			(void)cg_fail(err, rc, "Container '%s' cannot have the device %s: %s", c->id, p->paths[i], strerror(-rc));
+	}
+	return rc;
+}
+
+static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+{
+	struct devices *p = inst;
+	struct mz_err err;
+	/* One for debugging sees the files of its parent. */
+	int rc = c->container_class == MZ_CONTAINER_DEBUG ? 0 : make_files(p, c, l, &err);
+	if (rc < 0)
+		cgroups_answer(p->cg.h, op, rc, &err);
+	else
+		cgroups_prepare(inst, c, l, op);
+}
+
+/* "/dev/fuse rw": the file itself, where that is a link to it. */
+static int take_path(const char *text, char **ret, struct mz_err *err)
+{
+	char path[256];
+	(void)snprintf(path, sizeof(path), "%.*s", (int)strcspn(text, " "), text);
+	*ret = realpath(path, NULL);
+	return *ret ? 0 : cg_fail(err, -errno, "The device %s cannot be found: %s", path, strerror(errno));
+}
+
 static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_err *err)
 {
 	const char *text;
@@ -58,11 +99,27 @@ static int take_rules(struct devices *p, const struct mz_conf *conf, struct mz_e
 	for (size_t i = 0; (text = p->cg.h->conf_item(conf, "allowed", i)); i++) {
 		if (p->n == RULES_MAX)
 			return cg_fail(err, -E2BIG, "There are more than %d allowed devices", RULES_MAX);
-		int rc = rule_parse(text, &p->rules[p->n++], err);
+		int rc = rule_parse(text, &p->rules[p->n], err);
+		if (rc == 0 && *text == '/')
+			rc = take_path(text, &p->paths[p->n], err);
 		if (rc < 0)
 			return rc;
+		p->n++;
 	}
 	return 0;
+}
+
+static void forget_paths(struct devices *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->paths[i]);
+}
+
+static void destroy(void *inst)
+{
+	if (inst)
+		forget_paths(inst);
+	cgroups_destroy(inst);
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
@@ -71,7 +128,12 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	if (!p)
 		return -ENOMEM;
 	p->cg.limit = limit;
-	return cgroups_created(p, take_rules(p, conf, err), "devices", inst, err);
+	int rc = take_rules(p, conf, err);
+	if (rc == 0)
+		rc = cgroups_find(&p->cg.g, h, "devices", err);
+	if (rc < 0)
+		forget_paths(p);
+	return cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -83,10 +145,10 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = cgroups_destroy,
+	.destroy = destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover, /* the limits stay with the group */
-	.prepare = cgroups_prepare,
+	.prepare = prepare,
 	.cleanup = cgroups_cleanup,
 };
 

@@ -89,6 +89,9 @@ static void bites(void)
 	world.settings[1].value = "c 1:3 rw,/dev/zero r";
 	inst = world_create();
 	world_prepare(inst, &c);
+	/* In a /dev of its own there is what was named. */
+	assert_non_null(strstr(world.launch, "device /dev/zero 20444 1:5\n"));
+	assert_null(strstr(world.launch, "1:3"));
 	assert_int_equal(WEXITSTATUS(world_wait(world_member(try_all))), 4 | 8);
 	world_ops()->recover(inst, NULL, 0, WORLD_OP);
 	world_ok();
