@@ -228,8 +228,8 @@ static void remove_holders(struct job *j)
 		(void)unlink(latest); /* else it is not empty, which is no harm */
 	for (int i = 0; i < LEVELS; i++) {
 		*strrchr(path, '/') = '\0';
-		if (str_eq(path, j->r->work_dir) || rmdir(path) < 0)
-			break;
+		if (str_eq(path, j->r->work_dir) || (rmdir(path) < 0 && errno != ENOENT))
+			break; /* missing: an agent was killed just here */
 	}
 	pthread_mutex_unlock(&j->r->places);
 }
@@ -239,13 +239,16 @@ static void remove_work(void *arg)
 	struct job *j = arg;
 	const char *name;
 	mz_autoclose int parent = open_parent(j, false, &name);
-	if (parent == -ENOENT)
+	if (parent == -ENOENT) {
 		j->err = (struct mz_err){0}; /* gone already */
-	if (parent < 0)
+	} else if (parent < 0) {
 		return;
-	mz_autofree char *path = xasprintf("/proc/self/fd/%d/%s", parent, name);
-	if (tree_remove(path, &j->err) == 0)
-		remove_holders(j);
+	} else {
+		mz_autofree char *path = xasprintf("/proc/self/fd/%d/%s", parent, name);
+		if (tree_remove(path, &j->err) < 0)
+			return;
+	}
+	remove_holders(j);
 }
 
 /* ---- loop thread -------------------------------------------------------------------- */
