@@ -86,7 +86,7 @@ static int make_shm(struct ipc *p, const char *path, int64_t bytes, struct mz_er
 	int rc = remove_shm(path, err);
 	if (rc < 0)
 		return rc;
-	if ((mkdir(p->dir, 0711) < 0 && errno != EEXIST) || mkdir(path, 0755) < 0 ||
+	if ((mkdir(p->dir, 0700) < 0 && errno != EEXIST) || mkdir(path, 0755) < 0 ||
 	    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0) {
 		int code = errno;
 		(void)rmdir(path);
@@ -218,11 +218,10 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 	struct mz_err err;
 	struct removal *r = calloc(1, sizeof(*r));
 	ns_forget(&p->n, id);
-	int rc = r ? path_of(p, id, r->path, sizeof(r->path), &err) : iso_no_memory(&err);
-	/* Most containers that are nested have none. */
-	if (rc < 0 || access(r->path, F_OK) < 0) {
+	/* Most containers that are nested have none; what makes no path has none either. */
+	if (!r || path_of(p, id, r->path, sizeof(r->path), &err) < 0 || access(r->path, F_OK) < 0) {
+		iso_end(p->n.h, op, r ? 0 : iso_no_memory(&err), &err);
 		free(r);
-		iso_end(p->n.h, op, rc, &err);
 		return;
 	}
 	r->p = p;

@@ -41,6 +41,12 @@ static void private_ones(void **state)
 	world_open("{default_shm_size: 2MB}");
 	assert_string_equal(world_prepare(world_container("c1", NULL)), expected("c1"));
 	assert_int_equal(shm_mb("c1"), 2);
+	/* Who is not root comes to it by his own mount only. */
+	char path[512];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/shm", mz_kit_dir(w.k));
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_string_equal(world_prepare(world_container("c2", "{linux_info: {ipc_mode: PRIVATE, shm_size: 5}}")), expected("c2"));
 	assert_int_equal(shm_mb("c2"), 5);
 	assert_string_equal(world_prepare(world_container("c3", "{linux_info: {shm_size: 0}}")), "");
