@@ -5,14 +5,7 @@
  * prepared. Values go into the launch description only, which is in memory.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#define MZ_MODULE_ABI 1
-#include <mezzo/isolator.h>
-
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "../answer.h"
 
 struct environment_secret {
 	const struct mz_host *h;
@@ -30,16 +23,6 @@ struct job {
 	struct mz_op *op;
 	size_t i, n; /* variables */
 };
-
-__attribute__((format(printf, 3, 4))) static int fail(struct mz_err *err, int code, const char *fmt, ...)
-{
-	va_list ap;
-	err->code = code;
-	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
-	va_end(ap);
-	return code;
-}
 
 static void job_free(struct job *j)
 {
@@ -71,11 +54,11 @@ static int set(struct job *j, struct mz_bytes secret, struct mz_err *err)
 {
 	const char *name = name_of(j);
 	if (secret.size && memchr(secret.data, 0, secret.size))
-		return fail(err, -EINVAL, "command.environment.variables[%zu] '%.80s': the secret has a NUL byte", j->i,
+		return iso_error(err, -EINVAL, "command.environment.variables[%zu] '%.80s': the secret has a NUL byte", j->i,
 			    name);
 	char *value = malloc(secret.size + 1);
 	if (!value)
-		return fail(err, -ENOMEM, "Out of memory");
+		return iso_no_memory(err);
 	if (secret.size)
 		memcpy(value, secret.data, secret.size);
 	value[secret.size] = '\0';
@@ -83,8 +66,8 @@ static int set(struct job *j, struct mz_bytes secret, struct mz_err *err)
 	explicit_bzero(value, secret.size);
 	free(value);
 	if (rc < 0)
-		return fail(err, rc, "command.environment.variables[%zu] '%.80s': %s", j->i, name,
-			    rc == -EEXIST ? "set to something else as well" : strerrordesc_np(-rc));
+		return iso_error(err, rc, "command.environment.variables[%zu] '%.80s': %s", j->i, name,
+			    rc == -EEXIST ? "set to something else as well" : strerror(-rc));
 	j->e->h->metric_add(j->e->resolved, 1);
 	return 0;
 }
@@ -96,7 +79,7 @@ static void on_secret(void *arg, const struct mz_err *err, struct mz_bytes secre
 	struct job *j = arg;
 	struct mz_err e;
 	if (err)
-		fail(&e, err->code, "command.environment.variables[%zu] '%.60s': %.150s", j->i, name_of(j), err->msg);
+		iso_error(&e, err->code, "command.environment.variables[%zu] '%.60s': %.150s", j->i, name_of(j), err->msg);
 	if (err || set(j, secret, &e) < 0) {
 		job_end(j, &e);
 		return;
@@ -129,8 +112,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct mz_err err;
 	struct job *j = calloc(1, sizeof(*j));
 	if (!j) {
-		fail(&err, -ENOMEM, "Out of memory");
-		e->h->op_done(op, &err, NULL);
+		iso_end(e->h, op, iso_no_memory(&err), &err);
 		return;
 	}
 	*j = (struct job){.next = e->jobs, .e = e, .c = c, .l = l, .op = op};
@@ -150,7 +132,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	(void)conf;
 	struct environment_secret *e = calloc(1, sizeof(*e));
 	if (!e)
-		return fail(err, -ENOMEM, "Out of memory");
+		return iso_no_memory(err);
 	e->h = h;
 	e->k = h->kind;
 	e->resolved = h->metric(h, MZ_METRIC_COUNTER, "resolved");

@@ -63,7 +63,10 @@ static int open_secret(const struct job *j)
 		.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
 		.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
 	};
-	int fd = (int)syscall(SYS_openat2, j->dir, j->path, &how, sizeof(how));
+	int fd;
+	/* Where a link has "..", a rename anywhere meanwhile makes the kernel unsure. */
+	for (int i = 0; (fd = (int)syscall(SYS_openat2, j->dir, j->path, &how, sizeof(how))) < 0 && errno == EAGAIN && i < 100; i++)
+		;
 	return fd < 0 ? -errno : fd;
 }
 
