@@ -179,7 +179,9 @@ start_master()
 	export MEZZO_MASTER=http://$MASTER
 }
 
-# start_agent NAME [OPTION…]: sets AGENT_PID[NAME] and AGENT_URL[NAME]
+# start_agent NAME [OPTION…]: sets AGENT_PID[NAME] and AGENT_URL[NAME]; a second start
+# takes the same port. UNDER: words of a command that executes it.
+UNDER=()
 start_agent()
 {
 	local name=$1 where
@@ -188,7 +190,7 @@ start_agent()
 	where=${where#http://}
 	[ -f "$T/$name.log.now" ] && cat "$T/$name.log.now" >>"$T/$name.log"
 	: >"$T/$name.log.now"
-	"$MEZZOD" agent -c "$MEZZO_SRC/conf/agent-1.yaml" --listen "${where:-127.0.0.1:0}" --work-dir "$T/$name" \
+	"${UNDER[@]}" "$MEZZOD" agent -c "$MEZZO_SRC/conf/agent-1.yaml" --listen "${where:-127.0.0.1:0}" --work-dir "$T/$name" \
 		--master "$MASTER" "$@" >"$T/$name.log.now" 2>&1 &
 	AGENT_PID[$name]=$!
 	pids+=("${AGENT_PID[$name]}")
@@ -221,6 +223,48 @@ start_cluster()
 	start_master
 	start_agent agent "$@"
 	wait_for 30 "the agent to register" agents_are 1
+}
+
+# ---- cgroups ----
+# own_groups [DIR]: sets OURS, the name of a cgroup that is this test's alone, for
+# cgroups_root. Whatever is in it is killed at the end, and the groups are removed.
+# DIR is where hierarchies are mounted.
+OURS='' GROUPS_TOP=''
+own_groups()
+{
+	OURS=mezzo-$NAME-$$
+	GROUPS_TOP=${1:-/sys/fs/cgroup}
+}
+
+# The directories of containers in it, the deepest first, in all hierarchies.
+our_groups()
+{
+	find "$GROUPS_TOP"/*/"$OURS" "$GROUPS_TOP/$OURS" -mindepth 1 -depth -type d 2>/dev/null
+}
+
+no_groups()
+{
+	[ -z "$(our_groups)" ]
+}
+
+our_groups_are_empty()
+{
+	local g
+	for g in $(our_groups); do
+		[ -z "$(cat "$g/cgroup.procs" 2>/dev/null)" ] || return 1
+	done
+}
+
+remove_groups()
+{
+	local g
+	[ -n "$OURS" ] || return 0
+	for g in $(our_groups); do
+		# shellcheck disable=SC2046
+		kill -KILL $(cat "$g/cgroup.procs" 2>/dev/null) 2>/dev/null
+	done
+	until_true 10 our_groups_are_empty
+	find "$GROUPS_TOP"/*/"$OURS" "$GROUPS_TOP/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
 }
 
 # ---- a scheduler made of curl and jq ----
@@ -300,21 +344,21 @@ launch()
 	call "$accept"
 }
 
-# acknowledging NAME: acknowledges every update of the newest subscription from now
-# on, in the background. While the file $T/NAME.hold is there it does not.
+# acknowledging NAME: acknowledges every update of the newest subscription, record by
+# record as they come, in the background. While the file $T/NAME.hold is there it
+# waits.
 acknowledging()
 {
-	local name=$1
+	local name=$1 size record ack
 	(
-		n=0
-		while kill -0 "$SUBSCRIBE_PID" 2>/dev/null; do
-			[ -e "$T/$name.hold" ] || while read -r ack; do
-				call "$ack"
-				n=$((n + 1))
-			done < <(events "$name" | jq -c 'select(.type == "UPDATE") | .update.status | select(.uuid) |
-				{type: "ACKNOWLEDGE", acknowledge: {agent_id, task_id, uuid}}' | tail -n +$((n + 1)))
-			pause
-		done
+		tail -c +1 -s 0.2 --pid="$SUBSCRIBE_PID" -f "$T/$name.stream" |
+			while read -r size && read -rN "$size" record; do
+				[[ $record == *'"UPDATE"'* ]] || continue
+				while [ -e "$T/$name.hold" ]; do pause; done
+				ack=$(jq -c 'select(.type == "UPDATE") | .update.status | select(.uuid) |
+					{type: "ACKNOWLEDGE", acknowledge: {agent_id, task_id, uuid}}' <<<"$record")
+				[ -z "$ack" ] || call "$ack"
+			done
 	) >/dev/null 2>&1 &
 	pids+=("$!")
 }
@@ -347,6 +391,12 @@ kill_leftovers()
 	return 0
 }
 
+# What a test has to undo besides, when all processes are gone: it defines this anew.
+at_end()
+{
+	:
+}
+
 cleanup()
 {
 	local status=$? p
@@ -359,6 +409,8 @@ cleanup()
 	cd /
 	kill_leftovers 2>/dev/null
 	kill_leftovers 2>/dev/null
+	remove_groups 2>/dev/null
+	at_end 2>/dev/null
 	if [ "$tap_failed" -gt 0 ] || [ "$status" -ne 0 ]; then
 		mkdir -p "$MEZZO_BUILD/test-logs/$NAME" 2>/dev/null &&
 			cp "$T"/*.log* "$T"/*.stream "$MEZZO_BUILD/test-logs/$NAME/" 2>/dev/null

@@ -203,7 +203,7 @@ ok "no cgroup is left" until_true 30 no_groups
 stop_hard "$AGENT"
 
 # ---- root that is nobody outside ----
-WHERE='' WORK=other
+WORK=other
 write_conf "  - {name: namespaces_user, settings: {first_id: 700000000}}"
 start
 run mapped "id -u; head -n 1 /proc/self/uid_map; exec $ATTACK escapes $AGENT $T/private/secret mapped" "$as_root"
@@ -213,7 +213,7 @@ verdicts mapped 40
 ok "no cgroup is left" until_true 30 no_groups
 stop_hard "$AGENT"
 # ---- who enters is looked at by those inside, who are root there with all rights ----
-WHERE='' WORK=third
+WORK=third
 write_conf "  - {name: namespaces_user, settings: {first_id: 700000000}}"
 sed -i '/linux_capabilities/d' "$T/conf.yaml"
 start

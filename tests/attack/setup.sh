@@ -9,30 +9,9 @@ for hierarchy in cpu memory pids cpuset devices blkio; do
 	[ -w "/sys/fs/cgroup/$hierarchy/cgroup.procs" ] || skip_all "there is no hierarchy $hierarchy in /sys/fs/cgroup"
 done
 [ -x "$MEZZO_BUILD/tests/attack/attack" ] || skip_all "tests/attack/attack is not built"
-OURS=mezzo-attack-$$
+own_groups
 WORK=agent
 ISOLATORS=$MEZZO_BUILD/modules/isolator
-
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g
-	cleanup_status=$?
-	for g in $(find /sys/fs/cgroup/*/"$OURS" -name cgroup.procs 2>/dev/null); do
-		# shellcheck disable=SC2046
-		kill -KILL $(cat "$g") 2>/dev/null
-	done
-	until_true 10 no_groups
-	find /sys/fs/cgroup/*/"$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
-# No container's cgroup is left in any hierarchy.
-no_groups()
-{
-	[ -z "$(find /sys/fs/cgroup/*/"$OURS" -mindepth 1 -maxdepth 1 -type d 2>/dev/null)" ]
-}
 
 # Where a task's user can reach it; the build tree may be the builder's alone.
 install -m 755 "$MEZZO_BUILD/tests/attack/attack" "$T/attack"
@@ -91,16 +70,13 @@ END
 	[ -z "${ATTACK_WITHOUT-}" ] || sed -Ei "/^  - .*($ATTACK_WITHOUT)/d" "$T/conf.yaml"
 }
 
-# start OPTION…: the agent with that file, in a session that has a key
+# start OPTION…: the agent $WORK with that file, in a session that has a key; sets
+# AGENT, its pid, and WHERE, its address
+UNDER=("$ATTACK" session mezzo-attack)
 start()
 {
-	: >"$T/agent.log.now"
-	"$ATTACK" session mezzo-attack "$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" \
-		--work-dir "$T/$WORK" --master "$MASTER" --set registration_backoff=200ms "$@" >"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent "$WORK" -c "$T/conf.yaml" --set registration_backoff=200ms "$@"
+	AGENT=${AGENT_PID[$WORK]} WHERE=${AGENT_URL[$WORK]#http://}
 	wait_for 30 "the agent to register" agents_are 1
 }
 

@@ -12,35 +12,7 @@ needs curl jq strace
 [ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] ||
 	skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
 strace -o /dev/null true 2>/dev/null || skip_all "strace may not trace here"
-OURS=mezzo-fault-$$
-groups()
-{
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -mindepth 1 -depth -type d 2>/dev/null
-}
-# shellcheck disable=SC2317,SC2329 # called by the trap
-all_empty()
-{
-	local g
-	for g in $(groups); do
-		[ -z "$(cat "$g/cgroup.procs" 2>/dev/null)" ] || return 1
-	done
-}
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g
-	cleanup_status=$?
-	for g in $(groups); do
-		# shellcheck disable=SC2046
-		kill -KILL $(cat "$g/cgroup.procs") 2>/dev/null
-	done
-	until_true 10 all_empty
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
-
+own_groups
 isolation=
 for i in cgroups_cpu cgroups_mem cgroups_pids namespaces_pid namespaces_ipc filesystem_linux; do
 	[ -f "$MEZZO_BUILD/modules/isolator/$i.so" ] || skip_all "isolator/$i is not built"
@@ -59,13 +31,8 @@ cgroups_root: $OURS
 END
 start()
 {
-	: >"$T/agent.log.now"
-	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
-		--set registration_backoff=100ms >"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent agent -c "$T/conf.yaml" --set registration_backoff=100ms
+	AGENT=${AGENT_PID[agent]}
 }
 registered()
 {
@@ -84,7 +51,7 @@ shims()
 }
 left()
 {
-	groups
+	our_groups
 	grep -F "$T/" /proc/self/mountinfo
 	grep -lF "/$OURS/" /proc/[0-9]*/cgroup 2>/dev/null
 	shims

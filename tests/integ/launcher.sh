@@ -9,21 +9,7 @@ needs curl jq
 GROUPS_DIR=/sys/fs/cgroup/freezer
 [ -w "$GROUPS_DIR/cgroup.procs" ] || GROUPS_DIR=/sys/fs/cgroup
 [ -w "$GROUPS_DIR/cgroup.procs" ] || skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
-OURS=mezzo-launcher-$$
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g
-	cleanup_status=$?
-	for g in $(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -name cgroup.procs 2>/dev/null); do
-		# shellcheck disable=SC2046
-		kill -KILL $(cat "$g") 2>/dev/null
-	done
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
+own_groups
 
 # with the namespaces that are built
 isolation=posix_cpu,posix_mem,disk_du
@@ -39,16 +25,10 @@ isolation: [${isolation//,/, }]
 authenticators: [none]
 cgroups_root: $OURS
 END
-# The agent that start_agent starts, with the file above.
 start()
 {
-	: >"$T/agent.log.now"
-	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
-		--set registration_backoff=200ms >"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
+	AGENT=${AGENT_PID[agent]}
 }
 start_master
 start
@@ -66,10 +46,6 @@ run()
 n_groups()
 {
 	find "$GROUPS_DIR/$OURS" -mindepth 1 -maxdepth 1 -type d | wc -l
-}
-no_groups()
-{
-	[ "$(n_groups)" -eq 0 ]
 }
 # The container's own processes, as the host sees them.
 members()
