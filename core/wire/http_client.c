@@ -193,8 +193,11 @@ static void on_end(void *arg, int error)
 {
 	struct http_client *c = arg;
 
-	if (!error && !list_empty(&c->sent) && http_parser_closed(&c->parser))
+	if (!error && !list_empty(&c->sent) && http_parser_closed(&c->parser)) {
 		finish(list_first(&c->sent, struct client_call, node), NULL);
+		closed_after_answer(c);
+		return;
+	}
 	broken(c, c->connected ? "Connection closed by the peer" : "Could not connect");
 }
 

@@ -191,6 +191,16 @@ static void test_client_asks_again(void **state)
 	run_until(t.l, peer.n_accepted == 3 && peer_has("/4"));
 	peer_says("HTTP/1.1 204 No Content\r\n\r\n");
 	run_until(t.l, logged("200:;200:;200:until the end;204:;"));
+	/* The same, and the end of the answer is that of the connection. */
+	buf_clear(&peer.log);
+	ask_peer("GET", "/5");
+	ask_peer("GET", "/6");
+	run_until(t.l, peer_has("/6"));
+	peer_says("HTTP/1.1 200 OK\r\n\r\nuntil the end");
+	peer_hang_up();
+	run_until(t.l, peer.n_accepted == 4 && peer_has("/6"));
+	peer_says("HTTP/1.1 204 No Content\r\n\r\n");
+	run_until(t.l, logged("200:until the end;204:;"));
 	peer_close();
 }
 
