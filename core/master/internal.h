@@ -192,6 +192,9 @@ void executor_free(struct executor *e);
 pb_executor_info *executor_show(const struct executor *e, struct arena *a);
 
 /* ---- offers.c ------------------------------------------------------------------------------ */
+/* Of one event, in protobuf; most of an AgentInfo is in each offer. In JSON it may be three
+ * times as much, and has to be below what a stream takes at most. */
+enum { MAX_OFFERS_BYTES = 4 << 20 };
 void offers_drop(struct master *m);
 void offer_make(struct master *m, mz_key framework, const char *role, mz_key agent, const resources *r);
 struct offer *offer_get(struct master *m, const char *id);

@@ -1,6 +1,6 @@
 /* offers.c - offers from the allocator's call to their end. Offers of one turn
- * travel in one event, if they are not very many. What is in an offer counts as offered until it is
- * returned, or until an ACCEPT turns it into tasks.
+ * travel in one event, if they are not very many or large. What is in an offer
+ * counts as offered until it is returned, or until an ACCEPT turns it into tasks.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
 
@@ -84,11 +84,16 @@ static void send_some(struct framework *f)
 	Mesos__V1__Scheduler__Event__Offers offers = MESOS__V1__SCHEDULER__EVENT__OFFERS__INIT;
 	pb_event e = MESOS__V1__SCHEDULER__EVENT__INIT;
 	offers.offers = (Mesos__V1__Offer **)pb_array(&arena, MAX_OFFERS_IN_EVENT);
+	size_t bytes = 0;
 	list_each(&f->fresh, struct offer, in_fresh, o) {
 		if (offers.n_offers == MAX_OFFERS_IN_EVENT)
 			break;
+		Mesos__V1__Offer *shown = offer_show(o, &arena);
+		bytes += protobuf_c_message_get_packed_size(&shown->base);
+		if (offers.n_offers && bytes > MAX_OFFERS_BYTES)
+			break;
 		list_remove(&o->in_fresh);
-		offers.offers[offers.n_offers++] = offer_show(o, &arena);
+		offers.offers[offers.n_offers++] = shown;
 	}
 	f->metrics.offers_sent += offers.n_offers;
 	e.type = MESOS__V1__SCHEDULER__EVENT__TYPE__OFFERS;

@@ -44,8 +44,8 @@ static int check(struct agent_link *al, struct mz_err *err)
 	res_free(r);
 	if (result < 0)
 		return mz_wrap(err, "Agent's resources are invalid");
-	if (pb_check_size(&reg->agent_info->base, "AgentInfo", err) < 0)
-		return err->code;
+	if (protobuf_c_message_get_packed_size(&reg->agent_info->base) > MAX_OFFERS_BYTES)
+		return mz_fail(err, -EMSGSIZE, "The AgentInfo is larger than %d MB", MAX_OFFERS_BYTES >> 20);
 	struct agent *a = id ? agent_get(m, id) : NULL;
 	if (a && (!str_eq(a->info->hostname, reg->agent_info->hostname) || !str_eq(a->ip, ip)))
 		return mz_fail(err, -EINVAL, "Agent %s is known at another address, %s (%s)", id,

@@ -127,6 +127,20 @@ static void test_silent_links_are_cut(void **state)
 	assert_false(a->link->closed);
 }
 
+/* Most of what an agent says about itself is in each of its offers. */
+static void test_agents_are_bounded(void **state)
+{
+	struct world *w = *state;
+	mz_autofree char *attributes = xcalloc(1, (5 << 20) + 1);
+	memset(attributes, 'x', 5 << 20);
+	memcpy(attributes, "rack:", 5);
+	world_attributes = attributes;
+	struct fagent *a = agent_join(w, RES, NULL, NULL);
+	Mezzo__Link__ToAgent *m = agent_next(a, TO_AGENT(SHUTDOWN));
+	assert_non_null(m);
+	assert_string_equal(m->shutdown->message, "The AgentInfo is larger than 4 MB");
+}
+
 /* One life of a framework with a role of its own, of a task and of an agent. */
 static void come_and_go(struct world *w, int i)
 {
@@ -180,7 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded),
 		BOTH(test_slow_reader_is_cut),
-		BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics), BOTH(test_roles_are_bounded),
+		BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics), BOTH(test_agents_are_bounded), BOTH(test_roles_are_bounded),
 		BOTH(test_silent_links_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -727,6 +727,27 @@ static void offers_in_portions(void **state)
 	assert_int_equal(n_events, 2);
 }
 
+/* The same of large ones: agents may have very much to say about themselves. */
+static void large_offers_in_portions(void **state)
+{
+	struct world *w = *state;
+	size_t n = 0, n_events = 0;
+	mz_autofree char *attributes = xcalloc(1, 500001);
+	memset(attributes, 'x', 500000);
+	memcpy(attributes, "rack:", 5);
+	world_attributes = attributes;
+	for (int i = 0; i < 20; i++)
+		agent_join(w, RES, NULL, NULL);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	world_pass(w, 2 * SECS);
+	for (Mesos__V1__Scheduler__Event *e; (e = sched_event(s, EV(OFFERS))); n_events++) {
+		assert_true(e->offers->n_offers <= 8);
+		n += e->offers->n_offers;
+	}
+	assert_int_equal(n, 20);
+	assert_int_equal(n_events, 3);
+}
+
 #define T(fn) \
 	{#fn, fn, world_setup, world_teardown, NULL}, {#fn "/protobuf", fn, world_setup_protobuf, world_teardown, NULL}
 
@@ -739,6 +760,7 @@ int main(void)
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
 		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(who_reads_nothing_is_cut), T(offers_in_portions),
+		T(large_offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},
