@@ -132,6 +132,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
 	(void)listener;
 	if (s->n_conns >= s->limits.max_connections) {
+		sock_refused(&s->refusals, "http", sa, (socklen_t)len, s->n_conns, loop_now(s->loop));
 		close((int)fd);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "wire/chan.h"
 #include "wire/http_event.h"
 #include "wire/http_parse.h"
+#include "wire/sock.h"
 
 struct http_server {
 	struct loop *loop;
@@ -23,6 +24,7 @@ struct http_server {
 	struct loop_timer *reopen;
 	struct list conns;
 	int n_conns;
+	struct sock_refusals refusals;
 	size_t n_unsent; /* bytes of streams and answers that peers have not taken, at most */
 	size_t n_body_bytes; /* of requests that are not answered, while their peers are there */
 	struct list waiting; /* http_conn.wait: who has to do something, in the order of since_ns */

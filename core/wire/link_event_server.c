@@ -25,6 +25,7 @@ struct link_server {
 	struct loop_timer *reopen;
 	struct list conns;
 	int n_conns, port;
+	struct sock_refusals refusals;
 	size_t n_held; /* bytes of frames that are not complete */
 	void (*on_link)(void *arg, struct link *link);
 	void *arg;
@@ -54,7 +55,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 
 	(void)listener;
 	if (s->n_conns >= s->limits.max_links) {
-		log_warning("link", "Refused a link: there are %d already", s->n_conns);
+		sock_refused(&s->refusals, "link", sa, (socklen_t)len, s->n_conns, loop_now(s->loop));
 		close(fd);
 		return;
 	}

@@ -14,10 +14,13 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 enum { LISTEN_BACKLOG = 4096 };
+
+static const int64_t REFUSALS_PAUSE_NS = 10000000000;
 
 const char *sock_unix_path(const char *ip)
 {
@@ -163,6 +166,18 @@ char *sock_format(const struct sockaddr *sa, socklen_t len)
 	if (sa->sa_family == AF_UNIX || getnameinfo(sa, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return xstrdup("unknown");
 	return xasprintf(strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+}
+
+void sock_refused(struct sock_refusals *r, const char *area, const struct sockaddr *sa, socklen_t len, int n_there,
+		  int64_t now_ns)
+{
+	r->n++;
+	if (r->told_ns && now_ns - r->told_ns < REFUSALS_PAUSE_NS)
+		return;
+	mz_autofree char *peer = sock_format(sa, len);
+	log_warning(area, "Connections refused: %zu, the last one from %s; there are %d already, and no more may be", r->n,
+		    peer, n_there);
+	*r = (struct sock_refusals){.told_ns = now_ns};
 }
 
 int sock_split(const char *address, char **ret_host, int *ret_port, struct mz_err *err)

@@ -29,6 +29,14 @@ int sock_address(const char *ip, int port, struct sockaddr_storage *ret, socklen
 char *sock_host(const char *ip, int port);
 /* The same of a socket; one in the file system is "unknown". */
 char *sock_format(const struct sockaddr *sa, socklen_t len);
+/* A door that is too crowded says so, but not for each whom it turns away: once in ten
+ * seconds, for all of them. Zeroed before its first use. */
+struct sock_refusals {
+	int64_t told_ns;
+	size_t n;
+};
+void sock_refused(struct sock_refusals *r, const char *area, const struct sockaddr *sa, socklen_t len, int n_there,
+		  int64_t now_ns);
 /* Splits "host:port" or "[v6]:port"; the caller frees *ret_host. */
 int sock_split(const char *address, char **ret_host, int *ret_port, struct mz_err *err);
 

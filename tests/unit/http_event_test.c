@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tests/unit/http_world.h"
@@ -222,14 +223,22 @@ static void test_limits(void **state)
 	free(big);
 }
 
+static void count_refusals(void *arg, int level, const char *area, const char *text)
+{
+	(void)level, (void)area;
+	*(int *)arg += strstr(text, "Connections refused: ") != NULL;
+}
+
 static void test_too_many_connections(void **state)
 {
+	int n_told = 0;
 	(void)state;
 	struct http_limits limits = HTTP_LIMITS_DEFAULT;
 	struct raw *r[8];
 
 	limits.max_connections = 4;
 	http_restart(&limits);
+	log_set_sink(count_refusals, &n_told);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < 4; i++) {
 			r[i] = http_dial();
@@ -256,6 +265,8 @@ static void test_too_many_connections(void **state)
 		for (int i = 0; i < 20; i++)
 			loop_event_turn(t.l, 0);
 	}
+	log_set_sink(NULL, NULL);
+	assert_int_equal(n_told, 1); /* not for each */
 }
 
 static void test_idle_connections_end(void **state)
