@@ -84,7 +84,7 @@ const struct conf_key agent_keys[] = {
 	{"executor_environment", MZ_SETTING_LIST, "", 0, 0, "NAME=value: what every executor finds in its environment", NULL},
 	{"executor_domain_sockets", MZ_SETTING_BOOL, "false", 0, 0,
 	 "executors speak to the agent through a socket in the file system, not over TCP", NULL},
-	{"domain_socket_location", MZ_SETTING_PATH, "", 0, 0, "path of that socket; empty: RUNTIME_DIR/agent.sock", NULL},
+	{"domain_socket_location", MZ_SETTING_PATH, "", 0, 0, "path of that socket; empty: RUNTIME_DIR/socket/agent.sock", NULL},
 	DURATION("executor_registration_timeout", "1mins", "for an executor to subscribe"),
 	DURATION("executor_reregistration_timeout", "2secs", "for executors to return after a restart"),
 	DURATION("executor_shutdown_grace_period", "5secs", "between SHUTDOWN and the end of the container"),

@@ -28,11 +28,11 @@
  *	C path		cgroup to start in
  *	p pid root dir	start in the cgroups below `root` of this process as well,
  *			where no C says another; hierarchies are mounted in `dir`
- *	B path		root file system
- *	V flags recursive is_file exact target	a mount (exact: by no symbolic link); with it, behind it:
- *	  s source, t type, o options
+ *	B path		root file system; "tmpfs": an empty one in memory
+ *	V flags recursive is_file exact target	a mount (exact: 1 by no symbolic link, the target exists; 2 by
+ *	  none, the target is made); with it, behind it: s source, t type, o options
  *	D mode major minor path	a device node
- *	f mode path	a file; behind it: c content
+ *	f mode path	a file, or with S_IFDIR a directory, with S_IFLNK a link; behind it: c content
  *	X path, W path	to mask, to make read-only
  *	Q effective permitted inheritable bounding ambient	capabilities
  *	Z program	of seccomp

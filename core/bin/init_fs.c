@@ -16,6 +16,8 @@
 
 #include "bin/init.h"
 
+/* What exact of a mount says. */
+enum { ANYHOW = 0, EXACT = 1, EXACT_MADE = 2 };
 enum { MAX_BINDS = 1024, MAX_PATH = 4096, SECURE = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC };
 enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
 
@@ -75,23 +77,22 @@ static int open_source(const struct step *m)
 	return tree;
 }
 
-/* Where it is to be mounted: exact targets are there. */
-static int open_exact(int root, const char *path)
+/* more: of RESOLVE_*. */
+static int in_root_by(int root, const char *path, uint64_t flags, mode_t mode, uint64_t more)
 {
-	struct open_how how = {.flags = O_PATH | O_CLOEXEC,
-			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	struct open_how how = {
+		.flags = flags | O_CLOEXEC, .mode = mode, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | more};
+	return (int)syscall(SYS_openat2, root, path[0] ? path : "/", &how, sizeof(how));
 }
 
 static int in_root(int root, const char *path, uint64_t flags, mode_t mode)
 {
-	struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-	return (int)syscall(SYS_openat2, root, path[0] ? path : "/", &how, sizeof(how));
+	return in_root_by(root, path, flags, mode, 0);
 }
 
 /* The folder that `path` is in, made with all above it if it is missing; *ret_name
  * is what comes behind. */
-static int make_folder(int root, const char *path, const char **ret_name)
+static int make_folder(int root, const char *path, const char **ret_name, uint64_t more)
 {
 	char sofar[MAX_PATH];
 	size_t len = strlen(path);
@@ -101,7 +102,7 @@ static int make_folder(int root, const char *path, const char **ret_name)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	int dir = in_root(root, "/", O_PATH | O_DIRECTORY, 0);
+	int dir = in_root_by(root, "/", O_PATH | O_DIRECTORY, 0, more);
 	size_t from = 0;
 	for (size_t i = 0; i <= len && dir >= 0; i++) {
 		if (i < len && path[i] != '/')
@@ -113,10 +114,10 @@ static int make_folder(int root, const char *path, const char **ret_name)
 		}
 		memcpy(sofar, path, i);
 		sofar[i] = '\0';
-		int next = in_root(root, sofar, O_PATH | O_DIRECTORY, 0);
+		int next = in_root_by(root, sofar, O_PATH | O_DIRECTORY, 0, more);
 		if (next < 0 && errno == ENOENT) {
 			if (mkdirat(dir, sofar + from, 0755) == 0)
-				next = in_root(root, sofar, O_PATH | O_DIRECTORY, 0);
+				next = in_root_by(root, sofar, O_PATH | O_DIRECTORY, 0, more);
 		}
 		close(dir);
 		dir = next;
@@ -127,13 +128,13 @@ static int make_folder(int root, const char *path, const char **ret_name)
 }
 
 /* A file or folder to mount on. */
-static int make_target(int root, const char *path, int is_file)
+static int make_target(int root, const char *path, int is_file, uint64_t more)
 {
 	const char *name;
-	int fd = in_root(root, path, O_PATH, 0);
+	int fd = in_root_by(root, path, O_PATH, 0, more);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	int dir = make_folder(root, path, &name);
+	int dir = make_folder(root, path, &name, more);
 	if (dir < 0)
 		return -1;
 	if (is_file) {
@@ -152,7 +153,56 @@ static int make_target(int root, const char *path, int is_file)
 		}
 	}
 	close(dir);
-	return fd < 0 ? -1 : in_root(root, path, O_PATH, 0);
+	return fd < 0 ? -1 : in_root_by(root, path, O_PATH, 0, more);
+}
+
+/* Where `m` is to be mounted: exact targets are there, others are made. */
+static int open_target(const struct step *m, int root)
+{
+	if (m->exact == EXACT)
+		return in_root_by(root, m->target, O_PATH, 0, RESOLVE_NO_SYMLINKS);
+	return make_target(root, m->target, m->is_file != 0, m->exact ? RESOLVE_NO_SYMLINKS : 0);
+}
+
+/* A directory, or a symbolic link; once more is fine. */
+static int make_other(int root, const char *path, mode_t mode, const char *content)
+{
+	char to[MAX_PATH] = "", old[MAX_PATH];
+	const char *name;
+	ssize_t n = init_unhex(&content, to, sizeof(to) - 1), n_old;
+	errno = EINVAL;
+	int dir = n < 0 || *content ? -1 : make_folder(root, path, &name, 0), rc;
+	if (dir < 0)
+		return -1;
+	if (S_ISDIR(mode)) {
+		rc = mkdirat(dir, name, mode & 07777);
+		if (rc == 0) /* without the umask */
+			rc = fchmodat(dir, name, mode & 07777, 0);
+	} else {
+		rc = symlinkat(to, dir, name);
+	}
+	if (rc < 0 && errno == EEXIST) {
+		n_old = S_ISDIR(mode) ? n : readlinkat(dir, name, old, sizeof(old));
+		rc = n_old == n && (S_ISDIR(mode) || !memcmp(old, to, (size_t)n)) ? 0 : -1;
+		errno = EEXIST;
+	}
+	int code = errno;
+	close(dir);
+	errno = code;
+	return rc;
+}
+
+/* The file f, if it is no regular one; 0: it is. -1 as well on failure. */
+static int make_if_other(const struct init_launch *l, const char *s, size_t at, int root)
+{
+	uint64_t mode;
+	const char *content = at < l->size && l->data[at] == 'c' ? l->data + at + 1 : "";
+	errno = EINVAL;
+	if (text_number(&s, 8, &mode) < 0)
+		return -1;
+	if (!S_ISDIR(mode) && !S_ISLNK(mode))
+		return 0;
+	return make_other(root, s, (mode_t)mode, content) < 0 ? -1 : 1;
 }
 
 /* Who is root in a user namespace only may not write to an image that is ours: what
@@ -162,12 +212,30 @@ static void make_targets(const struct init_launch *l)
 	size_t at = 0;
 	const char *s;
 	struct step m;
-	while ((s = init_next(l, &at, "V", NULL)))
-		if (read_mount(l, s, at, &m) == 0 && !m.exact) {
-			int fd = make_target(root_tree, m.target, m.is_file != 0);
+	char key;
+	while ((s = init_next(l, &at, "Vf", &key))) {
+		if (key == 'f') {
+			(void)make_if_other(l, s, at, root_tree);
+		} else if (read_mount(l, s, at, &m) == 0 && m.exact != EXACT) {
+			int fd = open_target(&m, root_tree);
 			if (fd >= 0)
 				close(fd);
 		}
+	}
+}
+
+/* Nobody else ever sees it: it is mounted where it is needed, and gone with that. */
+static int make_memory(void)
+{
+	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), fd = -1;
+	if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) == 0 &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "1m", 0) == 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+		fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	int code = errno;
+	if (fs >= 0)
+		close(fs);
+	errno = code;
+	return fd;
 }
 
 int fs_open(const struct init_launch *l, struct init_failure *f)
@@ -175,7 +243,7 @@ int fs_open(const struct init_launch *l, struct init_failure *f)
 	size_t at = 0, n = 0;
 	const char *s;
 	if (l->rootfs) {
-		root_tree = clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE);
+		root_tree = strcmp(l->rootfs, "tmpfs") ? clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE) : make_memory();
 		if (root_tree < 0)
 			return init_broken(f, "open the root file system", l->rootfs);
 	}
@@ -202,9 +270,12 @@ int fs_open(const struct init_launch *l, struct init_failure *f)
 	return 0;
 }
 
-/* A path for system calls that know no descriptors. */
+/* A path for system calls that know no descriptors. Of a directory, where we are: the /proc
+ * of a container that we are nested in may be of a pid namespace that has not got us. */
 static const char *path_of(int fd, struct text *t)
 {
+	if (fchdir(fd) == 0)
+		return ".";
 	t->len = 0;
 	text_add(t, "/proc/self/fd/");
 	text_int(t, fd);
@@ -225,13 +296,18 @@ static int attach(int tree, int target, uint64_t flags, int recursive)
 static int mount_one(const struct step *m, int root, int tree, struct init_failure *f)
 {
 	struct text t;
-	int rc, target = m->exact ? open_exact(root, m->target) : make_target(root, m->target, m->is_file != 0);
+	int rc, target = open_target(m, root);
 	if (target < 0)
-		return init_broken(f, m->exact ? "open the mount point" : "make the mount point", m->target);
+		return init_broken(f, m->exact == EXACT ? "open the mount point" : "make the mount point", m->target);
 	if (tree >= 0)
 		rc = attach(tree, target, m->flags, m->recursive != 0);
 	else
 		rc = mount(m->source ? m->source : m->type, path_of(target, &t), m->type, m->flags, m->options);
+	if (rc < 0 && errno == EPERM && m->type && !strcmp(m->type, "proc")) {
+		/* In a user namespace that has not made its pid namespace: what there is, in its place. */
+		tree = clone_tree(AT_FDCWD, "/proc", AT_RECURSIVE);
+		rc = tree < 0 ? -1 : attach(tree, target, m->flags, 1);
+	}
 	if (rc < 0)
 		return init_broken(f, "mount", m->target);
 	close(target);
@@ -262,7 +338,7 @@ static int make_device(const char *s, int root, struct init_failure *f)
 	path = s;
 	if (!(mode & S_IFMT))
 		mode |= S_IFCHR;
-	int dir = make_folder(root, path, &name);
+	int dir = make_folder(root, path, &name, 0);
 	if (dir < 0)
 		return init_broken(f, "make the folder of the device", path);
 	mode_t before = umask(0);
@@ -274,7 +350,7 @@ static int make_device(const char *s, int root, struct init_failure *f)
 		rc = 0;
 	if (rc < 0 && errno == EPERM) {
 		/* In a user namespace: the host's, in its place. */
-		int target = make_target(root, path, 1);
+		int target = make_target(root, path, 1, 0);
 		int tree = clone_device(path, (mode_t)mode & S_IFMT, makedev((unsigned)major, (unsigned)minor));
 		rc = target < 0 || tree < 0 ? -1 : attach(tree, target, 0, 0);
 	}
@@ -288,12 +364,15 @@ static int write_file(const struct init_launch *l, const char *s, size_t at, int
 	const char *name, *content = "";
 	char data[1024];
 	ssize_t n;
+	int other = make_if_other(l, s, at, root);
+	if (other)
+		return other < 0 ? init_broken(f, "make", strchr(s, '/')) : 0;
 	errno = EINVAL;
 	if (text_number(&s, 8, &mode) < 0)
 		return init_broken(f, "write a file", NULL);
 	if (at < l->size && l->data[at] == 'c')
 		content = l->data + at + 1;
-	int dir = make_folder(root, s, &name);
+	int dir = make_folder(root, s, &name, 0);
 	struct stat st;
 	int fd = dir < 0 ? -1 : in_root(root, s, O_WRONLY | O_CREAT | O_NONBLOCK, (mode_t)mode & 07777);
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -360,7 +439,7 @@ static int enter_root(int root, struct init_failure *f, const char *name)
  * it: without a name it is a terminal all the same. */
 static int mount_console(int root, struct init_failure *f)
 {
-	int target = make_target(root, "/dev/console", 1);
+	int target = make_target(root, "/dev/console", 1, 0);
 	int rc = target < 0 ? 0 : attach(console_tree, target, 0, 0);
 	if (target >= 0)
 		close(target);

@@ -17,6 +17,7 @@
 #include "module/containers_real.h"
 #include "os/files.h"
 #include "os/host.h"
+#include "os/tree.h"
 #include "wire/io_chan.h"
 #include "wire/link_event.h"
 #include "wire/sock.h"
@@ -96,6 +97,56 @@ static int find_executor(struct agent_daemon *a, const char *key, const char **r
 	return 0;
 }
 
+static const char *where(const struct daemon *d, const char *key)
+{
+	static char text[256];
+	const struct conf_node *n = conf_at(d->conf, key);
+	return n ? conf_where(n, text) : key;
+}
+
+/* Where executors find the agent, if not over TCP. */
+static int find_domain_socket(struct agent_daemon *a, struct mz_err *err)
+{
+	struct daemon *d = a->d;
+	if (!daemon_int(d, "executor_domain_sockets"))
+		return 0;
+	a->domain_socket = daemon_str(d, "domain_socket_location");
+	if (!a->domain_socket) {
+		mz_autofree char *dir = realpath(a->runtime_dir, NULL); /* it was made */
+		mz_autofree char *by_default = xasprintf("%s/socket/agent.sock", dir ? dir : a->runtime_dir);
+		a->domain_socket = arena_strdup(&a->arena, by_default);
+	}
+	if (strlen(a->domain_socket) > SOCK_PATH_MAX)
+		return mz_fail(err, -ENAMETOOLONG,
+			       "%s: Setting 'domain_socket_location': '%s' has %zu bytes, and a socket's path at most %d",
+			       where(d, "domain_socket_location"), a->domain_socket, strlen(a->domain_socket), SOCK_PATH_MAX);
+	return 0;
+}
+
+static void add_executor_path(struct agent_daemon *a, const char *file)
+{
+	mz_autofree char *dir = xstrdup(file);
+	char *slash = strrchr(dir, '/');
+	if (slash && slash > dir) {
+		*slash = '\0';
+		containers_real_executor_path(a->containers, dir);
+	}
+}
+
+/* What executors need to see where containers have a root file system of their own. */
+static void add_executor_paths(struct agent_daemon *a)
+{
+	mz_autofree char *executor = daemon_program("mezzo-executor");
+	mz_autofree char *modules = daemon_module_dir();
+	add_executor_path(a, executor);
+	containers_real_executor_path(a->containers, modules);
+	/* Those that are not found by name. */
+	add_executor_path(a, a->command_module);
+	add_executor_path(a, a->pod_module);
+	if (a->domain_socket)
+		add_executor_path(a, a->domain_socket);
+}
+
 /* Isolators, containerizers, and the containers that the agent sees. */
 static int open_containers(struct agent_daemon *a, struct mz_err *err)
 {
@@ -128,6 +179,10 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 	if (rc == 0)
 		rc = containers_real_new(&c, &a->containers, err);
 	if (rc == 0)
+		rc = find_domain_socket(a, err);
+	if (rc == 0)
+		add_executor_paths(a);
+	if (rc == 0)
 		rc = daemon_load(d, MZ_KIND_SECRET, "secret_resolver", &resolver, err);
 	if (rc == 0)
 		containers_real_add(a->containers, resolver);
@@ -145,13 +200,6 @@ static int open_containers(struct agent_daemon *a, struct mz_err *err)
 	for (size_t i = 0; rc == 0 && i < a->containerizers.n; i++)
 		containers_real_add(a->containers, a->containerizers.v[i]);
 	return rc;
-}
-
-static const char *where(const struct daemon *d, const char *key)
-{
-	static char text[256];
-	const struct conf_node *n = conf_at(d->conf, key);
-	return n ? conf_where(n, text) : key;
 }
 
 /* What isolators have found is an upper limit. */
@@ -221,30 +269,14 @@ static void check_way(const char *path)
 	}
 }
 
-/* Where executors find the agent, if not over TCP. */
-static int find_domain_socket(struct agent_daemon *a, struct mz_err *err)
-{
-	struct daemon *d = a->d;
-	if (!daemon_int(d, "executor_domain_sockets"))
-		return 0;
-	a->domain_socket = daemon_str(d, "domain_socket_location");
-	if (!a->domain_socket) {
-		mz_autofree char *dir = realpath(a->runtime_dir, NULL); /* it was made */
-		mz_autofree char *by_default = xasprintf("%s/agent.sock", dir ? dir : a->runtime_dir);
-		a->domain_socket = arena_strdup(&a->arena, by_default);
-	}
-	if (strlen(a->domain_socket) > SOCK_PATH_MAX)
-		return mz_fail(err, -ENAMETOOLONG,
-			       "%s: Setting 'domain_socket_location': '%s' has %zu bytes, and a socket's path at most %d",
-			       where(d, "domain_socket_location"), a->domain_socket, strlen(a->domain_socket), SOCK_PATH_MAX);
-	return 0;
-}
-
 /* The agent's handlers are there already. */
 static int listen_for_executors(struct agent_daemon *a, struct mz_err *err)
 {
 	if (!a->domain_socket)
 		return 0;
+	mz_autofree char *by_default = xasprintf("%s/socket", a->runtime_dir);
+	if (!daemon_str(a->d, "domain_socket_location") && tree_make(by_default, 0755, err) < 0)
+		return err->code;
 	if (switches_user(a->d))
 		check_way(a->domain_socket);
 	int rc = daemon_listen_path(a->d, a->domain_socket, &a->executor_router, &a->executor_server, err);
@@ -354,8 +386,6 @@ int run_agent(struct daemon *d, bool check_only, struct mz_err *err)
 		rc = read_environment(&a, err);
 	if (rc == 0)
 		rc = open_containers(&a, err);
-	if (rc == 0)
-		rc = find_domain_socket(&a, err);
 	if (rc == 0)
 		rc = parse_resources(&a, err);
 	if (rc == 0)

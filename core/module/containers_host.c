@@ -124,8 +124,10 @@ static void isolator_prepare(const struct mz_host *h, size_t i, const struct mz_
 		return;
 	}
 	struct bridge *b = bridge_of(h, c, op);
+	const struct box *parent = c->parent ? box_find(b->r, c->parent) : NULL;
 	b->launch = l;
 	l->isolator = isolator_name(h, i);
+	l->parent_pid = parent ? parent->c.pid : 0;
 	MODULE_CALL(m, prepare, container_of(b, c), l, bridge_op(b, i, "prepare"));
 }
 
@@ -203,6 +205,12 @@ static const char *runtime_dir(const struct mz_host *h)
 static const char *libexec_dir(const struct mz_host *h)
 {
 	return real(h)->libexec_dir;
+}
+
+static const char *executor_path(const struct mz_host *h, size_t i)
+{
+	const struct containers_real *r = real(h);
+	return i < r->executor_paths.n ? r->executor_paths.v[i] : NULL;
 }
 
 static const char *cgroups_hierarchy(const struct mz_host *h)
@@ -293,6 +301,7 @@ void containers_host_init(struct containers_real *r)
 		.runtime_dir = runtime_dir,
 		.libexec_dir = libexec_dir,
 		.secret = containers_secret,
+		.executor_path = executor_path,
 	};
 	launch_services(&r->isolator_host);
 	r->containerizer_host = (struct mz_containerizer_host){

@@ -2,8 +2,10 @@
  * containerizer to read. Nothing is done here.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/mem.h"
 #include "module/reflect.h"
@@ -129,6 +131,23 @@ static int add_cgroup(struct mz_launch *l, const char *path)
 static int add_rootfs(struct mz_launch *l, const char *path)
 {
 	return add_once(l, MZ_LAUNCH_ROOTFS, path, 0);
+}
+
+/* Who is in another root than we has one of its own: it may be older than this agent. */
+static int is_in_other_root(int32_t pid)
+{
+	char path[48];
+	struct stat own, other;
+	snprintf(path, sizeof(path), "/proc/%d/root/.", pid);
+	return stat("/", &own) == 0 && stat(path, &other) == 0 && (own.st_dev != other.st_dev || own.st_ino != other.st_ino);
+}
+
+static int has_rootfs(const struct mz_launch *l)
+{
+	for (size_t i = 0; i < l->entries.n; i++)
+		if (l->entries.v[i].step == MZ_LAUNCH_ROOTFS)
+			return 1;
+	return l->parent_pid > 0 && is_in_other_root(l->parent_pid);
 }
 
 static int add_mount(struct mz_launch *l, const struct mz_mount *m)
@@ -258,4 +277,5 @@ void launch_services(struct mz_isolator_host *h)
 	h->launch_file = add_file;
 	h->launch_oom_score_adj = add_oom_score_adj;
 	h->launch_hook = add_hook;
+	h->launch_has_rootfs = has_rootfs;
 }

@@ -44,6 +44,7 @@ struct mz_launch {
 	VEC(struct mz_launch_entry) entries;
 	const char *isolator; /* whose prepare is running; NULL: nobody may add */
 	bool late;	      /* one has not answered in time, and may still use it: launch_free() leaves it */
+	int32_t parent_pid;   /* of the container that it is nested in; 0: none, or not known */
 };
 struct mz_launch *launch_new(void);
 void launch_free(struct mz_launch *l);

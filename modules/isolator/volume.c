@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -315,10 +316,56 @@ static int find_inner_target(struct volumes *vs, struct volume *v)
 	return fd < 0 ? bad_target(vs, v, fd, why(fd)) : fd;
 }
 
+static int is_forbidden(const char *path)
+{
+	return !strcmp(path, "/") || volume_path_is_below(path, "/proc") || volume_path_is_below(path, "/sys");
+}
+
+/* `path`, without empty components and ".", behind `top`; NULL: out of memory. */
+static char *path_join(const char *top, const char *path)
+{
+	char *joined = malloc(strlen(top) + strlen(path) + 3), *to = joined;
+	if (!joined)
+		return NULL;
+	to += sprintf(to, "%s", top);
+	for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+		if (n != 1 || *p != '.')
+			to += sprintf(to, "/%.*s", (int)n, p);
+		p += n;
+	}
+	if (to == joined)
+		strcpy(joined, "/");
+	return joined;
+}
+
+/* Where it is to be mounted in a root file system of the container's own. That of the
+ * sandbox is there by the same name, and what is in it can be looked at from outside. */
+static int find_own_target(struct volumes *vs, struct volume *v)
+{
+	int is_inner = v->target[0] != '/';
+	const char *path = v->target + strspn(v->target, "/");
+	if (*path ? !volume_path_is_inner(path) : is_inner)
+		return bad_target(vs, v, -EINVAL, is_inner ? why(-EINVAL) : "must be a path without '..'");
+	if (is_inner) {
+		int fd = find_inner_target(vs, v);
+		if (fd < 0)
+			return fd;
+		close(fd);
+	}
+	v->real_target = path_join(is_inner ? vs->sandbox : "", path);
+	if (!v->real_target)
+		return volume_fail(&vs->err, -ENOMEM, "Out of memory");
+	v->make_target = !is_inner;
+	return is_forbidden(v->real_target) ? bad_target(vs, v, -EACCES, "nothing may be mounted there") : 0;
+}
+
 static int find_target(struct volumes *vs, struct volume *v)
 {
 	struct stat st;
 	int fd, rc = 0;
+	if (vs->own_root)
+		return find_own_target(vs, v);
 	if (v->target[0] != '/') {
 		if (!volume_path_is_inner(v->target))
 			return bad_target(vs, v, -EINVAL, why(-EINVAL));
@@ -339,8 +386,7 @@ static int find_target(struct volumes *vs, struct volume *v)
 		rc = bad_target(vs, v, v->is_file ? -EISDIR : -ENOTDIR,
 				v->is_file ? "is a directory, what is to be mounted is none" :
 					     "is no directory, what is to be mounted is one");
-	else if (!strcmp(v->real_target, "/") || volume_path_is_below(v->real_target, "/proc") ||
-		 volume_path_is_below(v->real_target, "/sys"))
+	else if (is_forbidden(v->real_target))
 		rc = bad_target(vs, v, -EACCES, "nothing may be mounted there");
 	close(fd);
 	return rc;
@@ -487,6 +533,7 @@ static int ask(struct volumes *vs)
 			.target_is_file = v->is_file,
 			.recursive = v->recursive,
 			.no_symlinks = 1,
+			.make_target = v->make_target,
 		};
 		int rc = k->launch_mount(vs->l, &m);
 		if (rc < 0)
@@ -508,8 +555,12 @@ static void on_worked(void *arg)
 void volumes_prepare(struct volumes *vs, struct mz_launch *l, struct mz_op *op)
 {
 	const struct mz_host *h = vs->jobs->h;
+	const struct mz_isolator_host *k = h->kind;
 	vs->l = l;
 	vs->op = op;
+	/* Without `l` it is no launch, but a change of links while the container runs. */
+	vs->own_root = l && k->size > offsetof(struct mz_isolator_host, launch_has_rootfs) && k->launch_has_rootfs &&
+		       k->launch_has_rootfs(l);
 	if (vs->n == 0) {
 		on_worked(vs);
 	} else if (h->offload(h, work, on_worked, vs) < 0) {

@@ -4,7 +4,8 @@
  * The source of a volume lies below a base directory and is reached without a
  * symbolic link, or is any path whose real place is below one that the operator
  * allows. What is mounted is the path that was opened, by its real name, and a link
- * that appears in it later fails the launch. Targets likewise.
+ * that appears in it later fails the launch. Targets likewise; where the container has
+ * a root file system of its own, an absolute one is looked up, and made, in that.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef MZ_ISOLATOR_VOLUME_H
 #define MZ_ISOLATOR_VOLUME_H
@@ -29,7 +30,7 @@ struct volume {
 	int link;	/* a symbolic link in the sandbox instead of a mount */
 	int recursive;
 	/* Outcome. */
-	int is_file;
+	int is_file, make_target;
 	char *real_source, *real_target;
 };
 
@@ -41,6 +42,7 @@ struct volumes {
 	size_t n;
 	char *sandbox;
 	struct mz_launch *l;
+	int own_root; /* the container's paths are not the host's, but for the sandbox's */
 	struct mz_op *op;
 	struct mz_err err;
 	void *arg; /* the isolator's own */

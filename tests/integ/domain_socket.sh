@@ -26,7 +26,7 @@ user=$(id -un)
 [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && user=nobody
 on=(--set registration_backoff=200ms --set executor_domain_sockets=true)
 start_cluster "${on[@]}"
-socket=$(realpath "$T")/agent/run/agent.sock
+socket=$(realpath "$T")/agent/run/socket/agent.sock
 ok "the agent has made its socket" test -S "$socket"
 is "to which every user may write" "$(stat -c %a "$socket")" 666
 is "and tells the setting" "$(get "${AGENT_URL[agent]}/flags" | jq -r '.flags.executor_domain_sockets')" true

@@ -33,6 +33,11 @@ static const char *libexec_dir(const struct mz_host *h)
 	return dir ? dir : MZ_LIBEXECDIR;
 }
 
+static const char *executor_path(const struct mz_host *h, size_t i)
+{
+	return i == 0 ? libexec_dir(h) : NULL;
+}
+
 /* The machine's own cgroups; each kit has a group of its own below their roots. */
 static const char *cgroups_hierarchy(const struct mz_host *h)
 {
@@ -127,6 +132,7 @@ static const struct mz_isolator_host *isolator_host(void)
 	host.cgroups_hierarchy = cgroups_hierarchy;
 	host.cgroups_root = cgroups_root;
 	host.libexec_dir = libexec_dir;
+	host.executor_path = executor_path;
 	host.secret = secret;
 	kit_launch_fill(&host);
 	return &host;

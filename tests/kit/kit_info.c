@@ -234,8 +234,8 @@ static int l_rootfs(struct mz_launch *l, const char *path)
 
 static int l_mount(struct mz_launch *l, const struct mz_mount *m)
 {
-	return LINE("mount %s %s %s %s 0x%x", m->source ? m->source : "-", m->target, m->type ? m->type : "bind",
-		    m->options ? m->options : "-", m->flags);
+	return LINE("mount %s %s %s %s 0x%x%s", m->source ? m->source : "-", m->target, m->type ? m->type : "bind",
+		    m->options ? m->options : "-", m->flags, m->make_target ? " made" : "");
 }
 
 static int l_mask(struct mz_launch *l, const char *path)
@@ -314,6 +314,12 @@ static int l_hook(struct mz_launch *l, const char *const *argv)
 	return LINE("%s", "");
 }
 
+static int l_has_rootfs(const struct mz_launch *l)
+{
+	const char *text = buf_str(&l->text);
+	return !strncmp(text, "rootfs ", 7) || strstr(text, "\nrootfs ");
+}
+
 void kit_launch_fill(struct mz_isolator_host *h)
 {
 	h->launch_env = l_env;
@@ -336,4 +342,5 @@ void kit_launch_fill(struct mz_isolator_host *h)
 	h->launch_file = l_file;
 	h->launch_oom_score_adj = l_oom_score_adj;
 	h->launch_hook = l_hook;
+	h->launch_has_rootfs = l_has_rootfs;
 }

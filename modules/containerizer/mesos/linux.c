@@ -86,7 +86,7 @@ static void add_mount(struct text *t, const struct mz_mount *m)
 {
 	char line[64];
 	snprintf(line, sizeof(line), "%u %d %d %d", m->flags, m->recursive != 0, m->target_is_file != 0,
-		 m->no_symlinks != 0);
+		 m->no_symlinks ? 1 + (m->make_target != 0) : 0);
 	text_add_line(t, 'V', line, m->target);
 	if (m->source)
 		text_add(t, 's', m->source, NULL);

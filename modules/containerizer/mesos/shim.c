@@ -70,6 +70,27 @@ static int add_step(struct box *b, struct text *t, const struct mz_launch_entry 
 	}
 }
 
+/* Of the isolator that gives the root file system, then of the others: what it mounts
+ * is what they mount on. */
+static int add_steps(struct box *b, struct text *t, int *has_groups, struct mz_err *err)
+{
+	const struct mz_containerizer_host *k = b->m->k;
+	struct mz_launch_entry e;
+	const char *first = NULL;
+	for (size_t i = 0; !first && k->launch_read(b->launch, i, &e) == 0; i++)
+		if (e.step == MZ_LAUNCH_ROOTFS)
+			first = e.isolator;
+	for (int others = !first; others < 2; others++)
+		for (size_t i = 0; k->launch_read(b->launch, i, &e) == 0; i++) {
+			if (first && (!e.isolator || strcmp(e.isolator, first) != 0) != others)
+				continue;
+			int rc = add_step(b, t, &e, has_groups, err);
+			if (rc < 0)
+				return rc;
+		}
+	return 0;
+}
+
 static int describe(struct box *b, struct text *t, struct mz_err *err)
 {
 	const struct mz_containerizer_host *k = b->m->k;
@@ -95,13 +116,9 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 	for (size_t i = 0; c->env && c->env[i]; i++)
 		if (!overridden(k, b->launch, c->env[i]))
 			text_add(t, 'E', c->env[i], NULL);
-	struct mz_launch_entry e;
-	int has_groups = 0;
-	for (size_t i = 0; k->launch_read(b->launch, i, &e) == 0; i++) {
-		int rc = add_step(b, t, &e, &has_groups, err);
-		if (rc < 0)
-			return rc;
-	}
+	int has_groups = 0, rc = add_steps(b, t, &has_groups, err);
+	if (rc < 0)
+		return rc;
 	if (b->switch_user) {
 		snprintf(line, sizeof(line), "%u %u", b->uid, b->gid);
 		text_add(t, 'U', line, NULL);

@@ -1,11 +1,14 @@
 /* filesystem_linux.c - isolator/filesystem_linux: a mount namespace for each container,
  * in which persistent volumes are mounted, and parts of /proc and /sys are hidden or
- * cannot be written to. What volumes other isolators mount is theirs.
+ * cannot be written to; where the operator lists paths, a root file system of its own, of
+ * which rootfs.c knows. What volumes other isolators mount is theirs.
  *
  * Debug containers enter the namespace of their parent.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/by_id.h"
 #include "../volume_disk.h"
+#include "rootfs.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -16,51 +19,49 @@
 
 /* What is known of a container. */
 struct box {
-	struct box *next;
-	char *id;
+	struct by_id by; /* first member */
 	int32_t pid; /* 0: not yet */
 	struct mz_resources *res; /* as they were mounted */
+	char id[];
 };
+
+enum { OWN_TMP_BYTES = 64 << 20 }; /* of /tmp in a root of its own, where nothing is set */
 
 struct filesystem_linux {
 	struct volume_jobs jobs;
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct box *boxes;
+	struct by_id_table boxes;
+	struct rootfs rootfs;
 	char **masked, **read_only;
 	int64_t private_tmp_bytes;
 };
 
-static struct box **find(struct filesystem_linux *m, const char *id)
+static struct box *find(const struct filesystem_linux *m, const char *id)
 {
-	struct box **at = &m->boxes;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
+	return (struct box *)by_id_find(&m->boxes, id);
 }
 
 static void box_free(struct filesystem_linux *m, struct box *b)
 {
-	if (b->res)
+	if (b && b->res)
 		m->k->resources->destroy(b->res);
-	free(b->id);
 	free(b);
 }
 
 static int remember(struct filesystem_linux *m, const struct mz_container *c)
 {
-	struct box *b = *find(m, c->id);
+	struct box *b = find(m, c->id);
 	if (!b) {
-		b = calloc(1, sizeof(*b));
+		size_t size = strlen(c->id) + 1;
+		b = calloc(1, sizeof(*b) + size);
 		if (!b)
 			return -ENOMEM;
-		b->id = strdup(c->id);
-		if (!b->id) {
+		memcpy(b->id, c->id, size);
+		if (by_id_add(&m->boxes, &b->by, b->id) < 0) {
 			free(b);
 			return -ENOMEM;
 		}
-		b->next = m->boxes;
-		m->boxes = b;
 	}
 	b->pid = c->pid;
 	if (!b->res && c->resources)
@@ -78,7 +79,7 @@ static int refused(struct mz_err *err, int rc, const char *what)
 static int enter_parent(struct filesystem_linux *m, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
 {
 	char path[64];
-	const struct box *parent = c->parent ? *find(m, c->parent) : NULL;
+	const struct box *parent = c->parent ? find(m, c->parent) : NULL;
 	if (!parent || parent->pid <= 0)
 		return volume_fail(err, -ENOENT, "Debug container '%.80s': its parent '%.80s' is not running here", c->id,
 				   c->parent ? c->parent : "");
@@ -103,18 +104,22 @@ static int private_tmp(const struct filesystem_linux *m, struct mz_launch *l, st
 	return rc < 0 ? refused(err, rc, "a mount on /tmp") : 0;
 }
 
-static int own_namespace(const struct filesystem_linux *m, struct mz_launch *l, struct mz_err *err)
+static int own_namespace(const struct filesystem_linux *m, const struct mz_container *c, struct mz_launch *l,
+			 struct mz_err *err)
 {
-	int rc = m->k->launch_namespace(l, CLONE_NEWNS);
+	/* What is nested enters the file system of its parent. */
+	int own_root = m->rootfs.n && !c->parent, rc = m->k->launch_namespace(l, CLONE_NEWNS);
 	if (rc < 0)
 		return refused(err, rc, "a mount namespace");
+	if (own_root && (rc = rootfs_ask(&m->rootfs, c, l, err)) < 0)
+		return rc;
 	for (char **p = m->masked; *p; p++)
 		if ((rc = m->k->launch_mask(l, *p)) < 0)
 			return refused(err, rc, *p);
 	for (char **p = m->read_only; *p; p++)
-		if ((rc = m->k->launch_read_only(l, *p)) < 0)
+		if ((!own_root || strcmp(*p, "/sys")) && (rc = m->k->launch_read_only(l, *p)) < 0)
 			return refused(err, rc, *p);
-	return private_tmp(m, l, err);
+	return own_root ? 0 : private_tmp(m, l, err);
 }
 
 /* A task of a pod shares its parent's volumes. */
@@ -141,7 +146,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	if (rc == 0 && c->container_class == MZ_CONTAINER_DEBUG)
 		rc = enter_parent(m, c, l, &err);
 	else if (rc == 0)
-		rc = own_namespace(m, l, &err);
+		rc = own_namespace(m, c, l, &err);
 	if (rc == 0 && c->container_class != MZ_CONTAINER_DEBUG && c->sandbox) {
 		vs = volumes_new(&m->jobs, c->sandbox);
 		rc = vs ? add_volumes(m, c, vs, &err) : volume_fail(&err, -ENOMEM, "Out of memory");
@@ -159,7 +164,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
 {
 	struct filesystem_linux *m = inst;
-	struct box *b = *find(m, c->id);
+	struct box *b = find(m, c->id);
 	if (b)
 		b->pid = pid;
 	m->h->op_done(op, NULL, NULL);
@@ -181,7 +186,7 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct filesystem_linux *m = inst;
-	const struct box *b = *find(m, c->id);
+	const struct box *b = find(m, c->id);
 	struct mz_res_volume disk;
 	struct mz_err err;
 	int rc = 0;
@@ -197,11 +202,7 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct filesystem_linux *m = inst;
-	struct box **at = find(m, id), *b = *at;
-	if (b) {
-		*at = b->next;
-		box_free(m, b);
-	}
+	box_free(m, (struct box *)by_id_take(&m->boxes, id));
 	m->h->op_done(op, NULL, NULL);
 }
 
@@ -224,11 +225,11 @@ static void destroy(void *inst)
 	if (!m)
 		return;
 	volume_jobs_done(&m->jobs);
-	while (m->boxes) {
-		struct box *b = m->boxes;
-		m->boxes = b->next;
-		box_free(m, b);
+	for (struct by_id *b = by_id_empty(&m->boxes), *next; b; b = next) {
+		next = b->next;
+		box_free(m, (struct box *)b);
 	}
+	rootfs_done(&m->rootfs);
 	list_free(m->masked);
 	list_free(m->read_only);
 	free(m);
@@ -277,6 +278,9 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 		rc = read_list(h, conf, "masked_paths", &m->masked, err);
 	if (rc == 0)
 		rc = read_list(h, conf, "read_only_paths", &m->read_only, err);
+	if (rc == 0)
+		rc = rootfs_init(&m->rootfs, h, conf, "host_paths", err);
+	m->rootfs.tmp_bytes = m->private_tmp_bytes ? m->private_tmp_bytes : OWN_TMP_BYTES;
 	if (rc < 0) {
 		destroy(m);
 		return rc;
@@ -294,7 +298,9 @@ static const struct mz_setting settings[] = {
 	MZ_SETTING(LIST, "read_only_paths", "[/proc/bus, /proc/fs, /proc/irq, /proc/sys, /proc/sysrq-trigger, /sys]", 0, 0,
 		   "paths that containers cannot write to; one that is not there is passed over"),
 	MZ_SETTING(BYTES, "private_tmp", "0", 0, 1LL << 50,
-		   "size of a file system in memory of the container's own at /tmp; 0: the host's /tmp"),
+		   "size of a file system in memory of the container's own at /tmp; 0: the host's /tmp, or 64MB with host_paths"),
+	MZ_SETTING(LIST, "host_paths", "", 0, 0,
+		   "what containers see of the host, read-only, in a root file system of their own; empty: all of it, as it is"),
 	MZ_SETTING_END,
 };
 
