@@ -255,7 +255,7 @@ our_groups_are_empty()
 	done
 }
 
-remove_groups()
+remove_our_groups()
 {
 	local g
 	[ -n "$OURS" ] || return 0
@@ -409,7 +409,7 @@ cleanup()
 	cd /
 	kill_leftovers 2>/dev/null
 	kill_leftovers 2>/dev/null
-	remove_groups 2>/dev/null
+	remove_our_groups 2>/dev/null
 	at_end 2>/dev/null
 	if [ "$tap_failed" -gt 0 ] || [ "$status" -ne 0 ]; then
 		mkdir -p "$MEZZO_BUILD/test-logs/$NAME" 2>/dev/null &&
