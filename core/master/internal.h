@@ -180,6 +180,7 @@ pb_status *task_last_status(const struct task *t, struct arena *a); /* NULL: non
 /* Out of the live ones, into the history. */
 void task_complete(struct task *t);
 void task_make_unreachable(struct task *t, struct lost_agent *lost);
+struct task *task_take_unreachable(struct framework *f, const char *id); /* out of them; NULL: none */
 void framework_add_completed(struct framework *f, struct task *t);
 /* TASK_UNREACHABLE, DROPPED, GONE … for frameworks that know them, else LOST. */
 task_state state_for(const struct framework *f, task_state s);

@@ -48,7 +48,7 @@ static void task_gone(struct task *t, task_reason reason, const char *message, b
 	list_remove(&t->in_agent);
 	if (f->state == MASTER_FRAMEWORK_REMOVED)
 		return;
-	must(map_del(&f->unreachable, t->id) == t);
+	must(task_take_unreachable(f, t->id) == t);
 	task_state state = state_for(f, TS(GONE));
 	pb_status *s = status_new(f->m, &arena, t->id, t->agent_id, state, (int)reason, message);
 	s->executor_id = t->executor_id ? id_executor(&arena, t->executor_id) : NULL;

@@ -66,6 +66,7 @@ static void set_config(struct master *m, const struct master_config *c)
 	DEFAULT(max_completed_frameworks, 50);
 	DEFAULT(max_completed_tasks, 1000);
 	DEFAULT(max_unreachable_tasks, 1000);
+	DEFAULT(max_history_bytes, 64 << 20);
 	DEFAULT(max_frameworks, 100000);
 	DEFAULT(max_unregistered_links, 100000);
 	DEFAULT(framework_calls_burst, 100);

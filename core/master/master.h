@@ -62,6 +62,7 @@ struct master_config {
 	size_t max_completed_frameworks;   /* [50] */
 	size_t max_completed_tasks;	   /* of each framework [1,000] */
 	size_t max_unreachable_tasks;	   /* of each framework [1,000] */
+	size_t max_history_bytes;	   /* of each framework's completed tasks, and of its unreachable ones [64 MiB] */
 	size_t max_frameworks;		   /* known at once [100,000] */
 	size_t max_unregistered_links;	   /* links that have not registered yet [100,000] */
 	double framework_calls_per_second; /* of each framework [no limit] */

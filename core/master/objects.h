@@ -135,7 +135,8 @@ struct framework {
 	struct loop_timer *failover;
 	struct map tasks;	/* id -> struct task, live */
 	struct map pending;	/* id of a task that is being authorized -> its struct accept */
-	struct map unreachable; /* id -> struct task */
+	struct map unreachable; /* id -> struct task, oldest first */
+	size_t unreachable_bytes;
 	struct list completed;	/* struct task, oldest first */
 	size_t n_completed, completed_bytes;
 	struct list executors, offers;

@@ -83,7 +83,7 @@ static void tell_returned(struct task *t)
 
 static bool forget_unreachable(struct framework *f, const char *id)
 {
-	struct task *t = map_del(&f->unreachable, id);
+	struct task *t = task_take_unreachable(f, id);
 	if (!t)
 		return false;
 	f->m->n_tasks_in[t->state]--;

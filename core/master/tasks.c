@@ -9,7 +9,7 @@
 
 /* What executors say is kept for those who look, within bounds: so many statuses of a
  * task, so large each, and so much of all that a framework has had. */
-enum { MAX_STATUSES = 16, MAX_STATUS_BYTES = 64 << 10, MAX_HISTORY_BYTES = 64 << 20 };
+enum { MAX_STATUSES = 16, MAX_STATUS_BYTES = 64 << 10 };
 
 task_state state_for(const struct framework *f, task_state s)
 {
@@ -246,7 +246,7 @@ void framework_add_completed(struct framework *f, struct task *t)
 	f->n_completed++;
 	f->completed_bytes += t->packed_len;
 	while (f->n_completed > f->m->cfg.max_completed_tasks ||
-	       (f->n_completed > 1 && f->completed_bytes > MAX_HISTORY_BYTES)) {
+	       (f->n_completed > 1 && f->completed_bytes > f->m->cfg.max_history_bytes)) {
 		struct task *oldest = list_first(&f->completed, struct task, in_history);
 		f->n_completed--;
 		f->completed_bytes -= oldest->packed_len;
@@ -262,6 +262,20 @@ void task_complete(struct task *t)
 	framework_add_completed(t->framework, t);
 }
 
+struct task *task_take_unreachable(struct framework *f, const char *id)
+{
+	struct task *t = map_del(&f->unreachable, id);
+	if (t)
+		f->unreachable_bytes -= t->packed_len;
+	return t;
+}
+
+static bool too_many_unreachable(const struct framework *f)
+{
+	return f->unreachable.n > f->m->cfg.max_unreachable_tasks ||
+	       (f->unreachable.n > 1 && f->unreachable_bytes > f->m->cfg.max_history_bytes);
+}
+
 void task_make_unreachable(struct task *t, struct lost_agent *lost)
 {
 	struct framework *f = t->framework;
@@ -270,13 +284,13 @@ void task_make_unreachable(struct task *t, struct lost_agent *lost)
 	list_append(&lost->tasks, &t->in_agent);
 	t->unreachable_ns = (int64_t)(lost->time * 1e6) * 1000;
 	map_put(&f->unreachable, t->id, t);
-	if (f->unreachable.n <= f->m->cfg.max_unreachable_tasks)
-		return;
-	map_each(&f->unreachable, e) { /* the oldest one */
+	f->unreachable_bytes += t->packed_len;
+	map_each(&f->unreachable, e) { /* the oldest ones */
+		if (!too_many_unreachable(f))
+			break;
 		struct task *oldest = e->value;
 		f->m->n_tasks_in[oldest->state]--;
-		map_del(&f->unreachable, oldest->id);
+		task_take_unreachable(f, oldest->id);
 		task_free(oldest);
-		break;
 	}
 }

@@ -76,6 +76,35 @@ static void test_slow_reader_is_cut(void **state)
 	assert_int_equal(n.frameworks_connected, 0);
 }
 
+/* Large ones are fewer. */
+static void test_histories_have_a_size(void **state)
+{
+	struct world *w = *state;
+	w->cfg.max_history_bytes = 30000;
+	world_restart(w);
+	struct offered o = with_offer(w, AWARE);
+	struct buf mz_autobuf tasks = {0};
+	mz_autofree char *large = xcalloc(1, 10001);
+	memset(large, 'x', 10000);
+	for (int i = 0; i < 10; i++)
+		buf_addf(&tasks, "%s{\"name\":\"%s\",\"task_id\":{\"value\":\"%c%d\"},\"agent_id\":{\"value\":\"%s\"},"
+				 "\"command\":{\"value\":\"true\"},\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\","
+				 "\"scalar\":{\"value\":0.1}}]}", i ? "," : "", large, i < 5 ? 'c' : 'u', i, o.a->id);
+	launch(&o, buf_str(&tasks), NULL);
+	for (int i = 0; i < 5; i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "c%d", i);
+		agent_update(o.a, o.s->id, id, ST(FINISHED), 0, -1);
+	}
+	world_pass(w, 100 * SECS); /* no pings are answered */
+	const char *frameworks = buf_str(&world_get(w, "/frameworks")->body);
+	assert_int_equal(count_in(frameworks, "\"id\":\"c"), 2);
+	assert_int_equal(count_in(frameworks, "\"id\":\"u"), 2);
+	assert_non_null(strstr(frameworks, "\"id\":\"c4\""));
+	assert_non_null(strstr(frameworks, "\"id\":\"u9\""));
+	assert_true(metric(w, "master/tasks_unreachable") == 2);
+}
+
 /* A name is in each of some sixty metrics. */
 static void test_names_in_metrics(void **state)
 {
@@ -192,10 +221,9 @@ static void test_names_and_keys_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded),
-		BOTH(test_slow_reader_is_cut),
-		BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics), BOTH(test_agents_are_bounded), BOTH(test_roles_are_bounded),
-		BOTH(test_silent_links_are_cut),
+		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded), BOTH(test_histories_have_a_size),
+		BOTH(test_slow_reader_is_cut), BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics),
+		BOTH(test_agents_are_bounded), BOTH(test_roles_are_bounded), BOTH(test_silent_links_are_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
