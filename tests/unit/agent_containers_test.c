@@ -146,6 +146,31 @@ static void get_containers(struct world *w, enum codec codec)
 	}
 }
 
+/* Of many containers a few are asked at a time, whether answers come at once or later. */
+static void test_a_few_are_asked_at_a_time(void **state)
+{
+	struct world *w = *state;
+	enum { N = 50 };
+	static const char all[] = "{\"type\":\"GET_CONTAINERS\",\"get_containers\":{\"show_standalone\":true}}";
+	world_register(w);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"c%d\"},"
+						    "\"command\":{\"value\":\"x\"}}}", i)->status, 200);
+	assert_int_equal(response(w, CODEC_JSON, api(w, CODEC_JSON, "%s", all))->get_containers->n_containers, N);
+	assert_int_equal(w->containers.n_usage_questions, N);
+	w->containers.hold_usage = true;
+	struct fake_call *c = api(w, CODEC_JSON, "%s", all);
+	size_t n_most = w->containers.usage_questions.n;
+	assert_in_range(n_most, 1, N / 2);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(c->status, 0);
+		assert_true(w->containers.usage_questions.n <= n_most);
+		container_measured(w);
+	}
+	assert_int_equal(w->containers.n_usage_questions, 2 * N);
+	assert_int_equal(response(w, CODEC_JSON, c)->get_containers->n_containers, N);
+}
+
 /* After a restart only the containerizer knows which process is whose. */
 static void test_pids_after_a_restart(void **state)
 {
@@ -794,6 +819,7 @@ int main(void)
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
 		TEST(test_whose_containers_are),
+		TEST(test_a_few_are_asked_at_a_time),
 		TEST(test_sandboxes_stay_until_asked),
 		TEST(test_sandboxes_go_by_age),
 		AUTHZ(test_container_calls_ask),

@@ -181,9 +181,22 @@ static void fake_update(struct containers *c, const char *id, const struct mz_re
 static void fake_usage(struct containers *c, const char *id, void (*fn)(void *arg, struct mz_bytes statistics),
 		       void *arg)
 {
-	(void)c;
+	struct fake_containers *f = &world_of(c)->containers;
 	(void)id;
-	fn(arg, (struct mz_bytes){0});
+	f->n_usage_questions++;
+	if (f->hold_usage)
+		vec_push(&f->usage_questions, ((struct usage_question){fn, arg}));
+	else
+		fn(arg, (struct mz_bytes){0});
+}
+
+void container_measured(struct world *w)
+{
+	struct fake_containers *f = &w->containers;
+	struct usage_question q = f->usage_questions.v[0];
+	vec_remove(&f->usage_questions, 0);
+	q.fn(q.arg, (struct mz_bytes){0});
+	world_settle(w);
 }
 
 static int fake_terminate(struct containers *c, const char *id, struct mz_err *err)
@@ -590,6 +603,7 @@ int world_teardown(void **state)
 	for (size_t i = 0; i < w->containers.launched.n; i++)
 		free(w->containers.launched.v[i]);
 	vec_done(&w->containers.launched);
+	vec_done(&w->containers.usage_questions);
 	for (size_t i = 0; i < w->containers.removed.n; i++)
 		free(w->containers.removed.v[i]);
 	vec_done(&w->containers.removed);

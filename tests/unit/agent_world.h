@@ -29,6 +29,11 @@ struct limit_question {
 	void *arg;
 };
 
+struct usage_question {
+	void (*fn)(void *arg, struct mz_bytes statistics);
+	void *arg;
+};
+
 struct fake_containers {
 	struct containers c; /* first member */
 	struct loop *loop;
@@ -40,6 +45,9 @@ struct fake_containers {
 	bool slow_end; /* terminate is only counted */
 	bool hold_launch;  /* container_launched() answers */
 	struct world_job *held_launch;
+	bool hold_usage; /* what containers use is told by container_measured() */
+	VEC(struct usage_question) usage_questions;
+	size_t n_usage_questions; /* so far */
 	bool hold_limited; /* questions for limits are answered by container_limited() */
 	VEC(struct limit_question) limit_questions;
 	size_t n_updates, n_recovered, n_terminated;
@@ -124,6 +132,7 @@ void container_exit(struct world *w, const char *id, int wait_status);
 void container_launched(struct world *w, bool failed);
 /* Because it went over a limit: too much of `mem` megabytes. */
 void container_limited(struct world *w, bool limited);
+void container_measured(struct world *w); /* answers the oldest question that waits */
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem);
 const char *last_container(struct world *w);
 void container_attached(struct world *w);

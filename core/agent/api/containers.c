@@ -5,6 +5,10 @@
 #include "agent/nested.h"
 #include "wire/api.h"
 
+/* Not all of a thousand at once: what measures takes its time on the loop, or a place in the
+ * queue of the worker threads, which launches need too. */
+enum { ASKED_AT_ONCE = 16 };
+
 struct slot {
 	struct usage_gather *gather;
 	size_t i;
@@ -13,14 +17,16 @@ struct slot {
 struct usage_gather {
 	struct usage_entry *v;
 	struct slot *slots;
-	size_t n, n_pending;
+	size_t n, n_asked, n_told;
+	bool asking, posted;
+	struct containers *containers;
+	struct loop *loop;
 	void (*fn)(void *arg, struct usage_entry *v, size_t n);
 	void *arg;
 };
 
-static void finish(void *arg)
+static void finish(struct usage_gather *g)
 {
-	struct usage_gather *g = arg;
 	g->fn(g->arg, g->v, g->n);
 	for (size_t i = 0; i < g->n; i++) {
 		struct usage_entry *e = &g->v[i];
@@ -36,6 +42,18 @@ static void finish(void *arg)
 	free(g);
 }
 
+static void ask(void *arg);
+
+static void go_on(struct usage_gather *g)
+{
+	if (g->n_told == g->n) {
+		finish(g);
+	} else if (!g->posted && g->n_asked < g->n && g->n_asked - g->n_told < ASKED_AT_ONCE) {
+		g->posted = true;
+		loop_post(g->loop, ask, g);
+	}
+}
+
 static void on_usage(void *arg, struct mz_bytes statistics)
 {
 	struct slot *s = arg;
@@ -44,8 +62,23 @@ static void on_usage(void *arg, struct mz_bytes statistics)
 	if (statistics.size)
 		e->statistics = (Mesos__V1__ResourceStatistics *)pb_decode(
 			&mesos__v1__resource_statistics__descriptor, &e->arena, statistics.data, statistics.size, NULL);
-	if (--g->n_pending == 0)
-		finish(g);
+	g->n_told++;
+	if (!g->asking)
+		go_on(g);
+}
+
+/* The next ones; their answers may come from inside. */
+static void ask(void *arg)
+{
+	struct usage_gather *g = arg;
+	g->posted = false;
+	g->asking = true;
+	for (size_t n = 0; n < ASKED_AT_ONCE && g->n_asked < g->n && g->n_asked - g->n_told < ASKED_AT_ONCE; n++) {
+		size_t i = g->n_asked++;
+		g->containers->ops->usage(g->containers, g->v[i].container_id, on_usage, &g->slots[i]);
+	}
+	g->asking = false;
+	go_on(g);
 }
 
 static void set_status(struct usage_entry *e, struct containers *all)
@@ -98,6 +131,8 @@ void usage_gather(struct agent *a, unsigned which, const char *who,
 	struct usage_gather *g = xnew(struct usage_gather);
 	g->fn = fn;
 	g->arg = arg;
+	g->containers = a->deps.containers;
+	g->loop = a->loop;
 	size_t most = a->containers.n + (which ? a->nested.n : 0);
 	g->v = xcalloc(most, sizeof(*g->v));
 	g->slots = xcalloc(most, sizeof(*g->slots));
@@ -108,11 +143,7 @@ void usage_gather(struct agent *a, unsigned which, const char *who,
 	}
 	if (which & (USAGE_NESTED | USAGE_STANDALONE))
 		add_others(g, a, which, who);
-	g->n_pending = g->n + 1; /* ours: answers may come at once */
-	for (size_t i = 0; i < g->n; i++)
-		a->deps.containers->ops->usage(a->deps.containers, g->v[i].container_id, on_usage, &g->slots[i]);
-	if (--g->n_pending == 0)
-		finish(g);
+	ask(g);
 }
 
 /* ---- the two plain endpoints ----------------------------------------------------------- */
