@@ -10,21 +10,7 @@ needs curl jq
 [ -f "$MEZZO_BUILD/modules/isolator/linux_capabilities.so" ] || skip_all "isolator/linux_capabilities is not built"
 [ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] ||
 	skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
-OURS=mezzo-capabilities-$$
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g p
-	cleanup_status=$?
-	# shellcheck disable=SC2044 # names without blanks
-	for g in $(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -name cgroup.procs 2>/dev/null); do
-		while read -r p; do kill -KILL "$p" 2>/dev/null; done <"$g"
-	done
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
+own_groups
 
 # bits: CHOWN 0, KILL 5, NET_BIND_SERVICE 10, NET_RAW 13
 cat >"$T/conf.yaml" <<END

@@ -6,21 +6,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq
-OURS=mezzo-domain-socket-$$
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g
-	cleanup_status=$?
-	for g in $(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -name cgroup.procs 2>/dev/null); do
-		# shellcheck disable=SC2046
-		kill -KILL $(cat "$g") 2>/dev/null
-	done
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
+own_groups
 
 user=$(id -un)
 [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1 && user=nobody
