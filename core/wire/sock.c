@@ -65,12 +65,21 @@ int sock_address(const char *ip, int port, struct sockaddr_storage *ret, socklen
 
 void sock_tune(int fd)
 {
-	int on = 1;
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1},
+		/* A peer that went without a word is noticed in two minutes, not in two hours. */
+		{SOL_SOCKET, SO_KEEPALIVE, 1},
+		{IPPROTO_TCP, TCP_KEEPIDLE, 60},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 20},
+		{IPPROTO_TCP, TCP_KEEPCNT, 3},
+	};
 
 	if (fd < 0)
 		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	for (size_t i = 0; i < MZ_N(options); i++)
+		setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 

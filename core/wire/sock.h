@@ -20,7 +20,8 @@ const char *sock_unix_path(const char *ip);
  * is open to every user, as far as the directories above are. Errors name the address. */
 int sock_listen(const char *ip, int port, int *ret_fd, struct mz_err *err);
 int sock_port(int fd); /* the local port, 0 if it has none, or a negative errno */
-/* No delays, keep-alive probes, closed on exec. A bad fd is ignored. */
+/* No delays, keep-alive probes after a minute of silence, closed on exec. A bad fd is
+ * ignored. */
 void sock_tune(int fd);
 /* -EINVAL if `ip` is a name, or a path that is too long. */
 int sock_address(const char *ip, int port, struct sockaddr_storage *ret, socklen_t *ret_len);

@@ -2,18 +2,23 @@
  * peers that leave, streams. Nothing sleeps.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tests/unit/http_world.h"
+#include "wire/sock.h"
 
 /* ---- requests ---------------------------------------------------------------- */
 
@@ -335,6 +340,36 @@ static void test_port_in_use(void **state)
 	assert_int_equal(http_server_new(t.l, "nowhere", 0, NULL, &t.router, &s, &err), -EINVAL);
 }
 
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+
+	assert_int_equal(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+/* Peers that go without a word, with nothing under way, are asked whether they are there. */
+static void test_silent_peers_are_probed(void **state)
+{
+	struct mz_err err;
+	int listener;
+
+	(void)state;
+	assert_int_equal(sock_listen("127.0.0.1", 0, &listener, &err), 0);
+	struct raw *r = raw_open(t.l, sock_port(listener));
+	int fd = accept(listener, NULL, NULL);
+	assert_true(fd >= 0);
+	assert_int_equal(option(fd, SOL_SOCKET, SO_KEEPALIVE), 1);
+	assert_int_equal(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
+	assert_true(option(fd, IPPROTO_TCP, TCP_KEEPIDLE) +
+			    option(fd, IPPROTO_TCP, TCP_KEEPINTVL) * option(fd, IPPROTO_TCP, TCP_KEEPCNT) <=
+		    120);
+	close(fd);
+	close(listener);
+	raw_close(r);
+}
+
 /* ---- peers that leave ---------------------------------------------------------- */
 
 static void test_gone_while_pending(void **state)
@@ -529,7 +564,7 @@ int main(void)
 		T(test_headers_of_answers), T(test_forms_of_requests), T(test_chunked_body),
 		T(test_http_1_0_and_close), T(test_expect_continue), T(test_head_has_no_body),
 		T(test_everybody_has_a_turn), T(test_pipelined), T(test_garbage), T(test_limits), T(test_too_many_connections),
-		T(test_idle_connections_end), T(test_filter_answers), T(test_port_in_use),
+		T(test_idle_connections_end), T(test_filter_answers), T(test_port_in_use), T(test_silent_peers_are_probed),
 		T(test_gone_while_pending), T(test_answers_keep_the_order), T(test_gone_while_streaming),
 		T(test_server_freed), T(test_stream_format), T(test_stream_http_1_0), T(test_many_chunks),
 		T(test_slow_reader_is_cut),
