@@ -153,9 +153,9 @@ struct mz_isolator_ops {
 	/* Fills in what it measures; `u` is shared by all isolators of the
 	 * container. NULL: nothing. */
 	void (*usage)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
-	/* Fields of ContainerStatus by path, set through host usage->set_*. NULL: nothing. */
-	/* Asked when the container runs, and before the failure of a task in it is told to the
-	 * framework: a limitation that has been hit is to be reported before this completes. */
+	/* Fields of ContainerStatus by path, set through host usage->set_*. Asked when the
+	 * container runs, and before the failure of a task in it is told to the framework: a
+	 * limitation that has been hit is to be reported before this completes. NULL: nothing. */
 	void (*status)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
 	/* NULL: nothing to clean up. */
 	void (*cleanup)(void *inst, const char *container_id, struct mz_op *op);
