@@ -19,6 +19,7 @@ OFFER=$(offer f)
 is "launch" "$(launch f "$OFFER" survivor "echo up; read -r code <$T/end; echo \"code \$code\"; exit \$code")" 202
 wait_for 30 "the task to run" reached f survivor TASK_RUNNING
 pid=$(pgrep -f "read -r code <$T/end" | head -n 1)
+shim=$(get "${AGENT_URL[agent]}/containers" | jq '.[0].status.executor_pid')
 stop_hard "${AGENT_PID[agent]}"
 wait_for 30 "the master to see that the agent is gone" agents_are 0
 ok "the task goes on without its agent" kill -0 "$pid"
@@ -26,6 +27,7 @@ start_agent agent
 wait_for 60 "the agent to come back" agents_are 1
 is "it is the same agent" "$(get "http://$MASTER/slaves" | jq '.slaves | length')" 1
 ok "the task still runs, in the same process" kill -0 "$pid"
+is "as which it is shown" "$(get "${AGENT_URL[agent]}/containers" | jq '.[0].status.executor_pid')" "$shim"
 is "no end of it was made up" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status.state' | grep -cE 'FAILED|LOST|KILLED|GONE')" 0
 touch "$T/f.hold"	# nobody acknowledges what comes now
 echo 7 >"$T/end"
