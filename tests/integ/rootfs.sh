@@ -10,25 +10,7 @@ needs curl jq
 [ "$(id -u)" -eq 0 ] || skip_all "needs root"
 [ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] || skip_all "cgroups cannot be made here"
 id nobody >/dev/null 2>&1 || skip_all "there is no user nobody"
-OURS=mezzo-rootfs-$$
-# shellcheck disable=SC2317,SC2329 # called by the trap
-remove_groups()
-{
-	local g
-	cleanup_status=$?
-	for g in $(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -name cgroup.procs 2>/dev/null); do
-		# shellcheck disable=SC2046
-		kill -KILL $(cat "$g") 2>/dev/null
-	done
-	find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -depth -type d -exec rmdir {} \; 2>/dev/null
-	(exit $cleanup_status)
-	cleanup
-}
-trap remove_groups EXIT
-groups_left()
-{
-	[ -z "$(find /sys/fs/cgroup/*/"$OURS" "/sys/fs/cgroup/$OURS" -mindepth 1 -type d 2>/dev/null)" ]
-}
+own_groups
 
 paths=
 for d in /usr /bin /sbin /lib /lib32 /lib64 /etc; do
@@ -103,7 +85,6 @@ start_master
 start
 subscribe f '{"user":"root","name":"rootfs","checkpoint":true,"failover_timeout":600,"roles":["dev"],
 	"capabilities":[{"type":"MULTI_ROLE"}]}'
-exec 9<>"$T/hold" 2>/dev/null || { mkfifo "$T/hold"; exec 9<>"$T/hold"; }
 as_role='.resources |= map(.allocation_info = {role: "dev"})'
 sandbox()
 {
@@ -140,7 +121,7 @@ echo "who $(id -un)"
 echo "where $PWD $MESOS_SANDBOX"
 has work-dir AGENT/meta
 has other-sandbox VICTIM
-has runtime-dir AGENT/run
+has runtime-dir AGENT/run/containers
 has hidden HIDDEN/file
 has home /home
 has roots-home /root
@@ -169,7 +150,7 @@ echo "options $(awk '$5 == "/usr" { print $6 }' /proc/self/mountinfo)"
 echo "terminal $(script -qec 'tty' /dev/null </dev/null 2>/dev/null | tr -d '\r')"
 echo "outside $(awk '{ print $5 }' /proc/self/mountinfo | grep -cE '^/(home|root|boot)')"
 END
-sed -i "s,AGENT,$T/agent,; s,VICTIM,$victim,; s,HIDDEN,$T/hidden,; s,LIBEXEC,$MEZZO_BUILD/core/bin,g" "$T/look.sh"
+sed -i "s,AGENT,$T/agent,g; s,VICTIM,$victim,; s,HIDDEN,$T/hidden,; s,LIBEXEC,$MEZZO_BUILD/core/bin,g" "$T/look.sh"
 cp "$MEZZO_BUILD/core/bin/mezzo-executor" "$T/before"
 # looks TASK WANTED-USER NAME
 looks()
@@ -310,8 +291,8 @@ is "is in its sandbox" "$(cat "$alone/where")" "$alone"
 is "and its terminal has a name" "$(cat "$alone/tty")" /dev/console
 is "a container in it, with a volume where there is a directory" \
 	"$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"in","parent":{"value":"alone"}},
-	"command":{"value":"cat /tmp/v/file >'"$alone"'/in"},
-	"container":{"type":"MESOS","volumes":[{"mode":"RO","container_path":"/tmp/v","host_path":"'"$T"'/shared"}]}}}')" 200
+	"command":{"value":"cat /tmp/rootfs-v/file >'"$alone"'/in"},
+	"container":{"type":"MESOS","volumes":[{"mode":"RO","container_path":"/tmp/rootfs-v","host_path":"'"$T"'/shared"}]}}}')" 200
 in_done()
 {
 	[ -s "$alone/in" ]
@@ -325,15 +306,15 @@ start
 beside "after kill -9"
 is "a container in the old one, after kill -9" \
 	"$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"in2","parent":{"value":"alone"}},
-	"command":{"value":"cat /tmp/w/file >'"$alone"'/in2; ls -A / >'"$alone"'/roots2"},
-	"container":{"type":"MESOS","volumes":[{"mode":"RO","container_path":"/tmp/w","host_path":"'"$T"'/shared"}]}}}')" 200
+	"command":{"value":"cat /tmp/rootfs-w/file >'"$alone"'/in2; ls -A / >'"$alone"'/roots2"},
+	"container":{"type":"MESOS","volumes":[{"mode":"RO","container_path":"/tmp/rootfs-w","host_path":"'"$T"'/shared"}]}}}')" 200
 in2_done()
 {
 	[ -s "$alone/in2" ] && [ -s "$alone/roots2" ]
 }
 ok "has its volume" until_true 30 in2_done
 is "and that root" "$(tr '\n' ' ' <"$alone/roots2")" "$want"
-ok "the host has no such directory" test ! -e /tmp/v -a ! -e /tmp/w
+ok "the host has no such directory" test ! -e /tmp/rootfs-v -a ! -e /tmp/rootfs-w
 run later "ls -A / >roots"
 is "a new task has a root of its own" "$(tr '\n' ' ' <"$(sandbox later)/roots")" "$want"
 call '{"type":"KILL","kill":{"task_id":{"value":"later"}}}' >/dev/null
@@ -347,7 +328,7 @@ for t in victim look look2 volumes pod-a pod-b; do
 	ok "$t ends" until_true 30 reached f $t TASK_KILLED
 done
 is "the one that stands alone" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 200
-ok "no cgroup is left" until_true 30 groups_left
+ok "no cgroup is left" until_true 30 no_groups
 kill_agent
 write_conf "  - {name: namespaces_user, settings: {first_id: 5000000}}
 " "executor_domain_sockets: true"
@@ -374,7 +355,7 @@ for t in mapped mapped2 second-a second-b; do
 done
 
 # ---- nothing is left ----
-ok "no cgroup of a container is left" until_true 30 groups_left
+ok "no cgroup of a container is left" until_true 30 no_groups
 is "no file in the runtime directory" "$(find "$T/agent/run" -mindepth 2 -not -path '*/run/containers/*' -not -name agent.sock)" ""
 is "no mount" "$(grep -c "$T" /proc/self/mountinfo)" 0
 is "no process" "$(for p in /proc/[0-9]*; do
