@@ -156,6 +156,13 @@ uint64_t init_start_time(void);
 /* An output file in l->fd_dir, as who we are. */
 int init_open_output(const struct init_launch *l, const char *name, struct init_failure *f);
 
+/* In a user namespace of its own, a user (or group: gid 1) of the host is who it is mapped to. */
+uint32_t init_inside(const struct init_launch *l, uint64_t gid, uint32_t id);
+/* Who the payload is outside of its user namespace. 0: who we are. */
+int init_who(const struct init_launch *l, uid_t *uid, gid_t *gid);
+/* The number outside of a group of the payload. */
+gid_t init_group_outside(const struct init_launch *l, gid_t gid);
+
 /* Starts the payload; only returns in the parent: its pid, or -1 with *f. */
 pid_t init_start(const struct init_launch *l, struct init_failure *f);
 /* Turns this process into the payload; only returns on failure, with *f. */

@@ -46,7 +46,9 @@ static int make_pipe(int fds[2], struct init_failure *f)
 /* The payload's user opens /dev/stdout by its name. */
 static int give(const struct init_launch *l, int fd, mode_t mode, struct init_failure *f)
 {
-	if (l->switch_user && (fchown(fd, l->uid, (gid_t)-1) < 0 || fchmod(fd, mode) < 0))
+	uid_t uid;
+	gid_t gid;
+	if (init_who(l, &uid, &gid) && (fchown(fd, uid, (gid_t)-1) < 0 || fchmod(fd, mode) < 0))
 		return init_broken(f, "give the input and output to the user", NULL);
 	return 0;
 }
@@ -102,9 +104,13 @@ static int open_logs(struct init_launch *l, struct init_failure *f)
 	int dir = open(l->dir, O_PATH | O_DIRECTORY | O_CLOEXEC), rc = 0;
 	if (dir < 0)
 		return init_broken(f, "open the sandbox", l->dir);
-	if (l->switch_user &&
-	    (syscall(SYS_setgroups, l->n_groups, l->groups) < 0 || syscall(SYS_setresgid, -1, l->gid, -1) < 0 ||
-	     syscall(SYS_setresuid, -1, l->uid, -1) < 0))
+	gid_t groups[INIT_MAX_GROUPS], gid;
+	uid_t uid;
+	int switches = init_who(l, &uid, &gid);
+	for (size_t i = 0; i < l->n_groups; i++)
+		groups[i] = init_group_outside(l, l->groups[i]);
+	if (switches && (syscall(SYS_setgroups, l->n_groups, groups) < 0 || syscall(SYS_setresgid, -1, gid, -1) < 0 ||
+			 syscall(SYS_setresuid, -1, uid, -1) < 0))
 		return init_broken(f, "change to the user for its output files", NULL);
 	l->fd_dir = dir;
 	umask(022);
@@ -114,7 +120,7 @@ static int open_logs(struct init_launch *l, struct init_failure *f)
 	if (rc == 0 && l->fd_err < 0 && l->err && !(l->io_flags & INIT_IO_TTY) && (l->fd_err = init_open_output(l, l->err, f)) < 0)
 		rc = -1;
 	close(dir);
-	if (l->switch_user && (syscall(SYS_setresuid, -1, 0, -1) < 0 || syscall(SYS_setresgid, -1, 0, -1) < 0 ||
+	if (switches && (syscall(SYS_setresuid, -1, 0, -1) < 0 || syscall(SYS_setresgid, -1, 0, -1) < 0 ||
 			       syscall(SYS_setgroups, 0, NULL) < 0) && rc == 0)
 		rc = init_broken(f, "change back from the user", NULL);
 	return rc;

@@ -275,30 +275,14 @@ int init_broken(struct init_failure *f, const char *what, const char *name)
 	return -1;
 }
 
-/* In a user namespace of its own, a user of the host is who it is mapped to. */
-static uint32_t mapped(const struct init_launch *l, uint64_t gid, uint32_t id)
-{
-	size_t at = 0;
-	const char *s;
-	while ((s = init_next(l, &at, "I", NULL))) {
-		uint64_t is_gid, inside, outside, n;
-		if (text_number(&s, 10, &is_gid) < 0 || text_number(&s, 10, &inside) < 0 ||
-		    text_number(&s, 10, &outside) < 0 || text_number(&s, 10, &n) < 0)
-			break;
-		if (is_gid == gid && id >= outside && id - outside < n)
-			return (uint32_t)(id - outside + inside);
-	}
-	return id;
-}
-
 static int become_user(const struct init_launch *l, struct init_failure *f)
 {
 	if (!l->switch_user)
 		return 0;
-	gid_t groups[INIT_MAX_GROUPS], gid = mapped(l, 1, l->gid);
-	uid_t uid = mapped(l, 0, l->uid);
+	gid_t groups[INIT_MAX_GROUPS], gid = init_inside(l, 1, l->gid);
+	uid_t uid = init_inside(l, 0, l->uid);
 	for (size_t i = 0; i < l->n_groups; i++)
-		groups[i] = mapped(l, 1, l->groups[i]);
+		groups[i] = init_inside(l, 1, l->groups[i]);
 	/* The system calls themselves: libc's wrappers signal other threads. */
 	if (syscall(SYS_setgroups, l->n_groups, groups) < 0)
 		return init_broken(f, "set the supplementary groups", NULL);

@@ -647,6 +647,31 @@ static void terminal_in_a_user_namespace(void **state)
 	assert_string_equal(read_text(at("runs/%s/stdout", "users")), "0\r\n0\r\nby name\r\n");
 }
 
+/* Whoever it is outside may open by name what it has: alone, and nested in a container that has
+ * the user namespace. */
+static void names_in_a_user_namespace(void **state)
+{
+	static const char map[] = MNT "ns 0x10000000\nmap 0 0 100000 65536\nmap 1 0 100000 65536\n";
+	struct life *l = *state;
+	mz_autofree char *above = xasprintf("%sgive 100000", map);
+	struct run *parent = start(l, "names", "exec sleep 1000", (struct how){.ordinary = true, .steps = above});
+	for (int i = 0; i < 8; i++) {
+		struct how how = {.tty = i & 1, .user = i & 2 ? "nobody" : NULL};
+		mz_autofree char *id = xasprintf("names%s%d", i & 4 ? "." : "", i);
+		mz_autofree char *steps = xasprintf("%sgive %s", i & 4 ? "" : map, how.user ? "165534" : "100000");
+		how.steps = steps;
+		struct run *r = start(l, id, "id -u; stat -Lc %u /dev/stdout; echo by name > /dev/stdout; exit 9", how);
+		until(l, &r->exited);
+		assert_int_equal(WEXITSTATUS(r->wait_status), 9);
+		const char *user = how.user ? "65534" : "0", *end = how.tty ? "\r\n" : "\n";
+		mz_autofree char *want = xasprintf("%s%s%s%sby name%s", user, end, user, end, end);
+		assert_string_equal(read_text(at("runs/%s/stdout", id)), want);
+	}
+	struct mz_err err;
+	assert_int_equal(l->c->ops->terminate(l->c, "names", &err), 0);
+	until(l, &parent->exited);
+}
+
 /* ---- both launchers ------------------------------------------------------------------- */
 
 static int set_up_on_posix(void **state)
@@ -692,6 +717,7 @@ int main(int argc, char **argv)
 		TEST(debug_has_no_files_of_its_own, on_linux),
 		TEST(terminal_in_a_rootfs, on_linux),
 		TEST(terminal_in_a_user_namespace, on_linux),
+		TEST(names_in_a_user_namespace, on_linux),
 	};
 	(void)argc;
 	if (!find_build(argv[0]))

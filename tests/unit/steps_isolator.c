@@ -197,7 +197,10 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 			size_t n = 0;
 			for (char *x = strtok_r(line, " ", &words); x && n < 15; x = strtok_r(NULL, " ", &words))
 				w[n++] = x;
-			err.code = n ? step(s->k, l, w) : 0;
+			if (n && !strcmp(w[0], "give")) /* the sandbox, to a number */
+				err.code = chown(c->sandbox, (uid_t)num(w[1]), (gid_t)num(w[1])) < 0 ? -errno : 0;
+			else
+				err.code = n ? step(s->k, l, w) : 0;
 			snprintf(err.msg, sizeof(err.msg), "Step '%.100s'", w[0]);
 		}
 		free(text);
