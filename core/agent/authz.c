@@ -41,7 +41,7 @@ struct mz_object authz_executor_object(const struct executor *ex)
 	return o;
 }
 
-bool authz_may(const struct agent *a, int action, const char *who, const struct mz_object *o)
+static bool may(const struct agent *a, int action, const char *who, const struct mz_object *o)
 {
 	return authorize_view(&a->authz, action, who, o);
 }
@@ -49,13 +49,13 @@ bool authz_may(const struct agent *a, int action, const char *who, const struct 
 bool authz_see_framework(const struct framework *f, const char *who)
 {
 	struct mz_object o = framework_object(f);
-	return authz_may(f->agent, MZ_ACTION_VIEW_FRAMEWORK, who, &o);
+	return may(f->agent, MZ_ACTION_VIEW_FRAMEWORK, who, &o);
 }
 
 bool authz_see_executor(const struct executor *ex, const char *who)
 {
 	struct mz_object o = authz_executor_object(ex);
-	return authz_may(ex->agent, MZ_ACTION_VIEW_EXECUTOR, who, &o);
+	return may(ex->agent, MZ_ACTION_VIEW_EXECUTOR, who, &o);
 }
 
 bool authz_see_task(const struct task *t, const char *who)
@@ -64,7 +64,7 @@ bool authz_see_task(const struct task *t, const char *who)
 	const char *role = res_allocation_role(t->resources);
 	o.task_id = t->id;
 	o.role = role ? role : o.role;
-	return authz_may(t->framework->agent, MZ_ACTION_VIEW_TASK, who, &o);
+	return may(t->framework->agent, MZ_ACTION_VIEW_TASK, who, &o);
 }
 
 bool authz_see_container(const struct agent *a, const struct executor *ex, const char *id, const char *who)
@@ -73,19 +73,19 @@ bool authz_see_container(const struct agent *a, const struct executor *ex, const
 	if (ex)
 		o = authz_executor_object(ex);
 	o.container_id = id;
-	return authz_may(a, ex ? MZ_ACTION_VIEW_CONTAINER : MZ_ACTION_VIEW_STANDALONE_CONTAINER, who, &o);
+	return may(a, ex ? MZ_ACTION_VIEW_CONTAINER : MZ_ACTION_VIEW_STANDALONE_CONTAINER, who, &o);
 }
 
 bool authz_see_flags(const struct agent *a, const char *who)
 {
 	struct mz_object o = {.size = sizeof(o), .agent_id = a->id};
-	return authz_may(a, MZ_ACTION_VIEW_FLAGS, who, &o);
+	return may(a, MZ_ACTION_VIEW_FLAGS, who, &o);
 }
 
 bool authz_get(const struct agent *a, const char *path, const struct http_request *r, struct http_exchange *x)
 {
 	struct mz_object o = {.size = sizeof(o), .value = path, .agent_id = a->id};
-	if (authz_may(a, MZ_ACTION_GET_ENDPOINT_WITH_PATH, r->principal, &o))
+	if (may(a, MZ_ACTION_GET_ENDPOINT_WITH_PATH, r->principal, &o))
 		return true;
 	http_reply(x, 403, NULL, NULL, 0);
 	return false;
@@ -144,5 +144,5 @@ bool authz_sandbox(struct agent *a, const char *path, const char *who)
 		o.framework_id = framework;
 		o.executor_id = executor;
 	}
-	return authz_may(a, MZ_ACTION_ACCESS_SANDBOX, who, &o);
+	return may(a, MZ_ACTION_ACCESS_SANDBOX, who, &o);
 }

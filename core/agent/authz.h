@@ -15,7 +15,6 @@ struct task;
 
 /* May `who` (NULL: anonymous) see it? */
 struct mz_object authz_executor_object(const struct executor *ex);
-bool authz_may(const struct agent *a, int action, const char *who, const struct mz_object *o);
 bool authz_see_framework(const struct framework *f, const char *who);
 bool authz_see_executor(const struct executor *ex, const char *who);
 bool authz_see_task(const struct task *t, const char *who);

@@ -20,7 +20,7 @@ struct executor *agent_executor_find(struct framework *f, const char *id)
 	return map_get(&f->executors, id);
 }
 
-void agent_executor_step(struct executor *ex, int event)
+static void step(struct executor *ex, int event)
 {
 	struct mz_err err;
 	int next = fsm_step(&agent_executor_fsm, ex->id, ex->fsm, event, &err);
@@ -113,7 +113,7 @@ static void on_heartbeat(void *arg)
 	send_plain(ex, MESOS__V1__EXECUTOR__EVENT__TYPE__HEARTBEAT);
 }
 
-void agent_executor_stream_gone(void *arg)
+static void on_stream_gone(void *arg)
 {
 	struct executor *ex = arg;
 	log_debug(AREA, "Executor '%s' has closed its stream", ex->id);
@@ -126,7 +126,7 @@ void agent_executor_attach(struct executor *ex, struct http_stream *s, enum code
 		http_close(ex->stream); /* the newest subscription wins */
 	ex->stream = s;
 	ex->codec = codec;
-	s->on_gone = agent_executor_stream_gone;
+	s->on_gone = on_stream_gone;
 	s->arg = ex;
 	loop_timer_cancel(ex->agent->loop, ex->heartbeat);
 	ex->heartbeat = loop_timer(ex->agent->loop, HEARTBEAT_NS, on_heartbeat, ex);
@@ -213,7 +213,7 @@ static void deliver_all(struct executor *ex)
 	}
 }
 
-void agent_executor_grow(struct executor *ex)
+static void grow(struct executor *ex)
 {
 	update_resources(ex, deliver_all);
 }
@@ -229,7 +229,7 @@ static void on_grow(void *arg)
 {
 	struct executor *ex = arg;
 	ex->grow = NULL;
-	agent_executor_grow(ex);
+	grow(ex);
 }
 
 /* Tasks have come: once for all whose records become durable in this turn. */
@@ -254,7 +254,7 @@ void agent_executor_subscribed(struct executor *ex)
 	ex->timer = NULL;
 	ex->subscribed_once = true;
 	if (ex->fsm == AGENT_EXECUTOR_REGISTERING)
-		agent_executor_step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
+		step(ex, AGENT_EXECUTOR_ON_SUBSCRIBE);
 	send_subscribed(ex);
 	bool any = false;
 	for (size_t i = 0; i < ex->tasks.n; i++)
@@ -265,7 +265,7 @@ void agent_executor_subscribed(struct executor *ex)
 		agent_executor_shutdown(ex);
 		return;
 	}
-	agent_executor_grow(ex);
+	grow(ex);
 }
 
 /* ---- its container ------------------------------------------------------------- */
@@ -420,7 +420,7 @@ void agent_executor_shutdown(struct executor *ex)
 	struct agent *a = ex->agent;
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATING || ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
-	agent_executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
+	step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	if (!ex->stream) {
@@ -440,7 +440,7 @@ void agent_executor_destroy(struct executor *ex, int state, int reason, const ch
 	if (ex->fsm == AGENT_EXECUTOR_TERMINATED)
 		return;
 	if (ex->fsm != AGENT_EXECUTOR_TERMINATING)
-		agent_executor_step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
+		step(ex, AGENT_EXECUTOR_ON_SHUTDOWN);
 	loop_timer_cancel(a->loop, ex->timer);
 	ex->timer = NULL;
 	ex->end_state = state;

@@ -177,7 +177,6 @@ void agent_fatal(struct agent *a, const char *fmt, ...) MZ_PRINTF(2, 3);
 
 /* link.c: the connection to the master */
 void agent_dial(struct agent *a);
-void agent_drop_link(struct agent *a);
 /* Told to shut down, and the last container may have ended. */
 void agent_maybe_end(struct agent *a);
 void agent_tell_master(struct agent *a, Mezzo__Link__ToMaster *m); /* dropped if there is no link */
@@ -207,10 +206,8 @@ void agent_executor_destroy(struct executor *ex, int state, int reason, const ch
 void agent_executor_send(struct executor *ex, Mesos__V1__Executor__Event *e);
 void agent_executor_subscribed(struct executor *ex);
 /* It has got tasks: its container is told that it needs more, then they are delivered. */
-void agent_executor_grow(struct executor *ex);
 void agent_executor_grow_soon(struct executor *ex);
 void agent_executor_shrink_soon(struct executor *ex);
-void agent_executor_stream_gone(void *arg);
 void agent_executor_attach(struct executor *ex, struct http_stream *s, enum codec codec);
 /* ContainerInfo of its container, or NULL. */
 const Mesos__V1__ContainerInfo *agent_executor_container(const struct executor *ex);
@@ -220,7 +217,6 @@ void agent_executor_maybe_complete(struct executor *ex);
 void agent_executor_forget_tasks(struct executor *ex);
 void agent_tell_exited(struct framework *f, const char *executor_id, int32_t wait_status);
 void agent_executor_free(struct executor *ex);
-void agent_executor_step(struct executor *ex, int event);
 void on_container_exited(void *arg, const char *id, const struct mz_termination *t);
 
 /* environment.c: what an executor finds in its environment, and what any other
@@ -269,10 +265,8 @@ void update_restore(struct task *t, const char *key, const Mezzo__Records__Agent
 void agent_task_drop_updates(struct task *t);
 
 /* recover.c */
-void agent_recovered(struct agent *a);
 /* An executor has returned, or ended: perhaps that was the last to wait for. */
 void agent_maybe_recovered(struct agent *a);
-int agent_check_reconfiguration(struct agent *a, struct mz_err *err);
 
 /* api/ */
 /* What all containers hold, with allocation roles. The caller frees. */

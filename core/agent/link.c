@@ -11,6 +11,7 @@
 enum { MAX_BACKOFF_SECS = 60, DEFAULT_PING_TIMEOUT_SECS = 75 };
 
 static void on_ping_timeout(void *arg);
+static void drop_link(struct agent *a);
 
 /* ---- sending --------------------------------------------------------------- */
 
@@ -369,7 +370,7 @@ static void on_ping_timeout(void *arg)
 	a->ping_timer = NULL;
 	log_warning(AREA, "No ping from the master within %lld s, connecting again",
 		    (long long)(a->ping_timeout_ns / NS_PER_SEC));
-	agent_drop_link(a);
+	drop_link(a);
 	dial_later(a);
 }
 
@@ -400,7 +401,7 @@ void agent_dial(struct agent *a)
 	a->deps.dialer->ops->dial(a->deps.dialer, a->master, on_dialled, a);
 }
 
-void agent_drop_link(struct agent *a)
+static void drop_link(struct agent *a)
 {
 	if (a->dialing) {
 		a->deps.dialer->ops->cancel(a->deps.dialer, a);
@@ -419,7 +420,7 @@ void agent_set_master(struct agent *a, const char *address)
 		return;
 	loop_timer_cancel(a->loop, a->dial_timer);
 	a->dial_timer = NULL;
-	agent_drop_link(a);
+	drop_link(a);
 	xset(&a->master, address);
 	a->register_backoff_ns = a->cfg.registration_backoff_ns;
 	agent_dial(a);

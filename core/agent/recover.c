@@ -177,6 +177,8 @@ static bool checkpoints(const struct framework *f)
 	return f->info->has_checkpoint && f->info->checkpoint;
 }
 
+static void recovered(struct agent *a);
+
 static void on_reregistration_timeout(void *arg)
 {
 	struct agent *a = arg;
@@ -195,7 +197,7 @@ static void on_reregistration_timeout(void *arg)
 	}
 	vec_done(&silent);
 	if (a->phase == AGENT_REATTACHING) /* else the end of the last one has told already */
-		agent_recovered(a);
+		recovered(a);
 }
 
 /* What nobody counts any more uses the machine until it has ended, too. */
@@ -216,11 +218,11 @@ void agent_maybe_recovered(struct agent *a)
 		return;
 	loop_timer_cancel(a->loop, a->recover_timer);
 	a->recover_timer = NULL;
-	agent_recovered(a);
+	recovered(a);
 }
 
 /* Everything that can be known is known: the master may be told. */
-void agent_recovered(struct agent *a)
+static void recovered(struct agent *a)
 {
 	a->phase = AGENT_RECOVERED;
 	a->metrics.recovery_secs = (double)(loop_now(a->loop) - a->recover_started_ns) / 1e9;
@@ -301,7 +303,7 @@ static void on_reattached(void *arg, const struct mz_err *err)
 	nested_end_sessions(a);
 	a->reattached = true;
 	if (all_returned(a))
-		agent_recovered(a);
+		recovered(a);
 	else
 		a->recover_timer = loop_timer(a->loop, a->cfg.executor_reregistration_timeout_ns,
 					      on_reregistration_timeout, a);
@@ -351,44 +353,6 @@ static void reattach(struct agent *a)
 	vec_done(&sets);
 }
 
-static void new_life(struct agent *a)
-{
-	free(a->id);
-	a->id = NULL;
-	a->info->id = NULL;
-	store_delete(a->deps.store, "agent", NULL, NULL);
-}
-
-int agent_recover(struct agent *a, struct mz_err *err)
-{
-	static const struct {
-		const char *prefix;
-		int (*fn)(void *arg, const char *key, const void *data, size_t size);
-	} kinds[] = {
-		{"agent", on_self},   {"framework/", on_framework}, {"executor/", on_executor},
-		{"task/", on_task},   {"update/", on_update},	    {"sandbox/", on_sandbox},
-		{"container/", on_container},
-	};
-	a->phase = AGENT_READING;
-	a->recover_started_ns = loop_now(a->loop);
-	for (size_t i = 0; i < MZ_N(kinds); i++) {
-		int rc = store_each(a->deps.store, kinds[i].prefix, kinds[i].fn, a, err);
-		if (rc < 0)
-			return mz_wrap(err, "Records of the agent");
-		if (i == 0 && a->old_info && agent_check_reconfiguration(a, err) < 0) {
-			if (!a->rebooted)
-				return err->code;
-			log_warning(AREA, "After a reboot a changed agent is a new one: %s", err->msg);
-			new_life(a);
-		}
-	}
-	a->metrics.recovery_errors += store_n_bad(a->deps.store);
-	nested_restored(a);
-	a->phase = AGENT_REATTACHING;
-	reattach(a);
-	return 0;
-}
-
 static bool same_attribute(const Mesos__V1__Attribute *a, const Mesos__V1__Attribute *b)
 {
 	struct buf mz_autobuf x = {0}, y = {0};
@@ -413,7 +377,7 @@ static int check_attributes(struct agent *a, struct mz_err *err)
 
 /* The agent keeps its id only as the same agent: same address, no less of
  * anything, no attribute changed. It may have more of each. */
-int agent_check_reconfiguration(struct agent *a, struct mz_err *err)
+static int check_reconfiguration(struct agent *a, struct mz_err *err)
 {
 	const Mesos__V1__AgentInfo *old = a->old_info;
 	if (strcmp(old->hostname, a->info->hostname) != 0)
@@ -437,4 +401,42 @@ int agent_check_reconfiguration(struct agent *a, struct mz_err *err)
 	}
 	res_free(before);
 	return rc;
+}
+
+static void new_life(struct agent *a)
+{
+	free(a->id);
+	a->id = NULL;
+	a->info->id = NULL;
+	store_delete(a->deps.store, "agent", NULL, NULL);
+}
+
+int agent_recover(struct agent *a, struct mz_err *err)
+{
+	static const struct {
+		const char *prefix;
+		int (*fn)(void *arg, const char *key, const void *data, size_t size);
+	} kinds[] = {
+		{"agent", on_self},   {"framework/", on_framework}, {"executor/", on_executor},
+		{"task/", on_task},   {"update/", on_update},	    {"sandbox/", on_sandbox},
+		{"container/", on_container},
+	};
+	a->phase = AGENT_READING;
+	a->recover_started_ns = loop_now(a->loop);
+	for (size_t i = 0; i < MZ_N(kinds); i++) {
+		int rc = store_each(a->deps.store, kinds[i].prefix, kinds[i].fn, a, err);
+		if (rc < 0)
+			return mz_wrap(err, "Records of the agent");
+		if (i == 0 && a->old_info && check_reconfiguration(a, err) < 0) {
+			if (!a->rebooted)
+				return err->code;
+			log_warning(AREA, "After a reboot a changed agent is a new one: %s", err->msg);
+			new_life(a);
+		}
+	}
+	a->metrics.recovery_errors += store_n_bad(a->deps.store);
+	nested_restored(a);
+	a->phase = AGENT_REATTACHING;
+	reattach(a);
+	return 0;
 }
