@@ -34,7 +34,7 @@ vm_mount_disk
 echo 4 >/proc/sys/vm/nr_hugepages
 for t in /t/*_test; do
 	case $t in
-	*disk_xfs*) TMPDIR=/xfs $t 2>&1 ;;
+	*disk_xfs* | *blkio*) TMPDIR=/xfs $t 2>&1 ;;
 	*) $t 2>&1 ;;
 	esac
 	echo "ended ${t##*/} $?"

@@ -1,5 +1,5 @@
 /* cgroups_blkio.c - isolator/cgroups_blkio: what a container reads from and writes to
- * block devices: v1 blkio.throttle.*, v2 io.stat. It limits nothing.
+ * block devices, and how fast: v1 blkio.throttle.*, v2 io.stat and io.max.
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
@@ -12,12 +12,14 @@
 
 enum { DEVICES_MAX = 64, OP_TOTAL = 0, OP_READ, OP_WRITE, OP_SYNC, OP_ASYNC, OP_DISCARD, N_OPS };
 enum { SERVICED = 0, BYTES, N_LISTS };
+enum { N_LIMITS = 4 };
 
 static const char *const op_names[N_OPS] = {"TOTAL", "READ", "WRITE", "SYNC", "ASYNC", "DISCARD"};
 
 struct blkio {
 	struct cgroups cg; /* first member */
 	int counting; /* v1: the kernel was made to count */
+	int64_t limits[N_LIMITS]; /* a second, of each disk; 0: none */
 };
 
 /* One device, or the sum of all (major -1). */
@@ -183,45 +185,108 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
-/* ---- life ---------------------------------------------------------------------------- */
+/* ---- limits --------------------------------------------------------------------------- */
 
-/* Since 6.10 the kernel counts for a disk only once some group has a limit for it. Ours
- * gets one that no disk reaches. Whatever fails here costs figures only. */
-static int start_counting(void *inst, const struct mz_container *c, struct mz_err *err)
+static const struct {
+	const char *setting, *v1, *v2;
+} limit_names[N_LIMITS] = {
+	{"read_bytes", "blkio.throttle.read_bps_device", "rbps"},
+	{"write_bytes", "blkio.throttle.write_bps_device", "wbps"},
+	{"read_operations", "blkio.throttle.read_iops_device", "riops"},
+	{"write_operations", "blkio.throttle.write_iops_device", "wiops"},
+};
+
+/* "254:0" of each disk; those that are in memory or files are none. */
+static size_t find_disks(char disks[DEVICES_MAX][16])
 {
-	struct blkio *p = inst;
-	(void)c, (void)err;
-	DIR *dir = p->cg.g.version == 1 && !p->counting ? opendir("/sys/block") : NULL;
+	DIR *dir = opendir("/sys/block");
 	struct dirent *e;
-	p->counting = 1;
-	for (int n = 0; dir && n < DEVICES_MAX && (e = readdir(dir));) {
-		char path[512], dev[32], text[64];
+	size_t n = 0;
+	while (dir && n < DEVICES_MAX && (e = readdir(dir))) {
+		char path[512];
 		if (e->d_name[0] == '.' || !strncmp(e->d_name, "loop", 4) || !strncmp(e->d_name, "ram", 3) ||
 		    !strncmp(e->d_name, "zram", 4))
 			continue;
 		(void)snprintf(path, sizeof(path), "/sys/block/%s/dev", e->d_name);
-		if (cg_read_path(path, dev, sizeof(dev), NULL) < 0)
-			continue;
-		(void)snprintf(text, sizeof(text), "%s %lld", dev, (long long)INT64_MAX);
-		(void)cg_write(&p->cg.g, NULL, "blkio.throttle.write_bps_device", text, NULL);
-		n++;
+		if (cg_read_path(path, disks[n], sizeof(disks[n]), NULL) > 0)
+			n++;
 	}
 	if (dir)
 		(void)closedir(dir);
-	return 0;
+	return n;
 }
+
+/* Since 6.10 the kernel counts for a disk only once some group has a limit for it. Ours
+ * gets one that no disk reaches. Whatever fails here costs figures only. */
+static void start_counting(struct blkio *p, char disks[DEVICES_MAX][16], size_t n)
+{
+	char text[64];
+	for (size_t i = 0; i < n && !p->counting && p->cg.g.version == 1; i++) {
+		(void)snprintf(text, sizeof(text), "%s %lld", disks[i], (long long)INT64_MAX);
+		(void)cg_write(&p->cg.g, NULL, limit_names[1].v1, text, NULL);
+	}
+	p->counting = 1;
+}
+
+static int limit_disk(const struct blkio *p, const char *id, const char *disk, struct mz_err *err)
+{
+	char text[160];
+	int rc = 0, len = snprintf(text, sizeof(text), "%s", disk);
+	for (size_t i = 0; i < N_LIMITS && rc == 0; i++) {
+		if (!p->limits[i])
+			continue;
+		if (p->cg.g.version == 2) {
+			len += snprintf(text + len, sizeof(text) - (size_t)len, " %s=%lld", limit_names[i].v2, (long long)p->limits[i]);
+		} else {
+			(void)snprintf(text, sizeof(text), "%s %lld", disk, (long long)p->limits[i]);
+			rc = cg_write(&p->cg.g, id, limit_names[i].v1, text, err);
+		}
+	}
+	return p->cg.g.version == 2 ? cg_write(&p->cg.g, id, "io.max", text, err) : rc;
+}
+
+static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
+{
+	struct blkio *p = inst;
+	char disks[DEVICES_MAX][16];
+	int any = 0, rc = 0;
+	for (size_t i = 0; i < N_LIMITS; i++)
+		any |= p->limits[i] > 0;
+	if (!any && p->counting)
+		return 0;
+	size_t n = find_disks(disks);
+	start_counting(p, disks, n);
+	for (size_t i = 0; i < n && any && rc == 0; i++) {
+		rc = limit_disk(p, c->id, disks[i], err);
+		/* It went away, or is one without a queue. */
+		if (rc == -ENODEV || rc == -ENXIO || rc == -EOPNOTSUPP)
+			rc = 0;
+	}
+	return rc;
+}
+
+/* ---- life ---------------------------------------------------------------------------- */
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	(void)conf;
 	struct blkio *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
 		return -ENOMEM;
-	p->cg.limit = start_counting;
+	p->cg.limit = set_limits;
+	for (size_t i = 0; i < N_LIMITS; i++)
+		p->limits[i] = h->conf_int(conf, limit_names[i].setting);
 	/* The controller was renamed for v2. */
 	int rc = cgroups_find(&p->cg.g, h, "blkio", err);
 	return rc == -ENOENT ? cgroups_created(p, 0, "io", inst, err) : cgroups_created(p, rc, NULL, inst, err);
 }
+
+static const struct mz_setting settings[] = {
+	MZ_SETTING(BYTES, "read_bytes", "0", 0, 1LL << 50, "What a container may read from each disk in a second; 0: no limit"),
+	MZ_SETTING(BYTES, "write_bytes", "0", 0, 1LL << 50, "What it may write to each disk in a second; 0: no limit"),
+	MZ_SETTING(INT, "read_operations", "0", 0, 1000000000, "How often it may read from each disk in a second; 0: no limit"),
+	MZ_SETTING(INT, "write_operations", "0", 0, 1000000000, "How often it may write to each disk in a second; 0: no limit"),
+	MZ_SETTING_END,
+};
 
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
@@ -239,6 +304,7 @@ MZ_MODULE = {
 	.name = "cgroups_blkio",
 	.version = "1.0",
 	.author = "Mezzo",
-	.summary = "Counts a container's reads and writes of block devices, by cgroups",
+	.summary = "Counts and limits a container's reads and writes of block devices, by cgroups",
+	.settings = settings,
 	.ops = (const struct mz_ops *)&ops,
 };

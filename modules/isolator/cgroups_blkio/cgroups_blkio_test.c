@@ -1,7 +1,9 @@
-/* cgroups_blkio_test.c - io.stat of v2 (in a tree of plain files), and real writes on v1
- * (as root).
+/* cgroups_blkio_test.c - io.stat and io.max of v2 (in a tree of plain files), and real writes
+ * on v1 and v2 (as root).
  * SPDX-License-Identifier: Apache-2.0 */
 #include "../../lib/cgroup_world.h"
+
+#include <time.h>
 
 extern const struct mz_module mz_module;
 
@@ -37,12 +39,26 @@ static void v2(void **state)
 	world_v2_remove();
 }
 
+static const char *dir(void)
+{
+	return getenv("TMPDIR") ? getenv("TMPDIR") : "/var/tmp";
+}
+
+/* Is it on a disk? */
+static int is_on_disk(void)
+{
+	struct stat st;
+	assert_int_equal(stat(dir(), &st), 0);
+	return st.st_dev >> 8 != 0;
+}
+
 /* A megabyte past the page cache: v1 counts what is written back later as nobody's.
  * Exit status 2: the file system cannot do that. */
 static int write_file(void)
 {
 	static char block[1 << 20] __attribute__((aligned(4096)));
-	char path[] = "/var/tmp/mezzo-blkio-XXXXXX";
+	char path[512];
+	(void)snprintf(path, sizeof(path), "%s/mezzo-blkio-XXXXXX", dir());
 	int fd = mkostemp(path, O_DIRECT);
 	if (fd < 0)
 		return 2;
@@ -64,10 +80,8 @@ static void v1(void **state)
 	assert_true(world_value(T "0.io_service_bytes.0.value") == 0);
 	int status = world_wait(world_member(write_file));
 	assert_true(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2));
-	struct stat st;
-	assert_int_equal(stat("/var/tmp", &st), 0);
 	world_measure(inst, &c);
-	if (WEXITSTATUS(status) == 0 && st.st_dev >> 8) { /* else no block device */
+	if (WEXITSTATUS(status) == 0 && is_on_disk()) {
 		assert_true(world_value(T "0.device.major_number") > 0);
 		assert_true(world_value(T "0.io_service_bytes.1.op=WRITE") == 0 ||
 			    world_value(T "0.io_service_bytes.2.op=WRITE") == 0);
@@ -86,8 +100,85 @@ static void v1(void **state)
 	world_ops()->destroy(inst);
 }
 
+static void limits(const char *write_bytes, const char *read_operations)
+{
+	world.settings[0].name = "write_bytes";
+	world.settings[0].value = write_bytes;
+	world.settings[1].name = "read_operations";
+	world.settings[1].value = read_operations;
+}
+
+static void v2_limits(void **state)
+{
+	(void)state;
+	world_v2(&mz_module, "io");
+	world_file("mezzo/c1/io.max", "");
+	world_file("mezzo/c1/mezzo/d/io.max", "");
+	limits("1048576", "300");
+	struct mz_container c = {.size = sizeof(c), .id = "c1"};
+	struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1"};
+	void *inst = world_create();
+	world_prepare(inst, &c);
+	world_prepare(inst, &d);
+	char text[256], path[640];
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof(path), "%s/mezzo/c1/%sio.max", world.hierarchy, i ? "mezzo/d/" : "");
+		if (cg_read_path(path, text, sizeof(text), NULL) == 0)
+			continue; /* a machine without disks */
+		assert_non_null(strstr(text, ":"));
+		assert_string_equal(strchr(text, ' '), " wbps=1048576 riops=300");
+	}
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+static int write_twice(void)
+{
+	int rc = write_file();
+	return rc ? rc : write_file();
+}
+
+/* Two megabytes at one in a second: never in less than one second. */
+static void bites(int version, const char *controller)
+{
+	if (!world_has(controller, version))
+		skip();
+	world_real(&mz_module);
+	limits("1048576", "0");
+	struct mz_container c = {.size = sizeof(c), .id = "c1"};
+	struct timespec a, b;
+	void *inst = world_create();
+	world_prepare(inst, &c);
+	(void)clock_gettime(CLOCK_MONOTONIC, &a);
+	int status = world_wait(world_member(write_twice));
+	(void)clock_gettime(CLOCK_MONOTONIC, &b);
+	double s = (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9;
+	assert_true(WIFEXITED(status));
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+	if (WEXITSTATUS(status) == 2 || !is_on_disk()) {
+		print_message("# SKIP %s is on no disk that can be written to past the page cache\n", dir());
+		skip();
+	}
+	print_message("# 2 MB with a limit of 1 MB a second took %.0f ms\n", s * 1000);
+	assert_true(s > 1);
+}
+
+static void v1_bites(void **state)
+{
+	(void)state;
+	bites(1, "blkio");
+}
+
+static void v2_bites(void **state)
+{
+	(void)state;
+	bites(2, "io");
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(v1)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(v1), cmocka_unit_test(v2_limits),
+					   cmocka_unit_test(v1_bites), cmocka_unit_test(v2_bites)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
