@@ -205,6 +205,130 @@ static void images(void **state)
 	assert_string_equal(world.r.err.msg, "container.mesos.image: this agent has no image provisioner");
 }
 
+/* ---- a root file system of its own --------------------------------------------------- */
+
+static int own_root(void **state)
+{
+	(void)state;
+	setenv("MZ_LIBEXEC_DIR", "/usr/lib/nowhere", 1);
+	begin("{masked_paths: [/a], read_only_paths: [/proc/sys, /sys], host_paths: [//usr/./share/, /etc/passwd, /usr, /usr/lib]}");
+	return 0;
+}
+
+static void a_root_of_its_own(void **state)
+{
+	(void)state;
+	char expected[6000];
+	assert_int_equal(prepare(NULL), 0);
+	snprintf(expected, sizeof(expected),
+		 "namespace 0x20000\nrootfs tmpfs\n"
+		 "mount /etc/passwd /etc/passwd bind - 0x7 made\nmount /usr /usr bind - 0x7 made\nfile /var/tmp 120777 /tmp\n"
+		 "mount tmpfs /dev tmpfs mode=0755,size=64m 0xa\ndevice /dev/null 20666 1:3\ndevice /dev/zero 20666 1:5\n"
+		 "device /dev/full 20666 1:7\ndevice /dev/random 20666 1:8\ndevice /dev/urandom 20666 1:9\n"
+		 "device /dev/tty 20666 5:0\nfile /dev/fd 120777 /proc/self/fd\nfile /dev/stdin 120777 /proc/self/fd/0\n"
+		 "file /dev/stdout 120777 /proc/self/fd/1\nfile /dev/stderr 120777 /proc/self/fd/2\n"
+		 "file /dev/ptmx 120777 pts/ptmx\nmount devpts /dev/pts devpts newinstance,ptmxmode=0666,mode=0620 0xa\n"
+		 "file /dev/shm 41777 \nmount proc /proc proc - 0xe\nmount /sys /sys bind - 0xf\n"
+		 "mount tmpfs /tmp tmpfs mode=1777,size=67108864 0x6\nmount %s %s bind - 0x6\nwork_dir %s\nread_only /\n"
+		 "mask /a\nread_only /proc/sys\n",
+		 box, box, box);
+	assert_string_equal(asked(), expected);
+	/* What is nested is in it already; so is who debugs. */
+	assert_int_equal(isolate(4711), 0);
+	world.c = mz_kit_container(world.k, "c1.c2", "cpus:1");
+	world.c->parent = "c1";
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "namespace 0x20000\nmask /a\nread_only /proc/sys\nread_only /sys\n");
+	world.c->container_class = MZ_CONTAINER_DEBUG;
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "enter 0x20000 /proc/4711/ns/mnt\n");
+}
+
+static void links_of_the_host(void **state)
+{
+	(void)state;
+	char to[256] = "", line[300];
+	struct mz_err err;
+	if (readlink("/bin", to, sizeof(to) - 1) < 0) {
+		print_message("skipped: /bin is no link here\n");
+		skip();
+	}
+	/* A name that is a link leads to the place; with or without what is around that. */
+	mz_kit_unload(world.m);
+	assert_int_equal(mz_kit_add(world.k, &mz_module, "host_paths: [/bin, /usr/bin, /bin/]", &world.m, &err), 0);
+	assert_int_equal(prepare(NULL), 0);
+	char *real = realpath("/bin", NULL);
+	snprintf(line, sizeof(line), "\nrootfs tmpfs\nmount %s %s bind - 0x7 made\nfile /bin 120777 %s\n", real, real, real);
+	free(real);
+	assert_non_null(strstr(asked(), line));
+	assert_null(strstr(strstr(asked(), "file /bin ") + 1, "file /bin "));
+}
+
+static void paths_that_are_refused(void **state)
+{
+	(void)state;
+	static const char *const wrong[][2] = {
+		{"[/usr, /no/where]", "Setting 'host_paths': '/no/where': No such file or directory"},
+		{"[usr]", "Setting 'host_paths': 'usr' is not an absolute path"},
+		{"[/]", "Setting 'host_paths': '/' is / itself: leave the list empty to share all of it"},
+		{"[/./]", "Setting 'host_paths': '/' is / itself: leave the list empty to share all of it"},
+		{"[/usr/..]", "Setting 'host_paths': '/usr/..' has a '..' in it"},
+		{"[/usr/../etc]", "Setting 'host_paths': '/usr/../etc' has a '..' in it"},
+		{"[/proc/self/root/usr]", "Setting 'host_paths': '/proc/self/root/usr' is in /proc, of which containers have one of their own"},
+		{"[/dev/null]", "Setting 'host_paths': '/dev/null' is in /dev, of which containers have one of their own"},
+		{"[/sys]", "Setting 'host_paths': '/sys' is in /sys, of which containers have one of their own"},
+		{"[/tmp]", "Setting 'host_paths': '/tmp' is in /tmp, of which containers have one of their own"},
+	};
+	char yaml[300];
+	struct mz_err err;
+	mz_kit_unload(world.m);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(yaml, sizeof(yaml), "host_paths: %s", wrong[i][0]);
+		assert_int_not_equal(mz_kit_add(world.k, &mz_module, yaml, &world.m, &err), 0);
+		if (!strstr(err.msg, wrong[i][1]))
+			fail_msg("%s", err.msg);
+	}
+	/* What executors need has the agent's own in it, or is too much. */
+	setenv("MZ_LIBEXEC_DIR", world.dir, 1);
+	assert_int_equal(mz_kit_add(world.k, &mz_module, "host_paths: [/usr]", &world.m, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "would show containers the agent's work directory"));
+	setenv("MZ_LIBEXEC_DIR", "/etc", 1);
+	assert_int_equal(mz_kit_add(world.k, &mz_module, "host_paths: [/usr]", &world.m, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "'/etc' would show containers too much"));
+	assert_int_equal(mz_kit_add(world.k, &mz_module, "host_paths: [/usr, /etc]", &world.m, &err), 0);
+	setenv("MZ_LIBEXEC_DIR", "/usr/lib/nowhere", 1);
+}
+
+static void volumes_in_a_root_of_its_own(void **state)
+{
+	(void)state;
+	add_volume(res, "web", "v1", "./data//in", "");
+	add_volume(res, "web", "v2", "/no//where/./x/", "");
+	if (prepare(NULL) < 0)
+		fail_msg("%s", world.r.err.msg);
+	assert_non_null(strstr(asked(), at("mount %D/volumes/roles/web/v1 %D/box/data/in bind - 0x0\n")));
+	assert_non_null(strstr(asked(), at("mount %D/volumes/roles/web/v2 /no/where/x bind - 0x0 made\n")));
+	assert_true(exists("%D/box/data/in"));
+	static const char *const wrong[][2] = {
+		{"/", "'/': nothing may be mounted there"},
+		{"/./", "'/./': nothing may be mounted there"},
+		{"/proc/self", "'/proc/self': nothing may be mounted there"},
+		{"//sys", "'//sys': nothing may be mounted there"},
+		{"/a/../proc", "'/a/../proc': must be a path without '..'"},
+		{"../x", "'../x': must be a relative path without '..'"},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct mz_resources *r = res_new();
+		add_volume(r, "web", "v1", wrong[i][0], "");
+		world.c->resources = r;
+		assert_true(prepare(NULL) < 0);
+		if (!strstr(world.r.err.msg, wrong[i][1]))
+			fail_msg("%s", world.r.err.msg);
+		world.c->resources = res;
+		res_free(r);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,6 +341,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(debug_containers, bare, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_restart, bare, tear_down),
 		cmocka_unit_test_setup_teardown(images, bare, tear_down),
+		cmocka_unit_test_setup_teardown(a_root_of_its_own, own_root, tear_down),
+		cmocka_unit_test_setup_teardown(links_of_the_host, own_root, tear_down),
+		cmocka_unit_test_setup_teardown(paths_that_are_refused, own_root, tear_down),
+		cmocka_unit_test_setup_teardown(volumes_in_a_root_of_its_own, own_root, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

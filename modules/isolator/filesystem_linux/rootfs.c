@@ -124,6 +124,15 @@ static int read_listed(struct rootfs *r, const struct mz_conf *conf, const char 
 	return rc;
 }
 
+/* Does a listed directory show it as well? */
+static int is_listed(const struct rootfs *r, const char *real)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (!r->v[i].is_executors && !r->v[i].is_file && volume_path_is_below(real, r->v[i].real))
+			return 1;
+	return 0;
+}
+
 /* Some are made when the agent has started: those have their real names. */
 static int add_executors(struct rootfs *r, struct mz_err *err)
 {
@@ -143,7 +152,7 @@ static int add_executors(struct rootfs *r, struct mz_err *err)
 			return volume_fail(err, -ENOMEM, "Out of memory");
 		int rc = check_agents(r, p, "A root file system of their own", err);
 		/* Sockets of others, and what not. */
-		if (rc == 0 && !strchr(p->real + 1, '/'))
+		if (rc == 0 && !strchr(p->real + 1, '/') && !is_listed(r, p->real))
 			rc = volume_fail(err, -EINVAL,
 					 "A root file system of their own: '%.150s' would show containers too much, and executors "
 					 "need it: what they need has to be in a directory of its own",
