@@ -68,6 +68,7 @@ void call_suppress(struct call_ctx *c)
 	for (size_t i = 0; !n && i < c->f->n_roles; i++)
 		map_put(&c->f->suppressed, c->f->roles[i], c->f);
 	alloc_suppress(c->f, roles, n);
+	offers_return_suppressed(c->f);
 }
 
 void call_request(struct call_ctx *c)

@@ -205,6 +205,7 @@ void offer_end(struct offer *o);
 void offer_return(struct offer *o, int64_t refuse_ns, bool rescind);
 void offers_return_of_agent(struct agent *a);
 void offers_return_of_framework(struct framework *f, bool rescind);
+void offers_return_suppressed(struct framework *f); /* those that nobody has seen yet */
 Mesos__V1__Offer *offer_show(const struct offer *o, struct arena *a);
 /* What is refused by these filters (default 5 s); -1: nothing. */
 int64_t refuse_ns(const Mesos__V1__Filters *f);

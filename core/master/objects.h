@@ -255,6 +255,7 @@ struct master {
 	struct list flush;   /* frameworks with fresh offers */
 	struct list refused; /* what the allocator offered too late */
 	struct loop_timer *flush_timer;
+	bool flush_pauses; /* the timer is for those who wait for room; others do not wait for it */
 	struct list links;
 	size_t n_links_unregistered;
 	uint64_t next_framework, next_agent, next_offer;

@@ -121,6 +121,14 @@ static void refused_free(struct master *m, struct refused *r)
 	free(r);
 }
 
+static void on_flush(void *arg);
+
+static void flush_in(struct master *m, int64_t delay_ns)
+{
+	m->flush_pauses = delay_ns > 0;
+	m->flush_timer = loop_timer(m->loop, delay_ns, on_flush, m);
+}
+
 static void on_flush(void *arg)
 {
 	struct master *m = arg;
@@ -138,13 +146,15 @@ static void on_flush(void *arg)
 			left = true;
 	}
 	if (left && !m->flush_timer)
-		m->flush_timer = loop_timer(m->loop, any ? 0 : PAUSE_MS * NS_PER_MS, on_flush, m);
+		flush_in(m, any ? 0 : PAUSE_MS * NS_PER_MS);
 }
 
 static void flush_soon(struct master *m)
 {
-	if (!m->flush_timer)
-		m->flush_timer = loop_timer(m->loop, 0, on_flush, m);
+	if (m->flush_timer && !m->flush_pauses)
+		return;
+	loop_timer_cancel(m->loop, m->flush_timer);
+	flush_in(m, 0);
 }
 
 void offers_drop(struct master *m)
@@ -249,6 +259,13 @@ void offers_return_of_agent(struct agent *a)
 {
 	list_each(&a->offers, struct offer, in_agent, o)
 		offer_return(o, -1, true);
+}
+
+void offers_return_suppressed(struct framework *f)
+{
+	list_each(&f->fresh, struct offer, in_fresh, o)
+		if (map_has(&f->suppressed, o->role))
+			offer_return(o, -1, false);
 }
 
 void offers_return_of_framework(struct framework *f, bool rescind)

@@ -68,6 +68,7 @@ void framework_update(struct framework *f, const pb_framework_info *info, char *
 	framework_set_info(f, info, suppressed, n_suppressed, constraints);
 	rescind_left_roles(f);
 	alloc_update_framework(f);
+	offers_return_suppressed(f);
 	/* A role that is wanted again forgets what was declined of it. */
 	for (size_t i = 0; i < f->n_roles; i++)
 		if (map_has(&before, f->roles[i]) && !map_has(&f->suppressed, f->roles[i]))

@@ -57,6 +57,7 @@ static const struct {
 	{"chaos", 739, "offers end with a stream that is known to be broken"},
 	{"chaos", 1148, "the same, with an agent that returns before the scheduler"},
 	{"chaos", 1163, "a grace period that overflows the clock"},
+	{"chaos", 4163, "offers that wait behind the full stream of another are sent after a SUPPRESS"},
 };
 
 /* ---- one seed, in this process ------------------------------------------------------ */

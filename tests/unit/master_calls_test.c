@@ -689,6 +689,44 @@ static void offers_wait_for_room(void **state)
 	world_check(w);
 }
 
+/* Others have theirs at once. */
+static void offers_wait_for_nobody_else(void **state)
+{
+	struct world *w = *state;
+	struct sched *slow = sched_subscribe(w, PLAIN, NULL);
+	slow->stream->queued = 1 << 20;
+	join(w, RES);
+	world_pass(w, 2 * SECS);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	for (int i = 0; i < 5; i++) {
+		join(w, RES);
+		world_pass(w, NS_PER_MS);
+		Mesos__V1__Offer *o = next_offer(s);
+		assert_non_null(o);
+		sched_call(s, "\"type\":\"DECLINE\",\"decline\":{\"offer_ids\":[{\"value\":\"%s\"}],\"filters\":{\"refuse_seconds\":600}}",
+			   o->id->value);
+	}
+}
+
+/* Nobody has seen those that wait: they are not made any more. */
+static void suppressed_as_offers_wait(void **state)
+{
+	struct world *w = *state;
+	struct sched *s = sched_subscribe(w, MULTI("\"a\",\"b\""), NULL);
+	s->stream->queued = 1 << 20;
+	join(w, "cpus(a):4;mem(a):4096;cpus(b):4;mem(b):4096");
+	world_pass(w, 2 * SECS);
+	sched_call(s, "\"type\":\"SUPPRESS\",\"suppress\":{\"roles\":[\"a\"]}");
+	s->stream->queued = 0;
+	world_pass(w, 2 * SECS);
+	assert_string_equal(next_offer(s)->allocation_info->role, "b");
+	assert_null(next_offer(s));
+	sched_call(s, "\"type\":\"REVIVE\"");
+	world_pass(w, 2 * SECS);
+	assert_string_equal(next_offer(s)->allocation_info->role, "a");
+	world_check(w);
+}
+
 /* Who takes nothing at all is cut, whatever waits for it; who takes a little is not. */
 static void who_reads_nothing_is_cut(void **state)
 {
@@ -759,7 +797,8 @@ int main(void)
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
 		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
-		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(who_reads_nothing_is_cut), T(offers_in_portions),
+		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(offers_wait_for_nobody_else),
+		T(suppressed_as_offers_wait), T(who_reads_nothing_is_cut), T(offers_in_portions),
 		T(large_offers_in_portions),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
