@@ -1,6 +1,6 @@
 /* containers_busy_test.c - containers whose modules take longer than they may, and those
  * that are destroyed, or whose agent stops, while a resolver of secrets is busy. (Destroyed
- * while isolators are: containers_linux_test; while files are fetched: containers_test.)
+ * while isolators are: containers_linux_end_test; while files are fetched: containers_test.)
  * What a module was given has to live as long as it may look at it: with sanitizers these
  * are tests of that, too. Takes no privilege.
  * SPDX-License-Identifier: Apache-2.0 */
