@@ -143,7 +143,7 @@ static const char *why(int code)
 	case -EXDEV:
 		return "leads out of its directory";
 	case -EINVAL:
-		return "must be a relative path without '..'";
+		return "must be a relative path without '..'"; /* or what is to be made below an allowed one */
 	default:
 		return volume_errno(code);
 	}
@@ -178,7 +178,8 @@ static int make_host(const struct volume *v)
 		int dir = open_how(AT_FDCWD, top, 0);
 		if (dir < 0)
 			return dir;
-		int fd = volume_open(dir, v->source + n + 1, 0755, geteuid(), getegid());
+		const char *rest = v->source + n + strspn(v->source + n, "/");
+		int fd = volume_open(dir, rest, 0755, geteuid(), getegid());
 		close(dir);
 		return fd;
 	}
@@ -299,8 +300,8 @@ static int make_target(int sandbox, const struct volume *v, uid_t uid, gid_t gid
 	fd = openat(dir, slash ? slash + 1 : v->target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		fd = -errno;
-	else if (geteuid() == 0 && fchown(fd, uid, gid) < 0)
-		(void)0; /* a file to mount on: it is never seen */
+	else if (geteuid() == 0)
+		(void)!fchown(fd, uid, gid); /* a file to mount on: it is never seen */
 	close(dir);
 	return fd;
 }
@@ -518,9 +519,92 @@ static void work(void *arg)
 	(void)volumes_work(arg); /* what went wrong is in ->err */
 }
 
+/* ---- what programs of the host trust ------------------------------------------------- */
+
+struct guarded {
+	struct by_id by;
+	char id[];
+};
+
+static int guard_add(struct volume_jobs *jobs, const char *id)
+{
+	size_t size = strlen(id) + 1;
+	if (by_id_find(&jobs->guarded, id))
+		return 0;
+	struct guarded *g = malloc(sizeof(*g) + size);
+	if (!g)
+		return -ENOMEM;
+	memcpy(g->id, id, size);
+	if (by_id_add(&jobs->guarded, &g->by, g->id) < 0) {
+		free(g);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void volume_guard_drop(struct volume_jobs *jobs, const char *id)
+{
+	free(by_id_take(&jobs->guarded, id));
+}
+
+static int is_trusted(const char *path)
+{
+	static const char *const tops[] = {"/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib32", "/lib64", "/libx32",
+					   "/opt", "/root", "/run", "/sbin", "/usr", "/var"};
+	for (size_t i = 0; i < sizeof(tops) / sizeof(tops[0]); i++)
+		if (volume_path_is_below(path, tops[i]))
+			return !volume_path_is_below(path, "/var/tmp") && !volume_path_is_below(path, "/dev/shm");
+	return 0;
+}
+
+/* Sandboxes lie below /var as well. */
+static int is_guarded(const struct volumes *vs, const struct volume *v)
+{
+	return v->tasks && vs->c && v->target[0] == '/' && is_trusted(v->real_target) &&
+	       !volume_path_is_below(v->real_target, vs->sandbox);
+}
+
+int volume_guard(struct volume_jobs *jobs, const struct mz_container *c, struct mz_launch *l)
+{
+	const struct mz_isolator_host *k = jobs->h->kind;
+	int found = 0;
+	if (!jobs->guarded.n || !c->user || !strcmp(c->user, "root"))
+		return 0;
+	char *id = strdup(c->id);
+	if (!id)
+		return -ENOMEM;
+	for (char *dot = id; dot && !found; dot = strrchr(id, '.')) {
+		if (dot != id)
+			*dot = '\0';
+		found = by_id_find(&jobs->guarded, id) != NULL;
+	}
+	free(id);
+	return found ? k->launch_no_new_privs(l) : 0;
+}
+
+/* Where exactly its volumes were mounted is not known any more: rather too many. */
+int volume_guard_recover(struct volume_jobs *jobs, const struct mz_container *c)
+{
+	const struct mz_isolator_host *k = jobs->h->kind;
+	struct mz_res_volume disk;
+	int found = 0;
+	for (size_t i = 0; c->container && i < k->info->count(c->container, "volumes"); i++) {
+		char path[64];
+		snprintf(path, sizeof(path), "volumes.%zu.container_path", i);
+		const char *target = k->info->str(c->container, path);
+		found |= target && target[0] == '/' && !volume_path_is_below(target, "/tmp");
+	}
+	for (size_t i = 0; c->resources && i < k->resources->count(c->resources); i++)
+		found |= k->resources->volume(c->resources, i, &disk) == 0 && disk.container_path[0] == '/';
+	return found ? guard_add(jobs, c->id) : 0;
+}
+
+/* ---- what is asked for --------------------------------------------------------------- */
+
 static int ask(struct volumes *vs)
 {
 	const struct mz_isolator_host *k = vs->jobs->h->kind;
+	int guarded = 0;
 	for (size_t i = 0; i < vs->n; i++) {
 		const struct volume *v = &vs->v[i];
 		if (v->link || v->unlink)
@@ -538,7 +622,13 @@ static int ask(struct volumes *vs)
 		int rc = k->launch_mount(vs->l, &m);
 		if (rc < 0)
 			return volume_fail(&vs->err, rc, "%s: the mount cannot be asked for: %s", v->field, volume_errno(rc));
+		guarded |= is_guarded(vs, v);
 	}
+	int rc = guarded ? guard_add(vs->jobs, vs->c->id) : 0;
+	if (rc == 0 && guarded)
+		rc = volume_guard(vs->jobs, vs->c, vs->l);
+	if (rc < 0)
+		return volume_fail(&vs->err, rc, "no_new_privs cannot be asked for: %s", volume_errno(rc));
 	return vs->jobs->more ? vs->jobs->more(vs, &vs->err) : 0;
 }
 
@@ -574,4 +664,8 @@ void volume_jobs_done(struct volume_jobs *jobs)
 {
 	while (jobs->first)
 		volumes_free(jobs->first);
+	for (struct by_id *g = by_id_empty(&jobs->guarded), *next; g; g = next) {
+		next = g->next;
+		free(g);
+	}
 }

@@ -14,6 +14,8 @@
 #include <mezzo/isolator.h>
 #include <sys/types.h>
 
+#include "../lib/by_id.h"
+
 struct volume {
 	char field[80]; /* where it was asked for: "container.volumes[2]" */
 	const char *source_field; /* "host_path": behind `field` in errors */
@@ -29,6 +31,7 @@ struct volume {
 	int unlink;	/* only: take the link at target away again */
 	int link;	/* a symbolic link in the sandbox instead of a mount */
 	int recursive;
+	int tasks;	/* what is in the source is the task's doing */
 	/* Outcome. */
 	int is_file, make_target;
 	char *real_source, *real_target;
@@ -46,6 +49,7 @@ struct volumes {
 	struct mz_op *op;
 	struct mz_err err;
 	void *arg; /* the isolator's own */
+	const struct mz_container *c; /* for volumes that are `tasks`; lives as long as op */
 };
 
 /* Those that are being worked on, of one instance. */
@@ -54,6 +58,7 @@ struct volume_jobs {
 	struct volumes *first;
 	/* More to ask of the launch before the op is completed; may be NULL. */
 	int (*more)(struct volumes *vs, struct mz_err *err);
+	struct by_id_table guarded; /* see volume_guard */
 };
 
 __attribute__((format(printf, 3, 4))) int volume_fail(struct mz_err *err, int code, const char *fmt, ...);
@@ -78,6 +83,17 @@ void volumes_free(struct volumes *vs);
 void volumes_prepare(struct volumes *vs, struct mz_launch *l, struct mz_op *op);
 /* Opens and makes everything, here and now (worker threads, tests). */
 int volumes_work(struct volumes *vs);
+/* A task whose own files stand in the place of the host's /etc, of its libraries and so on could
+ * have a set-user-id program of the host believe what they say, and become root. Such a
+ * container, and what is nested in it, gains no rights by executing a program (no_new_privs),
+ * unless it is root's anyway.
+ *
+ * volume_guard is for prepare, of every container: it asks that of the launch if an ancestor is
+ * such a one; for the container's own volumes volumes_prepare does. volume_guard_recover takes
+ * one that was found after a restart. -ENOMEM, or what the launch said. */
+int volume_guard(struct volume_jobs *jobs, const struct mz_container *c, struct mz_launch *l);
+int volume_guard_recover(struct volume_jobs *jobs, const struct mz_container *c);
+void volume_guard_drop(struct volume_jobs *jobs, const char *id);
 /* destroy of the instance. */
 void volume_jobs_done(struct volume_jobs *jobs);
 

@@ -59,6 +59,7 @@ int volume_disk_add(const struct mz_host *h, struct volumes *vs, const struct mz
 		return volume_fail(err, -EINVAL, "%s '%.100s': cannot be the name of a directory", v->field, disk->id);
 	v->flags = disk->read_only ? MS_RDONLY : 0;
 	v->own = !is_shared(k, r, i);
+	v->tasks = 1;
 	v->target = strdup(disk->container_path);
 	if (put_base(h, v, r, i, disk) < 0)
 		return volume_fail(err, -ENOMEM, "Out of memory");

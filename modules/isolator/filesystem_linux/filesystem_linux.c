@@ -147,11 +147,14 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		rc = enter_parent(m, c, l, &err);
 	else if (rc == 0)
 		rc = own_namespace(m, c, l, &err);
+	if (rc == 0 && (rc = volume_guard(&m->jobs, c, l)) < 0)
+		(void)refused(&err, rc, "no_new_privs");
 	if (rc == 0 && c->container_class != MZ_CONTAINER_DEBUG && c->sandbox) {
 		vs = volumes_new(&m->jobs, c->sandbox);
 		rc = vs ? add_volumes(m, c, vs, &err) : volume_fail(&err, -ENOMEM, "Out of memory");
 	}
 	if (rc == 0 && vs) {
+		vs->c = c;
 		volumes_prepare(vs, l, op);
 		return;
 	}
@@ -175,8 +178,11 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 	struct filesystem_linux *m = inst;
 	struct mz_err err;
 	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = remember(m, v[i]);
+		if (rc == 0)
+			rc = volume_guard_recover(&m->jobs, v[i]);
+	}
 	if (rc < 0)
 		volume_fail(&err, rc, "Out of memory");
 	m->h->op_done(op, rc < 0 ? &err : NULL, NULL);
@@ -203,6 +209,7 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct filesystem_linux *m = inst;
 	box_free(m, (struct box *)by_id_take(&m->boxes, id));
+	volume_guard_drop(&m->jobs, id);
 	m->h->op_done(op, NULL, NULL);
 }
 

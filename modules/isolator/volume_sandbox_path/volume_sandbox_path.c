@@ -115,7 +115,7 @@ static int add(struct volume_sandbox_path *m, const struct mz_container *c, stru
 	v->base = strdup(base);
 	v->source = strdup(source);
 	v->target = strdup(text(m, c, i, "container_path"));
-	v->make = 1;
+	v->make = v->tasks = 1;
 	v->link = m->links;
 	v->flags = strcmp(text(m, c, i, "mode"), "RO") ? 0 : MS_RDONLY;
 	if (!v->base)
@@ -131,6 +131,8 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct volume_sandbox_path *m = inst;
 	struct mz_err err;
 	int rc = remember(m, c) < 0 ? volume_fail(&err, -ENOMEM, "Out of memory") : 0;
+	if (rc == 0 && !m->links && (rc = volume_guard(&m->jobs, c, l)) < 0)
+		volume_fail(&err, rc, "no_new_privs cannot be asked for: %s", volume_errno(rc));
 	size_t n = c->container && c->sandbox && c->container_class != MZ_CONTAINER_DEBUG
 			   ? m->k->info->count(c->container, "volumes")
 			   : 0;
@@ -140,6 +142,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	for (size_t i = 0; vs && i < n && rc == 0; i++)
 		rc = add(m, c, vs, i, &err);
 	if (vs && rc == 0) {
+		vs->c = c;
 		volumes_prepare(vs, l, op);
 		return;
 	}
@@ -152,8 +155,11 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 	struct volume_sandbox_path *m = inst;
 	struct mz_err err;
 	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
+	for (size_t i = 0; i < n && rc == 0; i++) {
 		rc = remember(m, v[i]);
+		if (rc == 0 && !m->links)
+			rc = volume_guard_recover(&m->jobs, v[i]);
+	}
 	if (rc < 0)
 		volume_fail(&err, rc, "Out of memory");
 	m->h->op_done(op, rc < 0 ? &err : NULL, NULL);
@@ -167,6 +173,7 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 		*at = s->next;
 		sandbox_free(s);
 	}
+	volume_guard_drop(&m->jobs, id);
 	m->h->op_done(op, NULL, NULL);
 }
 

@@ -95,6 +95,44 @@ static void parents_after_a_restart(void **state)
 	assert_string_equal(asked(), at("mount %D/box/shared %D/box/child/shared bind - 0x0\n"));
 }
 
+/* Programs of the host that make their user root would read what the task has written. */
+static void no_way_to_root(void **state)
+{
+	(void)state;
+	const struct mz_isolator_ops *ops = mz_kit_ops(world.m);
+	struct mz_kit_op r;
+	world.c->user = "nobody";
+	assert_int_equal(prepare("- {mode: RW, container_path: /tmp, " SELF("tmp") "- {mode: RW, container_path: in, " SELF("x")), 0);
+	assert_null(strstr(asked(), "no_new_privs"));
+	assert_int_equal(prepare("- {mode: RO, container_path: /tmp/../etc/, " SELF("etc")), 0);
+	assert_string_equal(asked(), at("mount %D/box/etc /etc bind - 0x1\nno_new_privs\n"));
+	/* What is nested lives among the same files, whatever it is. */
+	struct mz_container *top = world.c;
+	become_child();
+	world.c->user = "nobody";
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "no_new_privs\n");
+	world.c->container_class = MZ_CONTAINER_DEBUG;
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "no_new_privs\n");
+	/* Root need not become it. */
+	world.c->user = "root";
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "");
+	world.c->user = "nobody";
+	cleanup("c1");
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "");
+	/* After a restart. */
+	top->container = mz_kit_info(world.k, "{type: MESOS, volumes: [{mode: RW, container_path: /etc, " "source: {type: SANDBOX_PATH, sandbox_path: {type: SELF, path: etc}}}]}");
+	const struct mz_container *const v[] = {top};
+	ops->recover(mz_kit_inst(world.m), v, 1, mz_kit_op(world.m, &r, 0));
+	assert_int_equal(mz_kit_wait(world.k, &r), 0);
+	assert_int_equal(prepare(NULL), 0);
+	assert_string_equal(asked(), "no_new_privs\n");
+	world.c = top;
+}
+
 static void refusals(void **state)
 {
 	(void)state;
@@ -157,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(own, mounts_set_up, world_end),
 		cmocka_unit_test_setup_teardown(parents, mounts_set_up, world_end),
 		cmocka_unit_test_setup_teardown(parents_after_a_restart, mounts_set_up, world_end),
+		cmocka_unit_test_setup_teardown(no_way_to_root, mounts_set_up, world_end),
 		cmocka_unit_test_setup_teardown(refusals, mounts_set_up, world_end),
 		cmocka_unit_test_setup_teardown(others_are_left_alone, mounts_set_up, world_end),
 		cmocka_unit_test_setup_teardown(links, links_set_up, world_end),
