@@ -44,6 +44,8 @@ static struct {
 	struct run run; /* one at a time */
 } life;
 static char root[64], build[512], group[32];
+static const char *fs_settings; /* of filesystem_linux */
+static bool own_root;
 
 static void on_exited(void *arg, const char *id, const struct mz_termination *t)
 {
@@ -108,7 +110,7 @@ static void begin(void)
 	assert_int_equal(containers_real_new(&cfg, &life.c, &err), 0);
 	life.c->on_exited = on_exited;
 	add_module(MZ_KIND_SECRET, "file", at("directory: %D/secrets"));
-	add_module(MZ_KIND_ISOLATOR, "filesystem_linux", NULL);
+	add_module(MZ_KIND_ISOLATOR, "filesystem_linux", fs_settings);
 	add_module(MZ_KIND_ISOLATOR, "volume_host_path", at("allowed: [%D/host]"));
 	add_module(MZ_KIND_ISOLATOR, "volume_sandbox_path", NULL);
 	add_module(MZ_KIND_ISOLATOR, "volume_secret", NULL);
@@ -160,6 +162,7 @@ static int set_up(void **state)
 	(void)state;
 	static const char *const dirs[] = {"%D/secrets", "%D/host", "%D/host/sub", "%D/forbidden"};
 	memset(&life, 0, sizeof(life));
+	own_root = false;
 	strcpy(root, "/tmp/mezzo-volumes-test-XXXXXX");
 	snprintf(group, sizeof(group), "mezzo-vtest-%d", getpid());
 	if (!mkdtemp(root) || chmod(root, 0755) < 0)
@@ -171,6 +174,23 @@ static int set_up(void **state)
 	write_text("%D/host/sub/file", "of the host\n");
 	begin();
 	return 0;
+}
+
+/* What of this machine programs need. */
+static int set_up_own_root(void **state)
+{
+	static const char *const paths[] = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"};
+	static char yaml[200];
+	strcpy(yaml, "host_paths: [");
+	for (size_t i = 0; i < MZ_N(paths); i++)
+		if (access(paths[i], F_OK) == 0)
+			strcat(strcat(yaml, paths[i]), ", ");
+	strcpy(yaml + strlen(yaml) - 2, "]");
+	fs_settings = yaml;
+	int rc = set_up(state);
+	fs_settings = NULL;
+	own_root = true;
+	return rc;
 }
 
 static int tear_down(void **state)
@@ -349,7 +369,7 @@ static void swapped_targets(void **state)
 		waitpid(child, NULL, 0);
 		snprintf(path, sizeof(path), "%%D/runs/%s/stdout", id);
 		if (rc == 0)
-			assert_string_equal(read_text(path), "file\n");
+			assert_string_equal(read_text(path), own_root ? "" : "file\n");
 		assert_int_equal(access(at("%D/forbidden/data"), F_OK), -1);
 		n_mounted += rc == 0;
 		n_refused += rc < 0;
@@ -382,6 +402,57 @@ static void secrets(void **state)
 	assert_non_null(strstr(life.run.message, "command.environment.variables[0] 'X': There is no secret 'nothing'"));
 }
 
+static void a_root_of_its_own(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	OK("c1",
+	   "{\"mode\":\"RO\",\"container_path\":\"data\",\"host_path\":\"%D/host/sub\"},"
+	   "{\"mode\":\"RW\",\"container_path\":\"/no/where\",\"source\":{\"type\":\"SANDBOX_PATH\",\"sandbox_path\":"
+	   "{\"type\":\"SELF\",\"path\":\"own/opt\"}}},"
+	   "{\"mode\":\"RO\",\"container_path\":\"/keys/token\",\"source\":{\"type\":\"SECRET\",\"secret\":"
+	   "{\"type\":\"REFERENCE\",\"reference\":{\"name\":\"token\"}}}}",
+	   "",
+	   "pwd; id -un; ls -A %D %D/runs; ls -d /home /root /boot /sys/fs/cgroup/* 2>/dev/null; cat data/file; "
+	   "echo mine > /no/where/made; cat own/opt/made; cat /keys/token; echo; "
+	   "touch /tmp/x /dev/shm/x x || echo denied; : > /dev/null; for p in /x /usr/x /etc/x %D/runs/x; do touch $p 2>&1 | "
+	   "grep -oE 'Read-only|denied'; done; grep -c ' /proc/sys .*ro,' /proc/self/mountinfo");
+	const char *want = at("%D/runs/c1\nnobody\n%D:\nruns\n\n%D/runs:\nc1\nof the host\nmine\nsesame\nRead-only\nRead-only\n"
+			      "Read-only\ndenied\n1\n");
+	assert_string_equal(read_text("%D/runs/c1/stdout"), want);
+	assert_int_equal(access("/no", F_OK), -1);
+	assert_int_equal(access(at("%D/runs/c1/x"), F_OK), 0);
+	/* Over a link of the root, over what is read-only. */
+	assert_int_equal(run("c2", "{\"mode\":\"RW\",\"container_path\":\"/dev/fd/x\",\"host_path\":\"%D/host/sub\"}", "", "true"),
+			 -ELOOP);
+	assert_int_equal(run("c3", "{\"mode\":\"RW\",\"container_path\":\"/usr/no/where\",\"host_path\":\"%D/host/sub\"}", "", "true"),
+			 -EROFS);
+	assert_non_null(strstr(life.run.message, "Cannot make the mount point '/usr/no/where'"));
+}
+
+/* The host's path has become a link since it was looked at. */
+static void exchanged_paths(void **state)
+{
+	(void)state;
+	NEEDS_ROOT();
+	char dir[] = "/var/tmp/mezzo-own-root-XXXXXX", path[64], yaml[100];
+	struct mz_err err = {0};
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/listed", dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	assert_int_equal(tear_down(NULL), 0);
+	snprintf(yaml, sizeof(yaml), "host_paths: [%s]", path);
+	fs_settings = yaml;
+	assert_int_equal(set_up(NULL), 0);
+	fs_settings = NULL;
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(symlink("/root", path), 0);
+	int rc = run("c1", "", "", "true");
+	assert_int_equal(tree_remove(dir, &err), 0);
+	assert_int_equal(rc, -ELOOP);
+	assert_non_null(strstr(life.run.message, "Cannot open what is to be mounted"));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +461,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(swapped_sources, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(swapped_targets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(secrets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_root_of_its_own, set_up_own_root, tear_down),
+		cmocka_unit_test_setup_teardown(swapped_targets, set_up_own_root, tear_down),
+		cmocka_unit_test_setup_teardown(exchanged_paths, set_up, tear_down),
 	};
 	(void)argc;
 	/* The build tree, from where the program is. */
