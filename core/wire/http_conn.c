@@ -381,8 +381,9 @@ static bool on_turn(void *arg)
 	struct http_conn *c = arg;
 
 	size_t used = parse(c, buf_str(&c->held), c->held.len);
-	if (used)
-		buf_drop(&c->held, used);
+	buf_drop(&c->held, used);
+	if (!c->held.len)
+		buf_done(&c->held); /* many connections wait for long */
 	return settle(c);
 }
 
