@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../lib/cgroup.h"
+#include "../lib/pending.h"
 
 enum { MAX_PROCESSES = 65536 };
 
@@ -15,9 +16,11 @@ struct measurer {
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
 	struct cg groups;
+	struct pending *readings;
 };
 
 struct reading {
+	struct pending pending; /* first member */
 	struct measurer *p;
 	const struct mz_container *c; /* lives as long as op */
 	struct mz_usage *u;
@@ -38,8 +41,9 @@ static void read_work(void *arg)
 	free(pids.v);
 }
 
-static void reading_free(struct reading *r)
+static void reading_free(struct pending *p)
 {
+	struct reading *r = (struct reading *)p;
 	free(r->group);
 	free(r);
 }
@@ -58,8 +62,9 @@ static void on_read(void *arg)
 	struct mz_err err = {.code = r->code, .msg = "The container's processes are gone"};
 	if (r->code == 0)
 		proc_usage_report(r->p->k, r->c, &r->sum, r->u);
+	pending_end(&r->pending);
 	r->p->h->op_done(r->op, r->code ? &err : NULL, NULL);
-	reading_free(r);
+	reading_free(&r->pending);
 }
 
 void proc_usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
@@ -69,13 +74,23 @@ void proc_usage(void *inst, const struct mz_container *c, struct mz_usage *u, st
 	struct reading *r = c->pid > 0 ? calloc(1, sizeof(*r)) : NULL;
 	if (r) {
 		*r = (struct reading){.p = p, .c = c, .u = u, .op = op, .group = group_of(p, c)};
+		pending_add(&p->readings, &r->pending, reading_free);
 		if (p->h->offload(p->h, read_work, on_read, r) == 0)
 			return;
-		reading_free(r);
+		pending_end(&r->pending);
+		reading_free(&r->pending);
 	} else {
 		err = (struct mz_err){.code = -ESRCH, .msg = "The container has no process"};
 	}
 	p->h->op_done(op, &err, NULL);
+}
+
+void proc_usage_destroy(void *inst)
+{
+	struct measurer *p = inst;
+	if (p)
+		pending_drop_all(&p->readings);
+	free(p);
 }
 
 int proc_usage_create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)

@@ -13,8 +13,9 @@
 void proc_usage_report(const struct mz_isolator_host *k, const struct mz_container *c,
 		       const struct proc_totals *sum, struct mz_usage *u);
 
-/* Callbacks of struct mz_isolator_ops; destroy is free. */
+/* Callbacks of struct mz_isolator_ops. */
 int proc_usage_create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err);
+void proc_usage_destroy(void *inst);
 uint32_t proc_usage_flags(void *inst);
 void proc_usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
 

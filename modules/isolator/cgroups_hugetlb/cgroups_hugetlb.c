@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "../../lib/cgroup_isolator.h"
+#include "../../lib/pending.h"
 
 enum { SIZES_MAX = 16, NAME_SIZE = 16 };
 
@@ -27,6 +28,7 @@ struct hugetlb {
 	int by_resources;
 	size_t n;
 	struct pages v[SIZES_MAX];
+	struct pending *replies;
 };
 
 /* ---- sizes -------------------------------------------------------------------------- */
@@ -142,6 +144,7 @@ static int set_limits(void *inst, const struct mz_container *c, struct mz_err *e
 
 /* The answer to one request, written by a worker: some files for each container and size. */
 struct reply {
+	struct pending pending; /* first member */
 	const struct hugetlb *p;
 	struct mz_request *q;
 	char *text; /* NULL: there is no room for it */
@@ -231,32 +234,49 @@ static void reply_work(void *arg)
 	put(r, "]");
 }
 
+static void reply_free(struct pending *p)
+{
+	struct reply *r = (struct reply *)p;
+	free(r->text);
+	free(r);
+}
+
 static void on_written(void *arg)
 {
 	struct reply *r = arg;
 	const struct mz_host *h = r->p->cg.h;
+	pending_end(&r->pending);
 	if (r->text)
 		h->request_reply(r->q, 200, "application/json", (struct mz_bytes){r->text, r->len});
 	else
 		h->request_reply(r->q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
-	free(r->text);
-	free(r);
+	reply_free(&r->pending);
 }
 
 static void on_request(void *arg, struct mz_request *q)
 {
 	static const char busy[] = "The agent has too much work waiting\n";
-	const struct hugetlb *p = arg;
+	struct hugetlb *p = arg;
 	struct reply *r = calloc(1, sizeof(*r));
-	if (r)
+	if (r) {
 		*r = (struct reply){.p = p, .q = q};
-	if (r && p->cg.h->offload(p->cg.h, reply_work, on_written, r) == 0)
-		return;
-	free(r);
+		pending_add(&p->replies, &r->pending, reply_free);
+		if (p->cg.h->offload(p->cg.h, reply_work, on_written, r) == 0)
+			return;
+		pending_end(&r->pending);
+		reply_free(&r->pending);
+	}
 	p->cg.h->request_reply(q, 503, "text/plain", (struct mz_bytes){busy, sizeof(busy) - 1});
 }
 
 /* ---- life --------------------------------------------------------------------------- */
+
+static void destroy(void *inst)
+{
+	if (inst)
+		pending_drop_all(&((struct hugetlb *)inst)->replies);
+	cgroups_destroy(inst);
+}
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
@@ -283,7 +303,7 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = cgroups_destroy,
+	.destroy = destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
 	.prepare = cgroups_prepare,

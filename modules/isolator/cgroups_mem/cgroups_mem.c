@@ -259,6 +259,7 @@ static void destroy(void *inst)
 		mem_container_free((struct mem_container *)b);
 	}
 	(void)by_id_empty(&p->watched);
+	pending_drop_all(&p->lowering);
 	events_done(p);
 	cg_done(&p->g);
 	free(p);

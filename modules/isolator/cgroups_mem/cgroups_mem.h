@@ -9,6 +9,7 @@
 
 #include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
+#include "../../lib/pending.h"
 
 #define MB 1048576LL
 
@@ -53,6 +54,7 @@ struct mem {
 	int inotify; /* v2; -1: none */
 	struct mz_watch *inotify_watch;
 	struct by_id_table containers, watched;
+	struct pending *lowering; /* on worker threads */
 };
 
 struct mem_container *mem_find(const struct mem *p, const char *id);

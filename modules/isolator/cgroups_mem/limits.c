@@ -76,6 +76,7 @@ int limits_set(struct mem_container *mc, struct mz_err *err)
 /* ---- lowering ------------------------------------------------------------------- */
 
 struct job {
+	struct pending pending; /* first member */
 	struct mem *p;
 	struct mz_op *op; /* NULL: a later try */
 	struct cg g;	  /* a copy, for the other thread */
@@ -159,6 +160,7 @@ static void on_lowered(void *arg)
 {
 	struct job *j = arg;
 	struct mem_container *mc = mem_find(j->p, j->id);
+	pending_end(&j->pending);
 	if (mc)
 		mc->n_jobs--;
 	int is_newest = mc && mc->limit == j->to;
@@ -177,6 +179,11 @@ static void on_lowered(void *arg)
 	free(j);
 }
 
+static void job_drop(struct pending *p)
+{
+	free(p);
+}
+
 static int lower(struct mem_container *mc, int64_t from, struct mz_op *op, struct mz_err *err)
 {
 	size_t n = strlen(mc->id) + 1;
@@ -192,10 +199,12 @@ static int lower(struct mem_container *mc, int64_t from, struct mz_op *op, struc
 	j->to = mc->limit;
 	memcpy(j->id, mc->id, n);
 	mc->n_jobs++;
+	pending_add(&mc->p->lowering, &j->pending, job_drop);
 	int rc = mc->p->h->offload(mc->p->h, lower_work, on_lowered, j);
 	if (rc == 0)
 		return 0;
 	mc->n_jobs--;
+	pending_end(&j->pending);
 	free(j);
 	return cg_fail(err, rc, "The agent has too much work waiting to lower the memory limit of container '%s'",
 		       mc->id);

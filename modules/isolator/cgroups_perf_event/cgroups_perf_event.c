@@ -14,6 +14,7 @@
 
 #include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
+#include "../../lib/pending.h"
 #include "events.h"
 
 enum { FDS_MAX = 4096, NAME_SIZE = 40 };
@@ -29,11 +30,13 @@ struct perf {
 	struct event events[EVENTS_MAX];
 	size_t n_fds; /* open ones */
 	struct by_id_table boxes;
+	struct pending *gone; /* those that a worker has still */
 	struct mz_metric *samples, *failures;
 };
 
 struct box {
 	struct by_id by; /* first member; not in the table when it is gone */
+	struct pending pending; /* when it is */
 	struct perf *p;
 	char *id, *path;
 	struct mz_timer *timer;
@@ -94,6 +97,7 @@ static void on_closed(void *arg)
 	b->working = 0;
 	forget_fds(b);
 	if (b->gone) {
+		pending_end(&b->pending);
 		box_free(b);
 		return;
 	}
@@ -129,6 +133,7 @@ static void on_opened(void *arg)
 	struct perf *p = b->p;
 	b->working = 0;
 	if (b->gone) {
+		pending_end(&b->pending);
 		box_free(b);
 		return;
 	}
@@ -197,6 +202,11 @@ static int add(struct perf *p, const struct mz_container *c, struct mz_err *err)
 	return 0;
 }
 
+static void drop_gone(struct pending *p)
+{
+	box_free((struct box *)((char *)p - offsetof(struct box, pending)));
+}
+
 /* Descriptors of a sample that is being taken are closed by a worker, too. */
 static void drop(struct perf *p, const char *id)
 {
@@ -204,12 +214,15 @@ static void drop(struct perf *p, const char *id)
 	if (!b)
 		return;
 	b->gone = 1;
+	pending_add(&p->gone, &b->pending, drop_gone);
 	if (b->working)
 		return;
 	p->h->timer_cancel(p->h, b->timer);
 	b->timer = NULL;
-	if (!b->fds || p->h->offload(p->h, close_work, on_closed, b) < 0)
-		box_free(b);
+	if (b->fds && p->h->offload(p->h, close_work, on_closed, b) == 0)
+		return;
+	pending_end(&b->pending);
+	box_free(b);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
@@ -279,6 +292,7 @@ static void destroy(void *inst)
 		next = b->next;
 		box_free((struct box *)b);
 	}
+	pending_drop_all(&p->gone);
 	free(p);
 }
 

@@ -2,6 +2,7 @@
  * by profiles in Docker's format. profile.c compiles them; this decides whose is used.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/pending.h"
 #include "../caps.h"
 #include "profile.h"
 
@@ -13,10 +14,12 @@ struct seccomp {
 	const struct mz_isolator_host *k;
 	const char *dir, *default_profile; /* of the settings */
 	uint64_t caps;
+	struct pending *jobs;
 };
 
 /* One launch, while a worker compiles. */
 struct job {
+	struct pending pending; /* first member */
 	struct seccomp *p;
 	struct mz_launch *l;
 	struct mz_op *op;
@@ -78,6 +81,14 @@ static int compile(const struct seccomp *p, const char *name, uint64_t caps, voi
 	return rc < 0 ? iso_error(err, rc, "Seccomp profile '%s': %.180s", name, why.msg) : 0;
 }
 
+static void destroy(void *inst)
+{
+	struct seccomp *p = inst;
+	if (p)
+		pending_drop_all(&p->jobs);
+	free(p);
+}
+
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct seccomp *p = calloc(1, sizeof(*p));
@@ -116,16 +127,23 @@ static void work(void *arg)
 	j->rc = compile(j->p, j->name, j->caps, &j->program, &j->size, &j->err);
 }
 
+static void job_free(struct pending *p)
+{
+	struct job *j = (struct job *)p;
+	free(j->program);
+	free(j->name);
+	free(j);
+}
+
 static void on_compiled(void *arg)
 {
 	struct job *j = arg;
 	const struct mz_bytes program = {j->program, j->size};
 	if (j->rc == 0)
 		j->rc = iso_asked(j->p->k->launch_seccomp(j->l, program), "a seccomp filter", &j->err);
+	pending_end(&j->pending);
 	iso_end(j->p->h, j->op, j->rc, &j->err);
-	free(j->program);
-	free(j->name);
-	free(j);
+	job_free(&j->pending);
 }
 
 /* The profile's name; NULL: none is to be used. */
@@ -175,17 +193,20 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		return;
 	}
 	struct job *j = calloc(1, sizeof(*j));
-	if (j)
+	if (j) {
 		*j = (struct job){.p = p, .l = l, .op = op, .caps = caps, .name = strdup(name)};
+		pending_add(&p->jobs, &j->pending, job_free);
+	}
 	if (!j || !j->name)
 		rc = iso_no_memory(&err);
 	else if (p->h->offload(p->h, work, on_compiled, j) < 0)
 		rc = iso_error(&err, -EAGAIN, "The agent has too much work waiting");
 	if (rc == 0)
 		return;
-	if (j)
-		free(j->name);
-	free(j);
+	if (j) {
+		pending_end(&j->pending);
+		job_free(&j->pending);
+	}
 	iso_end(p->h, op, rc, &err);
 }
 
@@ -201,7 +222,7 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = free,
+	.destroy = destroy,
 	.flags = flags,
 	.prepare = prepare,
 };

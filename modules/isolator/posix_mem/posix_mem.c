@@ -22,7 +22,7 @@ void proc_usage_report(const struct mz_isolator_host *k, const struct mz_contain
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = proc_usage_create,
-	.destroy = free,
+	.destroy = proc_usage_destroy,
 	.flags = proc_usage_flags,
 	.usage = proc_usage,
 };
