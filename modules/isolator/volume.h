@@ -71,6 +71,8 @@ int volume_path_is_below(const char *path, const char *top);
 /* Below a directory, through no link. mode 0: it must exist; else it and what leads to
  * it is made, as directories that belong to uid and gid. An O_PATH descriptor. */
 int volume_open(int dir, const char *path, mode_t mode, uid_t uid, gid_t gid);
+/* Any path, with RESOLVE_* of openat2; no magic link. An O_PATH descriptor. */
+int volume_open_any(int dir, const char *path, uint64_t resolve);
 /* Where a descriptor is; NULL: out of memory, or it was removed. */
 char *volume_path_of(int fd);
 
@@ -81,6 +83,11 @@ struct volume *volumes_add(struct volumes *vs, const char *what, size_t i);
 void volumes_free(struct volumes *vs);
 /* Opens and makes everything, asks `l` for the mounts, completes op, frees vs. */
 void volumes_prepare(struct volumes *vs, struct mz_launch *l, struct mz_op *op);
+/* prepare of those whose volumes are in ContainerInfo: `add` is asked to add volume i, if it is
+ * one of theirs. */
+typedef int (*volume_add_fn)(void *arg, const struct mz_container *c, struct volumes *vs, size_t i, struct mz_err *err);
+void volumes_prepare_listed(struct volume_jobs *jobs, const struct mz_container *c, struct mz_launch *l, struct mz_op *op,
+			    volume_add_fn add, void *arg);
 /* Opens and makes everything, here and now (worker threads, tests). */
 int volumes_work(struct volumes *vs);
 /* A task whose own files stand in the place of the host's /etc, of its libraries and so on could

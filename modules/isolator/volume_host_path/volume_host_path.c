@@ -41,9 +41,9 @@ static uint32_t propagation_of(const struct mz_info_api *info, const struct mz_i
 }
 
 /* Volume i, if it is one of ours. */
-static int add(struct volume_host_path *m, const struct mz_container *c, struct volumes *vs, size_t i,
-	       struct mz_err *err)
+static int add(void *inst, const struct mz_container *c, struct volumes *vs, size_t i, struct mz_err *err)
 {
+	struct volume_host_path *m = inst;
 	const struct mz_info_api *info = m->k->info;
 	char path[64];
 	int by_source = is_type(info, c->container, i, "HOST_PATH");
@@ -74,22 +74,7 @@ static int add(struct volume_host_path *m, const struct mz_container *c, struct 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
 {
 	struct volume_host_path *m = inst;
-	struct mz_err err;
-	int rc = 0;
-	size_t n = c->container && c->sandbox && c->container_class != MZ_CONTAINER_DEBUG
-			   ? m->k->info->count(c->container, "volumes")
-			   : 0;
-	struct volumes *vs = n ? volumes_new(&m->jobs, c->sandbox) : NULL;
-	if (n && !vs)
-		rc = volume_fail(&err, -ENOMEM, "Out of memory");
-	for (size_t i = 0; vs && i < n && rc == 0; i++)
-		rc = add(m, c, vs, i, &err);
-	if (vs && rc == 0) {
-		volumes_prepare(vs, l, op);
-		return;
-	}
-	volumes_free(vs);
-	m->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+	volumes_prepare_listed(&m->jobs, c, l, op, add, m);
 }
 
 static uint32_t flags(void *inst)

@@ -102,9 +102,9 @@ static const char *base_of(struct volume_sandbox_path *m, const struct mz_contai
 	return parent ? parent->path : NULL;
 }
 
-static int add(struct volume_sandbox_path *m, const struct mz_container *c, struct volumes *vs, size_t i,
-	       struct mz_err *err)
+static int add(void *inst, const struct mz_container *c, struct volumes *vs, size_t i, struct mz_err *err)
 {
+	struct volume_sandbox_path *m = inst;
 	const char *source, *field, *base = base_of(m, c, i, &source, &field, err);
 	if (!base)
 		return err->code;
@@ -133,21 +133,10 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	int rc = remember(m, c) < 0 ? volume_fail(&err, -ENOMEM, "Out of memory") : 0;
 	if (rc == 0 && !m->links && (rc = volume_guard(&m->jobs, c, l)) < 0)
 		volume_fail(&err, rc, "no_new_privs cannot be asked for: %s", volume_errno(rc));
-	size_t n = c->container && c->sandbox && c->container_class != MZ_CONTAINER_DEBUG
-			   ? m->k->info->count(c->container, "volumes")
-			   : 0;
-	struct volumes *vs = n && rc == 0 ? volumes_new(&m->jobs, c->sandbox) : NULL;
-	if (n && rc == 0 && !vs)
-		rc = volume_fail(&err, -ENOMEM, "Out of memory");
-	for (size_t i = 0; vs && i < n && rc == 0; i++)
-		rc = add(m, c, vs, i, &err);
-	if (vs && rc == 0) {
-		vs->c = c;
-		volumes_prepare(vs, l, op);
-		return;
-	}
-	volumes_free(vs);
-	m->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+	if (rc == 0)
+		volumes_prepare_listed(&m->jobs, c, l, op, add, m);
+	else
+		m->h->op_done(op, &err, NULL);
 }
 
 static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
