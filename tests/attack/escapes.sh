@@ -212,6 +212,25 @@ ok "it was that" said mapped '^ +0 +700000000 '
 verdicts mapped 40
 ok "no cgroup is left" until_true 30 no_groups
 stop_hard "$AGENT"
+# ---- in a root file system of its own ----
+WORK=rooted
+mkdir "$T/allowed/bin"
+install -m 755 "$ATTACK" "$T/allowed/bin/attack"
+host_paths=
+for d in /usr /bin /sbin /lib /lib64 /etc; do
+	[ ! -e $d ] || host_paths="$host_paths${host_paths:+, }$d"
+done
+write_conf ""
+sed -i "s|^  - filesystem_linux|  - {name: filesystem_linux, settings: {host_paths: [$host_paths]}}|" "$T/conf.yaml"
+start
+in_it='.container.type = "MESOS" | .container.volumes = [{mode: "RO", container_path: "/attack", host_path: "'$T/allowed/bin'"}]'
+run rooted "ls -d /home /root /boot $T/private $T/rooted/meta /sys/fs/cgroup/* 2>/dev/null | sed 's/^/broken it sees /'
+	export ATTACK_ROOTED=1; exec /attack/attack escapes $AGENT $T/private/secret" "$as_docker | $in_it"
+ok "root in a root file system of its own ends" until_true 60 has_ended rooted
+verdicts rooted 36
+ok "no cgroup is left" until_true 30 no_groups
+stop_hard "$AGENT"
+
 # ---- who enters is looked at by those inside, who are root there with all rights ----
 WORK=third
 write_conf "  - {name: namespaces_user, settings: {first_id: 700000000}}"
