@@ -14,11 +14,14 @@ bool rate_take(struct rate *r, double per_second, uint32_t burst, int64_t now, i
 		return true;
 	double exact = (double)NS_PER_SEC / per_second;
 	int64_t interval = exact < 1 ? 1 : exact > (double)MAX_INTERVAL_NS ? MAX_INTERVAL_NS : (int64_t)exact;
-	int64_t full = MZ_MAX(r->full_ns, now), room = interval * ((burst ? burst : 1) - 1);
+	int64_t full = MZ_MAX(r->full_ns, now), room;
+	if (__builtin_mul_overflow(interval, (int64_t)(burst ? burst : 1) - 1, &room))
+		room = INT64_MAX; /* no end of it that anybody will see */
 	if (full - now > room) {
 		*ret_wait_ns = full - now - room;
 		return false;
 	}
-	r->full_ns = full + interval;
+	if (__builtin_add_overflow(full, interval, &r->full_ns))
+		r->full_ns = INT64_MAX;
 	return true;
 }

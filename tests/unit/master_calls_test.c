@@ -121,6 +121,8 @@ static void teardown_is_durable_first(void **state)
 	world_settle(w);
 	assert_int_equal(c->status, 202);
 	assert_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"connected\":true"));
+	struct sched *late = sched_subscribe(w, MULTI("\"a\""), s->id);
+	assert_string_equal(sched_event(late, EV(ERROR))->error->message, "Framework has been removed");
 }
 
 static void update_moves_roles(void **state)
@@ -536,6 +538,18 @@ static void rate_of_a_framework(void **state)
 	assert_non_null(strstr(buf_str(&world_get(w, "/metrics/snapshot")->body), "\"master/throttled_calls\":3.0"));
 }
 
+/* So slow, and so many at once, that the clock ends before the bucket is empty. */
+static void rate_beyond_the_clock(void **state)
+{
+	struct world *w = *state;
+	w->cfg.framework_calls_per_second = 0.00001;
+	w->cfg.framework_calls_burst = 1000000000;
+	world_restart(w);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	for (int i = 0; i < 200; i++)
+		assert_int_equal(sched_call(s, "\"type\":\"REVIVE\""), 202);
+}
+
 static void rate_of_a_principal(void **state)
 {
 	struct world *w = *state;
@@ -796,7 +810,7 @@ int main(void)
 		T(update_moves_roles), T(suppressed_at_subscribe),
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
-		T(rate_of_a_framework), T(rate_of_a_principal), T(flood_does_not_delay_heartbeats),
+		T(rate_of_a_framework), T(rate_of_a_principal), T(rate_beyond_the_clock), T(flood_does_not_delay_heartbeats),
 		T(too_many_roles), T(answers_wait_for_room), T(offers_wait_for_room), T(offers_wait_for_nobody_else),
 		T(suppressed_as_offers_wait), T(who_reads_nothing_is_cut), T(offers_in_portions),
 		T(large_offers_in_portions),
