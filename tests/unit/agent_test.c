@@ -500,7 +500,8 @@ static void test_executor_exit(void **state)
 	size_t n_failed = 0, n_exited = 0;
 	while ((m = (Mezzo__Link__ToMaster *)fake_link_next(w->link, &mezzo__link__to_master__descriptor, &w->arena))) {
 		n_failed += m->message_case == TM(STATUS_UPDATE) && m->status_update->status->state == ST(FAILED) &&
-			    m->status_update->status->reason == RS(EXECUTOR_TERMINATED);
+			    m->status_update->status->reason == RS(EXECUTOR_TERMINATED) &&
+			    m->status_update->status->source == MESOS__V1__TASK_STATUS__SOURCE__SOURCE_AGENT;
 		n_exited += m->message_case == TM(EXITED_EXECUTOR) && m->exited_executor->status == 1 << 8;
 	}
 	assert_int_equal(n_failed, 2);

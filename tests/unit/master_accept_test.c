@@ -373,6 +373,8 @@ static void test_reconcile_table(void **state)
 	for (int aware = 0; aware < 2; aware++) {
 		struct offered o = with_offer(w, aware ? AWARE : PLAIN);
 		launch_one(&o, "t");
+		sched_call(o.s, "\"type\":\"RECONCILE\",\"reconcile\":{}");
+		assert_update(o.s, ST(STAGING), RS(RECONCILIATION));
 		agent_update(o.a, o.s->id, "t", ST(RUNNING), 1, -1);
 		next_status(o.s);
 		sched_call(o.s, "\"type\":\"RECONCILE\",\"reconcile\":{}");

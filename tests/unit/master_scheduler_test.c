@@ -144,6 +144,10 @@ static void test_failover(void **state)
 	master_counts(w->m, &n);
 	assert_int_equal(n.frameworks, 0);
 	assert_non_null(agent_next(o.a, TO_AGENT(SHUTDOWN_FRAMEWORK)));
+	const char *ended = buf_str(&world_http(w, "POST", "/api/v1", "Content-Type: application/json\nAccept: application/json",
+						"{\"type\":\"GET_TASKS\"}")->body);
+	assert_non_null(strstr(ended, "\"state\":\"TASK_KILLED\""));
+	assert_non_null(strstr(ended, "\"reason\":\"REASON_FRAMEWORK_REMOVED\""));
 	struct sched *late = sched_subscribe(w, PLAIN, o.s->id);
 	e = sched_any(late);
 	assert_int_equal(e->type, EV(ERROR));
