@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -67,22 +66,7 @@ static void until_there(struct life *l, const char *name)
 static struct run *launch(struct life *l, const char *id, const Mesos__V1__CommandInfo *cmd)
 {
 	static const char *const argv[] = {"/bin/sh", "-c", "echo $SECRET; exec sleep 1000", NULL};
-	static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
-	struct mz_err err;
-	struct run *r = run_new(id);
-	resources *res = res_new();
-	assert_int_equal(res_parse("cpus:1;mem:32", NULL, res, &err), 0);
-	struct container_config cfg = {.id = id,
-				       .framework_id = "f",
-				       .executor_id = "e",
-				       .directory = at("runs/%s", id),
-				       .argv = argv,
-				       .env = env,
-				       .resources = res,
-				       .command = cmd};
-	l->c->ops->launch(l->c, &cfg, on_launched, r);
-	res_free(res);
-	return r;
+	return run_launch(l, (struct container_config){.id = id, .argv = argv, .command = cmd});
 }
 
 static void end(struct life *l, struct run *r)

@@ -12,14 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "conf/conf.h"
 #include "loop/loop_event.h"
-#include "model/resources.h"
 #include "module/containers_real.h"
 #include "os/tree.h"
 
@@ -47,32 +44,19 @@ void life_end(struct life *l)
 
 struct run *launch(struct life *l, const char *id, const char *script, struct how how)
 {
-	mz_autofree char *variable = xasprintf("STEPS=%s", how.steps ? how.steps : ""), *parent = xstrdup(id);
+	mz_autofree char *variable = xasprintf("STEPS=%s", how.steps ? how.steps : "");
 	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
 	const char *const env[] = {"PATH=/usr/bin:/bin", variable, NULL};
-	struct run *r = run_new(id);
-	resources *res = res_new();
-	struct mz_err err;
-	char *dot = strrchr(parent, '.');
-	if (dot)
-		*dot = '\0';
-	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
-	struct container_config cfg = {.id = id,
-				       .parent = dot ? parent : NULL,
-				       .framework_id = "f",
-				       .executor_id = "e",
-				       .user = how.user,
-				       .directory = at("runs/%s", id),
-				       .argv = argv,
-				       .env = env,
-				       .resources = res,
-				       .attachable = !how.ordinary,
-				       .tty = how.tty,
-				       .tty_rows = how.rows,
-				       .tty_columns = how.columns,
-				       .container_class = how.debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT};
-	l->c->ops->launch(l->c, &cfg, on_launched, r);
-	res_free(res);
+	struct run *r = run_launch(l, (struct container_config){
+					      .id = id,
+					      .user = how.user,
+					      .argv = argv,
+					      .env = env,
+					      .attachable = !how.ordinary,
+					      .tty = how.tty,
+					      .tty_rows = how.rows,
+					      .tty_columns = how.columns,
+					      .container_class = how.debug ? MZ_CONTAINER_DEBUG : MZ_CONTAINER_DEFAULT});
 	until(l, &r->launched);
 	return r;
 }

@@ -5,7 +5,6 @@
 #include "containers_linux_world.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "loop/loop_event.h"
-#include "model/resources.h"
 #include "module/containers_real.h"
 #include "os/tree.h"
 
@@ -40,41 +38,15 @@ void life_end(struct life *l)
 struct run *launch_argv(struct life *l, const char *id, const char *steps, const char *user,
 			       const char *const *argv)
 {
-	mz_autofree char *variable = xasprintf("STEPS=%s", steps), *parent = xstrdup(id);
+	mz_autofree char *variable = xasprintf("STEPS=%s", steps);
 	const char *const env[] = {"PATH=/usr/bin:/bin", variable, NULL};
-	struct run *r = run_new(id);
-	resources *res = res_new();
-	struct mz_err err;
-	char *dot = strrchr(parent, '.');
-	if (dot)
-		*dot = '\0';
-	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
-	struct container_config cfg = {.id = id,
-				       .parent = dot ? parent : NULL,
-				       .framework_id = "f",
-				       .executor_id = "e",
-				       .user = user,
-				       .directory = at("runs/%s", id),
-				       .argv = argv,
-				       .env = env,
-				       .resources = res};
-	l->c->ops->launch(l->c, &cfg, on_launched, r);
-	res_free(res);
-	return r;
+	return run_launch(l, (struct container_config){.id = id, .user = user, .argv = argv, .env = env});
 }
 
 struct run *launch(struct life *l, const char *id, const char *steps, const char *script)
 {
 	const char *const argv[] = {"/bin/sh", "-c", script, NULL};
 	return launch_argv(l, id, steps, NULL, argv);
-}
-
-void until_text(struct life *l, const char *path)
-{
-	mz_autofree char *own = xstrdup(path);
-	for (int i = 0; i < 60000 && !strchr(read_text(own), '\n'); i++)
-		loop_event_turn(l->loop, NS_PER_MS);
-	assert_non_null(strchr(read_text(own), '\n'));
 }
 
 void terminate(struct life *l, struct run *r)

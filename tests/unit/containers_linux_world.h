@@ -22,8 +22,6 @@ void life_end(struct life *l);
 struct run *launch_argv(struct life *l, const char *id, const char *steps, const char *user, const char *const *argv);
 struct run *launch(struct life *l, const char *id, const char *steps, const char *script);
 void terminate(struct life *l, struct run *r);
-/* There is a line in the file. */
-void until_text(struct life *l, const char *path);
 /* The container's cgroup, wherever it is killed by; "": of all. The caller frees. */
 char *group_of(struct life *l, const char *id);
 bool lives(int pid);

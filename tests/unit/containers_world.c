@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "conf/conf.h"
+#include "model/resources.h"
 
 char root[64], build[512], group[32];
 static struct run runs[MAX_RUNS];
@@ -109,6 +111,27 @@ void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 		snprintf(r->message, sizeof(r->message), "%s", err->msg);
 }
 
+struct run *run_launch(struct life *l, struct container_config cfg)
+{
+	static const char *const env[] = {"PATH=/usr/bin:/bin", NULL};
+	struct run *r = run_new(cfg.id);
+	const char *dot = strrchr(cfg.id, '.');
+	mz_autofree char *parent = dot ? xstrndup(cfg.id, (size_t)(dot - cfg.id)) : NULL;
+	resources *res = res_new();
+	struct mz_err err;
+	assert_int_equal(res_parse("cpus:1;mem:32;disk:1", NULL, res, &err), 0);
+	cfg.parent = parent;
+	cfg.framework_id = "f";
+	cfg.executor_id = "e";
+	cfg.directory = at("runs/%s", cfg.id);
+	cfg.env = cfg.env ? cfg.env : env;
+	cfg.resources = cfg.resources ? cfg.resources : res;
+	l->c->ops->launch(l->c, &cfg, on_launched, r);
+	res_free(res);
+	assert_false(r->launched); /* always later */
+	return r;
+}
+
 /* ---- lives ------------------------------------------------------------------------- */
 
 void life_open(struct life *l)
@@ -187,4 +210,33 @@ void until_end(struct life *l, struct run *r)
 	until(l, &r->launched);
 	if (r->code == 0)
 		until(l, &r->exited);
+}
+
+void on_done(void *arg, const struct mz_err *err)
+{
+	assert_null(err);
+	*(bool *)arg = true;
+}
+
+void run_recover(struct life *l, const char *const *ids, size_t n)
+{
+	struct container_config cfg[8] = {0};
+	const struct container_config *v[8];
+	char dirs[8][600];
+	bool done = false;
+	for (size_t i = 0; i < n; i++) {
+		snprintf(dirs[i], sizeof(dirs[i]), "%s/runs/%s", root, ids[i]);
+		cfg[i] = (struct container_config){.id = ids[i], .directory = dirs[i]};
+		v[i] = &cfg[i];
+	}
+	l->c->ops->recover(l->c, v, n, on_done, &done);
+	until(l, &done);
+}
+
+void until_text(struct life *l, const char *path)
+{
+	mz_autofree char *own = xstrdup(path);
+	for (int i = 0; i < 60000 && !strchr(read_text(own), '\n'); i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_non_null(strchr(read_text(own), '\n'));
 }

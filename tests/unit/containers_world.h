@@ -56,12 +56,21 @@ void life_close(struct life *l);
 void until_idle(struct life *l);
 /* Turns the loop. */
 void until(struct life *l, const bool *what);
+/* Turns the loop until there is a line in the file. */
+void until_text(struct life *l, const char *path);
 /* Of a launch that may fail. */
 void until_end(struct life *l, struct run *r);
 
 struct run *run_new(const char *id);
 struct run *run_of(const char *id); /* NULL: none */
 struct run *run_at(size_t i);	    /* NULL: behind the last */
+/* Launches what cfg says, with an id and arguments at least; the rest has defaults: the sandbox
+ * runs/ID, a PATH, some resources, the parent that the id names. */
+struct run *run_launch(struct life *l, struct container_config cfg);
+/* A life that begins: the agent names these, with the sandboxes runs/ID. */
+void run_recover(struct life *l, const char *const *ids, size_t n);
+/* Of what must succeed: with a bool. */
+void on_done(void *arg, const struct mz_err *err);
 /* For containers_ops.launch, with a run. */
 void on_launched(void *arg, const struct mz_err *err, int32_t pid);
 
