@@ -358,6 +358,7 @@ void agent_executor_launch(struct executor *ex)
 	const Mesos__V1__CommandInfo *c = ex->info->command;
 	char **env = agent_executor_environment(ex);
 	resources *r = agent_executor_resources(ex);
+	ex->role = res_allocation_role(r);
 	size_t n = 0;
 	const char **argv = arena_alloc(&m, sizeof(*argv) * (6 + (c ? c->n_arguments : 0)));
 	if (ex->info->has_type && ex->info->type == MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT) {
@@ -390,7 +391,7 @@ void agent_executor_launch(struct executor *ex)
 		.container = agent_executor_container(ex),
 		.executor = ex->info,
 		.task = ex->command_task,
-		.role = res_allocation_role(r),
+		.role = ex->role,
 		.principal = ex->framework->info->principal,
 		.checkpoint = ex->framework->info->has_checkpoint && ex->framework->info->checkpoint,
 	};

@@ -79,6 +79,7 @@ struct executor {
 	struct agent *agent;
 	char *id, *container_id, *directory, *user;
 	char *key; /* of its record */
+	const char *role; /* of what it was launched (or recovered) with; lives for ever. Or NULL */
 	struct arena arena;
 	Mesos__V1__ExecutorInfo *info;
 	Mesos__V1__TaskInfo *command_task; /* command executors: the one task, until launched */

@@ -306,15 +306,10 @@ static const char *parent_directory(const struct nested *n)
 	return ex ? ex->directory : NULL;
 }
 
-/* Role that its resources are allocated to; one that has none is in its executor's. */
+/* Role that its resources are allocated to. What an executor says of those of its own containers is not asked. */
 static const char *role_of(const struct nested *n, const struct executor *ex)
 {
-	if (!res_empty(n->resources) || !ex)
-		return res_allocation_role(n->resources);
-	resources *r = agent_executor_resources(ex);
-	const char *role = res_allocation_role(r); /* lives on */
-	res_free(r);
-	return role;
+	return ex ? ex->role : res_allocation_role(n->resources);
 }
 
 static const char **make_argv(const Mesos__V1__CommandInfo *c, struct arena *m)

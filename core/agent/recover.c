@@ -323,6 +323,7 @@ static void reattach(struct agent *a)
 			break;
 		resources *r = agent_executor_resources(ex);
 		vec_push(&sets, r);
+		ex->role = res_allocation_role(r);
 		v[n] = (struct container_config){
 			.id = ex->container_id,
 			.framework_id = ex->framework->id,
@@ -336,7 +337,7 @@ static void reattach(struct agent *a)
 			.container = agent_executor_container(ex),
 			.executor = ex->info,
 			.task = ex->command_task,
-			.role = res_allocation_role(r),
+			.role = ex->role,
 			.principal = ex->framework->info->principal,
 			.checkpoint = checkpoints(ex->framework),
 		};

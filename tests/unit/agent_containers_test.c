@@ -398,8 +398,8 @@ static void test_limits_of_nested_containers(void **state)
 
 #define CPU_OF(role) "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"" role "\"}}]"
 
-/* Whose a container is: what is nested has its framework's principal and, without resources of its own, its
- * executor's role. */
+/* Whose a container is: what is nested has its framework's principal and its executor's role, whatever the
+ * executor says of its resources. */
 static void test_whose_containers_are(void **state)
 {
 	struct world *w = *state;
@@ -412,7 +412,8 @@ static void test_whose_containers_are(void **state)
 	assert_string_equal(w->containers.last_role, "infra/net");
 	assert_string_equal(w->containers.last_principal, "ops");
 	const char *top = arena_strdup(&w->arena, last_container(w));
-	static const char *const more[] = {"", ",\"resources\":" CPU_OF("infra/net")};
+	static const char *const more[] = {"", ",\"resources\":" CPU_OF("infra/net"), ",\"resources\":" CPU_OF("wheel"),
+					   ",\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1}}]"};
 	for (size_t i = 0; i < MZ_N(more); i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "n%zu", i);
