@@ -447,6 +447,16 @@ void fake_disk_flush(struct fake_disk *d)
 	vec_clear(&d->waiting);
 }
 
+void fake_disk_lose(struct fake_disk *d)
+{
+	static const struct mz_err err = {.code = -EIO, .msg = "lost"};
+	for (size_t i = 0; i < d->waiting.n; i++) {
+		d->waiting.v[i]->done(d->waiting.v[i]->arg, &err);
+		free(d->waiting.v[i]);
+	}
+	vec_clear(&d->waiting);
+}
+
 void fake_disk_done(struct fake_disk *d)
 {
 	map_each(&d->values, e)

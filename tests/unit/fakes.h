@@ -108,6 +108,8 @@ struct fake_disk {
 };
 void fake_disk_init(struct fake_disk *d, struct loop *l);
 void fake_disk_flush(struct fake_disk *d);
+/* What waits is never written; whose it was is gone. */
+void fake_disk_lose(struct fake_disk *d);
 void fake_disk_done(struct fake_disk *d);
 
 #endif
