@@ -66,6 +66,7 @@ int agent_new(const struct agent_config *cfg, const struct agent_deps *deps, str
 	list_init(&a->executor_waiters);
 	list_init(&a->questions);
 	list_init(&a->attached);
+	list_init(&a->gathers);
 	if (deps->authorizer)
 		module_as_authorizer(deps->authorizer, &a->authz);
 	deps->containers->on_exited = on_container_exited;
@@ -103,6 +104,7 @@ void agent_free(struct agent *a)
 	agent_launches_done(a);
 	authorize_drop(&a->questions, true);
 	agent_attached_done(a);
+	agent_gathers_done(a);
 	nested_done(a);
 	gc_done(a);
 	map_each(&a->frameworks, e)

@@ -170,6 +170,7 @@ struct agent {
 	struct module_authorizer authz; /* m NULL: none */
 	struct list questions;		/* that it has not answered */
 	struct list attached;		/* api/attach.h: requests and streams of containers' I/O */
+	struct list gathers;		/* api/containers.c: questions for what containers use */
 };
 
 /* agent.c */
@@ -275,5 +276,6 @@ resources *agent_used(struct agent *a);
 void agent_api_routes(struct agent *a);
 void agent_api_unroute(struct agent *a);
 void agent_attached_done(struct agent *a); /* answers all open requests about containers' I/O */
+void agent_gathers_done(struct agent *a); /* answers all open requests for what containers use, with what is known */
 
 #endif

@@ -169,6 +169,11 @@ static void test_a_few_are_asked_at_a_time(void **state)
 	}
 	assert_int_equal(w->containers.n_usage_questions, 2 * N);
 	assert_int_equal(response(w, CODEC_JSON, c)->get_containers->n_containers, N);
+	/* The agent ends, while some have told: that is the answer. */
+	c = api(w, CODEC_JSON, "%s", all);
+	container_measured(w);
+	world_crash(w);
+	assert_int_equal(c->status, 200);
 }
 
 /* After a restart only the containerizer knows which process is whose. */

@@ -15,18 +15,21 @@ struct slot {
 };
 
 struct usage_gather {
+	struct list node;
+	struct agent *agent;
 	struct usage_entry *v;
 	struct slot *slots;
 	size_t n, n_asked, n_told;
-	bool asking, posted;
-	struct containers *containers;
-	struct loop *loop;
+	bool asking;
+	struct loop_timer *timer; /* the next ones, in a turn of their own */
 	void (*fn)(void *arg, struct usage_entry *v, size_t n);
 	void *arg;
 };
 
 static void finish(struct usage_gather *g)
 {
+	list_remove(&g->node);
+	loop_timer_cancel(g->agent->loop, g->timer);
 	g->fn(g->arg, g->v, g->n);
 	for (size_t i = 0; i < g->n; i++) {
 		struct usage_entry *e = &g->v[i];
@@ -48,9 +51,8 @@ static void go_on(struct usage_gather *g)
 {
 	if (g->n_told == g->n) {
 		finish(g);
-	} else if (!g->posted && g->n_asked < g->n && g->n_asked - g->n_told < ASKED_AT_ONCE) {
-		g->posted = true;
-		loop_post(g->loop, ask, g);
+	} else if (!g->timer && g->n_asked < g->n && g->n_asked - g->n_told < ASKED_AT_ONCE) {
+		g->timer = loop_timer(g->agent->loop, 0, ask, g);
 	}
 }
 
@@ -71,11 +73,12 @@ static void on_usage(void *arg, struct mz_bytes statistics)
 static void ask(void *arg)
 {
 	struct usage_gather *g = arg;
-	g->posted = false;
+	struct containers *c = g->agent->deps.containers;
+	g->timer = NULL;
 	g->asking = true;
 	for (size_t n = 0; n < ASKED_AT_ONCE && g->n_asked < g->n && g->n_asked - g->n_told < ASKED_AT_ONCE; n++) {
 		size_t i = g->n_asked++;
-		g->containers->ops->usage(g->containers, g->v[i].container_id, on_usage, &g->slots[i]);
+		c->ops->usage(c, g->v[i].container_id, on_usage, &g->slots[i]);
 	}
 	g->asking = false;
 	go_on(g);
@@ -131,8 +134,8 @@ void usage_gather(struct agent *a, unsigned which, const char *who,
 	struct usage_gather *g = xnew(struct usage_gather);
 	g->fn = fn;
 	g->arg = arg;
-	g->containers = a->deps.containers;
-	g->loop = a->loop;
+	g->agent = a;
+	list_append(&a->gathers, &g->node);
 	size_t most = a->containers.n + (which ? a->nested.n : 0);
 	g->v = xcalloc(most, sizeof(*g->v));
 	g->slots = xcalloc(most, sizeof(*g->slots));
@@ -144,6 +147,12 @@ void usage_gather(struct agent *a, unsigned which, const char *who,
 	if (which & (USAGE_NESTED | USAGE_STANDALONE))
 		add_others(g, a, which, who);
 	ask(g);
+}
+
+void agent_gathers_done(struct agent *a)
+{
+	list_each(&a->gathers, struct usage_gather, node, g)
+		finish(g);
 }
 
 /* ---- the two plain endpoints ----------------------------------------------------------- */
