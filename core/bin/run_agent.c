@@ -93,7 +93,8 @@ static int find_executor(struct agent_daemon *a, const char *key, const char **r
 	int rc = module_find(a->d->registry, MZ_KIND_EXECUTOR, name ? name : "", &file, err);
 	if (rc < 0)
 		return mz_wrap(err, "Setting '%s'", key);
-	*ret = str_starts(file, modules) && !strchr(name, '/') ? name : arena_strdup(&a->arena, file);
+	bool found_anyway = str_starts(file, modules) && file[strlen(modules)] == '/' && !strchr(name, '/');
+	*ret = found_anyway ? name : arena_strdup(&a->arena, file);
 	return 0;
 }
 
