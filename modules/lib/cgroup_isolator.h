@@ -53,8 +53,13 @@ struct cgroups {
 	struct cg g; /* first member */
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	/* Writes what holds for the container to its group; it has one of its own. NULL: nothing. */
+	/* Each may be NULL: there is nothing to do.
+	 * Writes what holds for the container to its group; it has one of its own. */
 	int (*limit)(void *inst, const struct mz_container *c, struct mz_err *err);
+	/* After a restart: one that lives on. */
+	int (*found)(void *inst, const struct mz_container *c, struct mz_err *err);
+	/* Forgets it; it may not be known. */
+	void (*drop)(void *inst, const char *id);
 };
 
 /* A zeroed instance of that size; NULL: out of memory. */
@@ -102,14 +107,22 @@ static inline void cgroups_update(void *inst, const struct mz_container *c, stru
 
 static inline void cgroups_recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
 {
-	struct cg *g = (struct cg *)inst;
+	struct cgroups *p = (struct cgroups *)inst;
 	struct mz_err err;
-	cgroups_answer(g->h, op, cg_remove_orphans(g, containers, n, &err), &err);
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0 && p->found; i++)
+		rc = p->found(inst, containers[i], &err);
+	if (rc == 0)
+		rc = cg_remove_orphans(&p->g, containers, n, &err);
+	cgroups_answer(p->h, op, rc, &err);
 }
 
 static inline void cgroups_cleanup(void *inst, const char *id, struct mz_op *op)
 {
-	cg_remove_op((struct cg *)inst, id, op);
+	struct cgroups *p = (struct cgroups *)inst;
+	if (p->drop)
+		p->drop(inst, id);
+	cg_remove_op(&p->g, id, op);
 }
 
 static inline void cgroups_destroy(void *inst)

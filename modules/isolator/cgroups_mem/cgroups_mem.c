@@ -34,12 +34,13 @@ static struct mem_container *add(struct mem *p, const char *id)
 static void mem_container_free(struct mem_container *mc)
 {
 	events_stop(mc);
-	mc->p->h->timer_cancel(mc->p->h, mc->again);
+	mc->p->cg.h->timer_cancel(mc->p->cg.h, mc->again);
 	free(mc);
 }
 
-static void drop(struct mem *p, const char *id)
+static void drop(void *inst, const char *id)
 {
+	struct mem *p = inst;
 	struct mem_container *mc = (struct mem_container *)by_id_take(&p->containers, id);
 	if (mc)
 		mem_container_free(mc);
@@ -56,13 +57,13 @@ static int set_oom_score(const struct mem_container *mc, struct mz_launch *l, st
 	int64_t total = (int64_t)s.totalram * (int64_t)s.mem_unit;
 	int64_t adj = 1000 - 1000 * mc->request / (total > 0 ? total : 1);
 	adj = adj < 2 ? 2 : adj > 999 ? 999 : adj;
-	int rc = mc->p->k->launch_oom_score_adj(l, (int)adj);
+	int rc = mc->p->cg.k->launch_oom_score_adj(l, (int)adj);
 	return rc < 0 ? cg_fail(err, rc, "Container '%s' cannot have an OOM score: %s", mc->id, strerror(-rc)) : 0;
 }
 
 static int make(struct mem *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
 {
-	int rc = cgroups_join(&p->g, c, l, err);
+	int rc = cgroups_join(&p->cg.g, c, l, err);
 	if (rc < 0 || !cg_owns(c))
 		return rc;
 	struct mem_container *mc = add(p, c->id);
@@ -85,7 +86,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct mz_err err;
 	int rc = mem_find(p, c->id) ? cg_fail(&err, -EEXIST, "Container '%s' has been prepared already", c->id)
 				    : make(p, c, l, &err);
-	cgroups_answer(p->h, op, rc, &err);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 static void update(void *inst, const struct mz_container *c, struct mz_op *op)
@@ -95,45 +96,29 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 	struct mz_err err;
 	if (!mc) {
 		int rc = cg_owns(c) ? cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id) : 0;
-		cgroups_answer(p->h, op, rc, &err);
+		cgroups_answer(p->cg.h, op, rc, &err);
 		return;
 	}
 	limits_take(mc, c);
 	limits_change(mc, op);
 }
 
-static void cleanup(void *inst, const char *id, struct mz_op *op)
+/* A group that vanished is no reason not to start: its container is as good as dead. */
+static int found(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct mem *p = inst;
-	drop(p, id);
-	cg_remove_op(&p->g, id, op);
-}
-
-/* A group that vanished is no reason not to start: its container is as good as dead. */
-static void recover_one(struct mem *p, const struct mz_container *c)
-{
-	struct mz_err err;
 	if (!cg_owns(c) || mem_find(p, c->id))
-		return;
+		return 0;
 	struct mem_container *mc = add(p, c->id);
 	if (!mc)
-		return;
+		return cg_fail(err, -ENOMEM, "Out of memory");
 	limits_take(mc, c);
-	if (events_listen(mc, &err) < 0) {
-		cg_log(p->h, MZ_LOG_WARNING, "Container '%s' will not be told when it runs out of memory: %s", c->id,
-		       err.msg);
-		return;
-	}
-	events_catch_up(mc);
-}
-
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct mem *p = inst;
-	struct mz_err err;
-	for (size_t i = 0; i < n; i++)
-		recover_one(p, containers[i]);
-	cgroups_answer(p->h, op, cg_remove_orphans(&p->g, containers, n, &err), &err);
+	if (events_listen(mc, err) == 0)
+		events_catch_up(mc);
+	else
+		cg_log(p->cg.h, MZ_LOG_WARNING, "Container '%s' will not be told when it runs out of memory: %s", c->id,
+		       err->msg);
+	return 0;
 }
 
 /* ---- statistics ----------------------------------------------------------------------- */
@@ -145,8 +130,8 @@ struct field {
 static void put_file(const struct mem *p, const char *id, struct mz_usage *u, const struct field *f)
 {
 	int64_t v;
-	if (cg_read_int(&p->g, id, f->from, &v, NULL) == 0 && v < INT64_MAX - MB)
-		(void)p->k->usage->set_integer(u, f->to, v);
+	if (cg_read_int(&p->cg.g, id, f->from, &v, NULL) == 0 && v < INT64_MAX - MB)
+		(void)p->cg.k->usage->set_integer(u, f->to, v);
 }
 
 static int put_keys(const struct mem *p, const char *id, struct mz_usage *u, const char *file, const struct field *f,
@@ -154,10 +139,10 @@ static int put_keys(const struct mem *p, const char *id, struct mz_usage *u, con
 {
 	char text[CG_TEXT_SIZE];
 	int64_t v;
-	int rc = cg_read(&p->g, id, file, text, sizeof(text), err);
+	int rc = cg_read(&p->cg.g, id, file, text, sizeof(text), err);
 	for (; rc >= 0 && f->from; f++)
 		if (cg_key(text, f->from, &v) == 0)
-			(void)p->k->usage->set_integer(u, f->to, v);
+			(void)p->cg.k->usage->set_integer(u, f->to, v);
 	return rc < 0 ? rc : 0;
 }
 
@@ -186,7 +171,7 @@ static int measure_v1(const struct mem *p, const struct mem_container *mc, struc
 		put_file(p, mc->id, u, &memsw);
 	for (size_t i = 0; i < N_LEVELS; i++)
 		if (mc->level[i].fd >= 0)
-			(void)p->k->usage->set_integer(u, counters[i], mc->level[i].n);
+			(void)p->cg.k->usage->set_integer(u, counters[i], mc->level[i].n);
 	return 0;
 }
 
@@ -215,9 +200,9 @@ static int measure_v2(const struct mem *p, const struct mem_container *mc, struc
 		return rc;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		put_file(p, mc->id, u, &files[i]);
-	if (p->limit_swap && cg_read_int(&p->g, mc->id, "memory.current", &total, NULL) == 0 &&
-	    cg_read_int(&p->g, mc->id, "memory.swap.current", &swap, NULL) == 0)
-		(void)p->k->usage->set_integer(u, "mem_total_memsw_bytes", total + swap);
+	if (p->limit_swap && cg_read_int(&p->cg.g, mc->id, "memory.current", &total, NULL) == 0 &&
+	    cg_read_int(&p->cg.g, mc->id, "memory.swap.current", &swap, NULL) == 0)
+		(void)p->cg.k->usage->set_integer(u, "mem_total_memsw_bytes", total + swap);
 	if (p->pressure)
 		(void)put_keys(p, mc->id, u, "memory.events", events, NULL);
 	return 0;
@@ -230,10 +215,10 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	const struct mem_container *mc = mem_find(p, c->id);
 	int rc = 0;
 	if (mc)
-		rc = p->g.version == 1 ? measure_v1(p, mc, u, &err) : measure_v2(p, mc, u, &err);
+		rc = p->cg.g.version == 1 ? measure_v1(p, mc, u, &err) : measure_v2(p, mc, u, &err);
 	else if (cg_owns(c))
 		rc = cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id);
-	cgroups_answer(p->h, op, rc, &err);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 /* It adds nothing to the status, but who asks may be about to tell why something failed. */
@@ -244,7 +229,7 @@ static void status(void *inst, const struct mz_container *c, struct mz_usage *u,
 	(void)u;
 	if (mc)
 		events_look(mc);
-	cgroups_answer(p->h, op, 0, NULL);
+	cgroups_answer(p->cg.h, op, 0, NULL);
 }
 
 /* ---- the instance ------------------------------------------------------------------- */
@@ -261,28 +246,22 @@ static void destroy(void *inst)
 	(void)by_id_empty(&p->watched);
 	pending_drop_all(&p->lowering);
 	events_done(p);
-	cg_done(&p->g);
-	free(p);
+	cgroups_destroy(inst);
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct mem *p = calloc(1, sizeof(*p));
+	struct mem *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.found = found;
+	p->cg.drop = drop;
 	p->limit_swap = h->conf_int(conf, "limit_swap") != 0;
 	p->pressure = h->conf_int(conf, "pressure") != 0;
-	int rc = cgroups_find(&p->g, h, "memory", err);
+	int rc = cgroups_find(&p->cg.g, h, "memory", err);
 	if (rc == 0)
 		rc = events_init(p, err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	return cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -296,12 +275,12 @@ static const struct mz_isolator_ops ops = {
 	.create = create,
 	.destroy = destroy,
 	.flags = cgroups_flags,
-	.recover = recover,
+	.recover = cgroups_recover,
 	.prepare = prepare,
 	.update = update,
 	.usage = usage,
 	.status = status,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

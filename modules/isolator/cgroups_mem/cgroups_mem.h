@@ -47,9 +47,7 @@ struct mem_container {
 };
 
 struct mem {
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
-	struct cg g;
+	struct cgroups cg; /* first member */
 	int limit_swap, pressure;
 	int inotify; /* v2; -1: none */
 	struct mz_watch *inotify_watch;

@@ -18,7 +18,7 @@ static int64_t peak(const struct mem_container *mc)
 {
 	static const char *const v1[] = {"memory.memsw.max_usage_in_bytes", "memory.max_usage_in_bytes"};
 	static const char *const v2[] = {"memory.peak", "memory.current"};
-	const struct cg *g = &mc->p->g;
+	const struct cg *g = &mc->p->cg.g;
 	int64_t v = 0;
 	if (g->version == 1 && mc->p->limit_swap && cg_read_int(g, mc->id, v1[0], &v, NULL) == 0)
 		return v;
@@ -38,21 +38,21 @@ static void tell(struct mem_container *mc)
 		return;
 	mc->limited = 1;
 	int64_t used = peak(mc), limit = limits_hard(p, mc->id);
-	(void)cg_read(&p->g, mc->id, "memory.stat", stat, sizeof(stat), NULL);
+	(void)cg_read(&p->cg.g, mc->id, "memory.stat", stat, sizeof(stat), NULL);
 	int n = snprintf(text, sizeof(text), "Memory limit exceeded: Requested: %lldMB Limit: ",
 			 (long long)(mc->request / MB));
 	n += limit < 0 ? snprintf(text + n, sizeof(text) - (size_t)n, "infinity")
 		       : snprintf(text + n, sizeof(text) - (size_t)n, "%lldMB", (long long)(limit / MB));
 	(void)snprintf(text + n, sizeof(text) - (size_t)n, " Maximum Used: %lldMB\n\nMEMORY STATISTICS: \n%s\n",
 		       (long long)(used / MB), stat);
-	struct mz_resources *r = p->k->resources->create();
+	struct mz_resources *r = p->cg.k->resources->create();
 	(void)snprintf(mem, sizeof(mem), "mem:%.3f", (double)used / (double)MB);
-	int rc = r ? p->k->resources->parse(mem, r, &err) : -ENOMEM;
+	int rc = r ? p->cg.k->resources->parse(mem, r, &err) : -ENOMEM;
 	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_MEMORY, .message = text,
 				  .resources = rc == 0 ? r : NULL};
-	p->k->limitation(p->h, mc->id, &l);
+	p->cg.k->limitation(p->cg.h, mc->id, &l);
 	if (r)
-		p->k->resources->destroy(r);
+		p->cg.k->resources->destroy(r);
 }
 
 /* ---- v1 ----------------------------------------------------------------------------- */
@@ -64,7 +64,7 @@ static int has_reached_limit(const struct mem_container *mc)
 	static const char *const files[] = {"memory.failcnt", "memory.memsw.failcnt"};
 	int64_t n = 0, sum = 0;
 	for (size_t i = 0; i < 2; i++)
-		if (cg_read_int(&mc->p->g, mc->id, files[i], &n, NULL) == 0)
+		if (cg_read_int(&mc->p->cg.g, mc->id, files[i], &n, NULL) == 0)
 			sum += n > 0;
 	return sum > 0;
 }
@@ -87,7 +87,7 @@ static int event_listen(struct mem_container *mc, struct event *e, const char *f
 {
 	const struct mem *p = mc->p;
 	char path[CG_PATH_SIZE + 32], text[64];
-	int rc = cg_path(&p->g, mc->id, path);
+	int rc = cg_path(&p->cg.g, mc->id, path);
 	if (rc < 0)
 		return cg_fail(err, rc, "Container '%s' has no cgroup", mc->id);
 	size_t n = strlen(path);
@@ -98,7 +98,7 @@ static int event_listen(struct mem_container *mc, struct event *e, const char *f
 		rc = cg_fail(err, -errno, "Cannot listen to %s: %s", path, strerror(errno));
 	} else {
 		(void)snprintf(text, sizeof(text), "%d %d%s%s", fd, control, *more ? " " : "", more);
-		rc = cg_write(&p->g, mc->id, "cgroup.event_control", text, err);
+		rc = cg_write(&p->cg.g, mc->id, "cgroup.event_control", text, err);
 	}
 	if (control >= 0)
 		(void)close(control);
@@ -109,7 +109,7 @@ static int event_listen(struct mem_container *mc, struct event *e, const char *f
 	}
 	e->c = mc;
 	e->fd = fd;
-	e->watch = p->h->watch(p->h, fd, MZ_READ, on_event, e);
+	e->watch = p->cg.h->watch(p->cg.h, fd, MZ_READ, on_event, e);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static void event_stop(struct mem *p, struct event *e)
 {
 	if (e->fd < 0)
 		return;
-	p->h->unwatch(p->h, e->watch);
+	p->cg.h->unwatch(p->cg.h, e->watch);
 	(void)close(e->fd);
 	e->fd = -1;
 }
@@ -128,15 +128,15 @@ static void event_stop(struct mem *p, struct event *e)
 static const char *events_file(const struct mem_container *mc)
 {
 	static const char local[] = "memory.events.local", all[] = "memory.events";
-	return cg_has(&mc->p->g, mc->id, local) ? local : all;
+	return cg_has(&mc->p->cg.g, mc->id, local) ? local : all;
 }
 
 static int64_t oom_count(const struct mem_container *mc)
 {
 	char text[1024];
 	int64_t n = 0;
-	int v1 = mc->p->g.version == 1;
-	if (cg_read(&mc->p->g, mc->id, v1 ? "memory.oom_control" : events_file(mc), text, sizeof(text), NULL) > 0)
+	int v1 = mc->p->cg.g.version == 1;
+	if (cg_read(&mc->p->cg.g, mc->id, v1 ? "memory.oom_control" : events_file(mc), text, sizeof(text), NULL) > 0)
 		(void)cg_key(text, v1 ? "oom_kill" : "oom", &n);
 	return v1 && !has_reached_limit(mc) ? 0 : n;
 }
@@ -178,7 +178,7 @@ static void on_inotify(void *arg, int ready)
 static int file_listen(struct mem_container *mc, struct mz_err *err)
 {
 	char path[CG_PATH_SIZE + 32];
-	int rc = cg_path(&mc->p->g, mc->id, path);
+	int rc = cg_path(&mc->p->cg.g, mc->id, path);
 	size_t n = rc ? 0 : strlen(path);
 	(void)snprintf(path + n, sizeof(path) - n, "/%s", events_file(mc));
 	int wd = inotify_add_watch(mc->p->inotify, path, IN_MODIFY);
@@ -201,7 +201,7 @@ int events_listen(struct mem_container *mc, struct mz_err *err)
 {
 	static const char *const levels[N_LEVELS] = {"low", "medium", "critical"};
 	const struct mem *p = mc->p;
-	if (p->g.version == 2)
+	if (p->cg.g.version == 2)
 		return file_listen(mc, err);
 	int rc = event_listen(mc, &mc->oom, "memory.oom_control", "", err);
 	for (size_t i = 0; i < N_LEVELS && rc == 0 && p->pressure; i++)
@@ -220,15 +220,15 @@ void events_stop(struct mem_container *mc)
 		(void)inotify_rm_watch(p->inotify, mc->watched.wd);
 		mc->watched.wd = -1;
 	}
-	p->h->timer_cancel(p->h, mc->late);
+	p->cg.h->timer_cancel(p->cg.h, mc->late);
 	mc->late = NULL;
 }
 
 void events_look(struct mem_container *mc)
 {
-	if (mc->p->g.version == 1 && mc->oom.fd >= 0)
+	if (mc->p->cg.g.version == 1 && mc->oom.fd >= 0)
 		on_event(&mc->oom, MZ_READ);
-	else if (mc->p->g.version == 2 && oom_count(mc) > 0)
+	else if (mc->p->cg.g.version == 2 && oom_count(mc) > 0)
 		tell(mc);
 }
 
@@ -242,18 +242,18 @@ static void on_late(void *arg)
 void events_catch_up(struct mem_container *mc)
 {
 	if (!mc->limited && !mc->late && oom_count(mc) > 0)
-		mc->late = mc->p->h->timer(mc->p->h, 0, on_late, mc);
+		mc->late = mc->p->cg.h->timer(mc->p->cg.h, 0, on_late, mc);
 }
 
 int events_init(struct mem *p, struct mz_err *err)
 {
 	p->inotify = -1;
-	if (p->g.version == 1)
+	if (p->cg.g.version == 1)
 		return 0;
 	p->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (p->inotify < 0)
 		return cg_fail(err, -errno, "Cannot have an inotify descriptor: %s", strerror(errno));
-	p->inotify_watch = p->h->watch(p->h, p->inotify, MZ_READ, on_inotify, p);
+	p->inotify_watch = p->cg.h->watch(p->cg.h, p->inotify, MZ_READ, on_inotify, p);
 	return 0;
 }
 
@@ -261,7 +261,7 @@ void events_done(struct mem *p)
 {
 	if (p->inotify < 0)
 		return;
-	p->h->unwatch(p->h, p->inotify_watch);
+	p->cg.h->unwatch(p->cg.h, p->inotify_watch);
 	(void)close(p->inotify);
 	p->inotify = -1;
 }

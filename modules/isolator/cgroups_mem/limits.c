@@ -17,7 +17,7 @@ static int64_t at_least(int64_t v, int64_t min)
 
 void limits_take(struct mem_container *mc, const struct mz_container *c)
 {
-	int64_t mem = c->resources ? mc->p->k->resources->scalar(c->resources, "mem") : 0;
+	int64_t mem = c->resources ? mc->p->cg.k->resources->scalar(c->resources, "mem") : 0;
 	mc->request = at_least(mem * MB / 1000, mem_min);
 	mc->limit = c->limit_mem < 0 ? -1 : c->limit_mem > 0 ? c->limit_mem * MB / 1000 : mc->request;
 	if (!c->resources && c->limit_mem == 0)
@@ -41,7 +41,7 @@ static int write_hard(const struct cg *g, const char *id, const char *file, int6
 int64_t limits_hard(const struct mem *p, const char *id)
 {
 	int64_t v;
-	if (cg_read_int(&p->g, id, hard_file(&p->g), &v, NULL) < 0)
+	if (cg_read_int(&p->cg.g, id, hard_file(&p->cg.g), &v, NULL) < 0)
 		return -1;
 	/* v1 writes "no limit" as the largest multiple of a page. */
 	return v > INT64_MAX - MB ? -1 : v;
@@ -49,7 +49,7 @@ int64_t limits_hard(const struct mem *p, const char *id)
 
 static int set_soft(const struct mem_container *mc, struct mz_err *err)
 {
-	const struct cg *g = &mc->p->g;
+	const struct cg *g = &mc->p->cg.g;
 	return cg_write_int(g, mc->id, g->version == 1 ? "memory.soft_limit_in_bytes" : "memory.low", mc->request,
 			    err);
 }
@@ -57,7 +57,7 @@ static int set_soft(const struct mem_container *mc, struct mz_err *err)
 /* v1 counts memory and swap together, and wants that limit to be the higher one. */
 static int set_swap(const struct mem_container *mc, struct mz_err *err)
 {
-	const struct cg *g = &mc->p->g;
+	const struct cg *g = &mc->p->cg.g;
 	if (!mc->p->limit_swap)
 		return 0;
 	if (g->version == 1)
@@ -69,7 +69,7 @@ int limits_set(struct mem_container *mc, struct mz_err *err)
 {
 	int rc = set_soft(mc, err);
 	if (rc == 0)
-		rc = write_hard(&mc->p->g, mc->id, hard_file(&mc->p->g), mc->limit, err);
+		rc = write_hard(&mc->p->cg.g, mc->id, hard_file(&mc->p->cg.g), mc->limit, err);
 	return rc < 0 ? rc : set_swap(mc, err);
 }
 
@@ -147,13 +147,13 @@ static void on_again(void *arg)
 static void retry(struct mem_container *mc, const struct job *j)
 {
 	if (!mc->told)
-		cg_log(mc->p->h, MZ_LOG_INFO,
+		cg_log(mc->p->cg.h, MZ_LOG_INFO,
 		       "Container '%s' uses more than its new memory limit of %lld MB; the limit is %lld MB until it uses "
 		       "less",
 		       mc->id, (long long)(j->to / MB), (long long)(j->reached / MB));
 	mc->told = 1;
 	if (!mc->again)
-		mc->again = mc->p->h->timer(mc->p->h, again_ns, on_again, mc);
+		mc->again = mc->p->cg.h->timer(mc->p->cg.h, again_ns, on_again, mc);
 }
 
 static void on_lowered(void *arg)
@@ -173,9 +173,9 @@ static void on_lowered(void *arg)
 	/* A container that is gone meanwhile is no error. */
 	int failed = j->rc < 0 && mc;
 	if (j->op)
-		j->p->h->op_done(j->op, failed ? &j->err : NULL, NULL);
+		j->p->cg.h->op_done(j->op, failed ? &j->err : NULL, NULL);
 	else if (failed)
-		cg_log(j->p->h, MZ_LOG_WARNING, "%s", j->err.msg);
+		cg_log(j->p->cg.h, MZ_LOG_WARNING, "%s", j->err.msg);
 	free(j);
 }
 
@@ -192,7 +192,7 @@ static int lower(struct mem_container *mc, int64_t from, struct mz_op *op, struc
 		return cg_fail(err, -ENOMEM, "Out of memory");
 	j->p = mc->p;
 	j->op = op;
-	j->g = mc->p->g;
+	j->g = mc->p->cg.g;
 	j->g.removals = NULL;
 	j->swap = mc->p->limit_swap;
 	j->from = from;
@@ -200,7 +200,7 @@ static int lower(struct mem_container *mc, int64_t from, struct mz_op *op, struc
 	memcpy(j->id, mc->id, n);
 	mc->n_jobs++;
 	pending_add(&mc->p->lowering, &j->pending, job_drop);
-	int rc = mc->p->h->offload(mc->p->h, lower_work, on_lowered, j);
+	int rc = mc->p->cg.h->offload(mc->p->cg.h, lower_work, on_lowered, j);
 	if (rc == 0)
 		return 0;
 	mc->n_jobs--;
@@ -223,22 +223,22 @@ void limits_change(struct mem_container *mc, struct mz_op *op)
 		if (rc == 0)
 			return;
 	} else if (rc == 0) {
-		if (p->g.version == 1)
+		if (p->cg.g.version == 1)
 			rc = set_swap(mc, &err);
 		if (rc == 0 && mc->limit != now)
-			rc = write_hard(&p->g, mc->id, hard_file(&p->g), mc->limit, &err);
-		if (rc == 0 && p->g.version == 2)
+			rc = write_hard(&p->cg.g, mc->id, hard_file(&p->cg.g), mc->limit, &err);
+		if (rc == 0 && p->cg.g.version == 2)
 			rc = set_swap(mc, &err);
-		p->h->timer_cancel(p->h, mc->again);
+		p->cg.h->timer_cancel(p->cg.h, mc->again);
 		mc->again = NULL;
 		mc->told = 0;
 		if (rc == -EBUSY) { /* swap in use: when there is less of it */
-			mc->again = p->h->timer(p->h, again_ns, on_again, mc);
+			mc->again = p->cg.h->timer(p->cg.h, again_ns, on_again, mc);
 			rc = 0;
 		}
 	}
 	if (op)
-		p->h->op_done(op, rc < 0 ? &err : NULL, NULL);
+		p->cg.h->op_done(op, rc < 0 ? &err : NULL, NULL);
 	else if (rc < 0)
-		cg_log(p->h, MZ_LOG_WARNING, "%s", err.msg);
+		cg_log(p->cg.h, MZ_LOG_WARNING, "%s", err.msg);
 }

@@ -25,9 +25,7 @@ struct owner {
 };
 
 struct net_cls {
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
-	struct cg g;
+	struct cgroups cg; /* first member */
 	uint32_t primary;	 /* 0: none are given out */
 	uint32_t first, last;	 /* secondary ones */
 	uint32_t next;		 /* the one after that which was given last */
@@ -51,8 +49,9 @@ static int keep(struct net_cls *p, const char *id, uint16_t handle, struct mz_er
 	return 0;
 }
 
-static void drop(struct net_cls *p, const char *id)
+static void drop(void *inst, const char *id)
 {
+	struct net_cls *p = inst;
 	struct owner *o = (struct owner *)by_id_take(&p->owners, id);
 	if (!o)
 		return;
@@ -79,24 +78,15 @@ static int allocate(struct net_cls *p, const char *id, uint16_t *ret_handle, str
 		       p->first, p->last);
 }
 
-static int set_handle(struct net_cls *p, const struct mz_container *c, struct mz_err *err)
+static int set_handle(void *inst, const struct mz_container *c, struct mz_err *err)
 {
+	struct net_cls *p = inst;
 	uint16_t handle = 0;
 	if (!p->primary || c->parent)
 		return 0;
 	drop(p, c->id);
 	int rc = allocate(p, c->id, &handle, err);
-	return rc < 0 ? rc : cg_write_int(&p->g, c->id, CLASSID, (int64_t)p->primary << 16 | handle, err);
-}
-
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
-{
-	struct net_cls *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	if (rc == 0)
-		rc = set_handle(p, c, &err);
-	cgroups_answer(p->h, op, rc, &err);
+	return rc < 0 ? rc : cg_write_int(&p->cg.g, c->id, CLASSID, (int64_t)p->primary << 16 | handle, err);
 }
 
 /* cgroup_info.net_cls.classid, of the group that it lives in. */
@@ -106,65 +96,44 @@ static void status(void *inst, const struct mz_container *c, struct mz_usage *u,
 	struct mz_err err;
 	char id[CG_PATH_SIZE];
 	int64_t classid;
-	cg_owner(&p->g, c, id);
-	int rc = cg_read_int(&p->g, id, CLASSID, &classid, &err);
+	cg_owner(&p->cg.g, c, id);
+	int rc = cg_read_int(&p->cg.g, id, CLASSID, &classid, &err);
 	if (rc == 0 && classid > 0)
-		(void)p->k->usage->set_integer(u, "cgroup_info.net_cls.classid", classid);
-	cgroups_answer(p->h, op, rc, &err);
+		(void)p->cg.k->usage->set_integer(u, "cgroup_info.net_cls.classid", classid);
+	cgroups_answer(p->cg.h, op, rc, &err);
 }
 
 /* ---- life --------------------------------------------------------------------------- */
 
 /* Handles of other ranges, which the operator has configured away meanwhile, stay with
  * their containers and are not given out. */
-static int recover_one(struct net_cls *p, const char *id, struct mz_err *err)
+static int found(void *inst, const struct mz_container *c, struct mz_err *err)
 {
+	struct net_cls *p = inst;
+	const char *id = c->id;
 	int64_t classid;
-	if (!cg_exists(&p->g, id))
+	if (c->parent || !cg_exists(&p->cg.g, id))
 		return 0;
-	int rc = cg_read_int(&p->g, id, CLASSID, &classid, err);
+	int rc = cg_read_int(&p->cg.g, id, CLASSID, &classid, err);
 	if (rc < 0 || classid <= 0 || classid >> 16 != p->primary)
 		return rc;
 	uint16_t handle = (uint16_t)(classid & 0xffff);
 	if (p->used[handle]) {
-		cg_log(p->h, MZ_LOG_WARNING, "Container '%s' has the net_cls handle 0x%x, and another one has it too", id,
+		cg_log(p->cg.h, MZ_LOG_WARNING, "Container '%s' has the net_cls handle 0x%x, and another one has it too", id,
 		       (unsigned)classid);
 		return 0;
 	}
 	return keep(p, id, handle, err);
 }
 
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
-{
-	struct net_cls *p = inst;
-	struct mz_err err;
-	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (!containers[i]->parent)
-			rc = recover_one(p, containers[i]->id, &err);
-	if (rc == 0)
-		rc = cg_remove_orphans(&p->g, containers, n, &err);
-	cgroups_answer(p->h, op, rc, &err);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct net_cls *p = inst;
-	drop(p, id);
-	cg_remove_op(&p->g, id, op);
-}
-
 static void destroy(void *inst)
 {
 	struct net_cls *p = inst;
-	if (!p)
-		return;
-	cg_done(&p->g);
-	for (struct by_id *b = by_id_empty(&p->owners), *next; b; b = next) {
+	for (struct by_id *b = p ? by_id_empty(&p->owners) : NULL, *next; b; b = next) {
 		next = b->next;
 		free(b);
 	}
-	free(p);
+	cgroups_destroy(inst);
 }
 
 /* "0x12", 1 to 0xffff; *end is what follows. */
@@ -181,8 +150,8 @@ static int parse_handle(const char *text, uint32_t *ret, const char **end)
 
 static int take_handles(struct net_cls *p, const struct mz_conf *conf, struct mz_err *err)
 {
-	const char *primary = p->h->conf_str(conf, "primary_handle"), *end;
-	const char *secondary = p->h->conf_str(conf, "secondary_handles");
+	const char *primary = p->cg.h->conf_str(conf, "primary_handle"), *end;
+	const char *secondary = p->cg.h->conf_str(conf, "secondary_handles");
 	if (!*primary)
 		return *secondary ? cg_fail(err, -EINVAL, "There are secondary_handles, and no primary_handle") : 0;
 	if (parse_handle(primary, &p->primary, &end) < 0 || *end)
@@ -199,31 +168,27 @@ static int take_handles(struct net_cls *p, const struct mz_conf *conf, struct mz
 static int find_group(struct net_cls *p, struct mz_err *err)
 {
 	struct cg v2;
-	int rc = cgroups_find(&p->g, p->h, "net_cls", err);
-	if (rc != -ENOENT || cgroups_find(&v2, p->h, "", NULL) < 0)
+	int rc = cgroups_find(&p->cg.g, p->cg.h, "net_cls", err);
+	if (rc != -ENOENT || cgroups_find(&v2, p->cg.h, "", NULL) < 0)
 		return rc;
 	return cg_fail(err, -EOPNOTSUPP,
 		       "net_cls is a controller of cgroups v1, which is not mounted at or below %s; v2 has none (there, match "
 		       "with nftables' 'socket cgroupv2')",
-		       p->k->cgroups_hierarchy(p->h));
+		       p->cg.k->cgroups_hierarchy(p->cg.h));
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct net_cls *p = calloc(1, sizeof(*p));
+	struct net_cls *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.limit = set_handle;
+	p->cg.found = found;
+	p->cg.drop = drop;
 	int rc = take_handles(p, conf, err);
 	if (rc == 0)
 		rc = find_group(p, err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	return cgroups_created(p, rc, NULL, inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -237,10 +202,10 @@ static const struct mz_isolator_ops ops = {
 	.create = create,
 	.destroy = destroy,
 	.flags = cgroups_flags,
-	.recover = recover,
-	.prepare = prepare,
+	.recover = cgroups_recover,
+	.prepare = cgroups_prepare,
 	.status = status,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {

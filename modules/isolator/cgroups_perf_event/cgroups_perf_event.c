@@ -22,9 +22,7 @@ enum { FDS_MAX = 4096, NAME_SIZE = 40 };
 static const int64_t second_ns = 1000000000;
 
 struct perf {
-	const struct mz_host *h;
-	const struct mz_isolator_host *k;
-	struct cg g;
+	struct cgroups cg; /* first member */
 	int64_t interval_ns, duration_ns;
 	size_t n;
 	struct event events[EVENTS_MAX];
@@ -66,7 +64,7 @@ static void forget_fds(struct box *b)
 
 static void box_free(struct box *b)
 {
-	b->p->h->timer_cancel(b->p->h, b->timer);
+	b->p->cg.h->timer_cancel(b->p->cg.h, b->timer);
 	forget_fds(b);
 	free(b->id);
 	free(b->path);
@@ -78,7 +76,7 @@ static void on_counted(void *arg);
 
 static void wait_for(struct box *b, int64_t ns, void (*fn)(void *))
 {
-	b->timer = b->p->h->timer(b->p->h, ns > 0 ? ns : 0, fn, b);
+	b->timer = b->p->cg.h->timer(b->p->cg.h, ns > 0 ? ns : 0, fn, b);
 }
 
 /* ---- one sample ----------------------------------------------------------------------- */
@@ -93,7 +91,7 @@ static void on_closed(void *arg)
 {
 	struct box *b = arg;
 	struct perf *p = b->p;
-	int64_t took_ns = p->h->now(p->h) - b->began_ns;
+	int64_t took_ns = p->cg.h->now(p->cg.h) - b->began_ns;
 	b->working = 0;
 	forget_fds(b);
 	if (b->gone) {
@@ -105,7 +103,7 @@ static void on_closed(void *arg)
 	b->timestamp = (double)b->began_wall_ns / 1e9;
 	b->duration = (double)took_ns / 1e9;
 	b->has_sample = 1;
-	p->h->metric_add(p->samples, 1);
+	p->cg.h->metric_add(p->samples, 1);
 	wait_for(b, p->interval_ns - took_ns, on_due);
 }
 
@@ -115,7 +113,7 @@ static void on_counted(void *arg)
 	struct box *b = arg;
 	b->timer = NULL;
 	b->working = 1;
-	if (b->p->h->offload(b->p->h, close_work, on_closed, b) == 0)
+	if (b->p->cg.h->offload(b->p->cg.h, close_work, on_closed, b) == 0)
 		return;
 	b->working = 0; /* the agent is busy: it counts on meanwhile */
 	wait_for(b, second_ns, on_counted);
@@ -138,14 +136,14 @@ static void on_opened(void *arg)
 		return;
 	}
 	if (b->code < 0) {
-		p->h->metric_add(p->failures, 1);
-		cg_log(p->h, MZ_LOG_WARNING, "Cannot count events of container '%s': %s", b->id, strerror(-b->code));
+		p->cg.h->metric_add(p->failures, 1);
+		cg_log(p->cg.h, MZ_LOG_WARNING, "Cannot count events of container '%s': %s", b->id, strerror(-b->code));
 		forget_fds(b);
 		wait_for(b, p->interval_ns, on_due);
 		return;
 	}
-	b->began_ns = p->h->now(p->h);
-	b->began_wall_ns = p->h->wall(p->h);
+	b->began_ns = p->cg.h->now(p->cg.h);
+	b->began_wall_ns = p->cg.h->wall(p->cg.h);
 	wait_for(b, p->duration_ns, on_counted);
 }
 
@@ -172,7 +170,7 @@ static void on_due(void *arg)
 	b->timer = NULL;
 	if (make_room(b)) {
 		b->working = 1;
-		if (b->p->h->offload(b->p->h, open_work, on_opened, b) == 0)
+		if (b->p->cg.h->offload(b->p->cg.h, open_work, on_opened, b) == 0)
 			return;
 		b->working = 0;
 		forget_fds(b);
@@ -185,7 +183,7 @@ static void on_due(void *arg)
 static int add(struct perf *p, const struct mz_container *c, struct mz_err *err)
 {
 	char path[CG_PATH_SIZE];
-	int rc = cg_path(&p->g, c->id, path);
+	int rc = cg_path(&p->cg.g, c->id, path);
 	if (rc < 0)
 		return cg_fail(err, rc, "Container '%s' has no cgroup", c->id);
 	struct box *b = calloc(1, sizeof(*b));
@@ -208,8 +206,9 @@ static void drop_gone(struct pending *p)
 }
 
 /* Descriptors of a sample that is being taken are closed by a worker, too. */
-static void drop(struct perf *p, const char *id)
+static void drop(void *inst, const char *id)
 {
+	struct perf *p = inst;
 	struct box *b = (struct box *)by_id_take(&p->boxes, id);
 	if (!b)
 		return;
@@ -217,37 +216,25 @@ static void drop(struct perf *p, const char *id)
 	pending_add(&p->gone, &b->pending, drop_gone);
 	if (b->working)
 		return;
-	p->h->timer_cancel(p->h, b->timer);
+	p->cg.h->timer_cancel(p->cg.h, b->timer);
 	b->timer = NULL;
-	if (b->fds && p->h->offload(p->h, close_work, on_closed, b) == 0)
+	if (b->fds && p->cg.h->offload(p->cg.h, close_work, on_closed, b) == 0)
 		return;
 	pending_end(&b->pending);
 	box_free(b);
 }
 
-static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
+static int start(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct perf *p = inst;
-	struct mz_err err;
-	int rc = cgroups_join(&p->g, c, l, &err);
-	if (rc == 0 && cg_owns(c) && p->n > 0) {
-		drop(p, c->id);
-		rc = add(p, c, &err);
-	}
-	cgroups_answer(p->h, op, rc, &err);
+	drop(p, c->id);
+	return p->n > 0 ? add(p, c, err) : 0;
 }
 
-static void recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
+static int found(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct perf *p = inst;
-	struct mz_err err;
-	int rc = 0;
-	for (size_t i = 0; i < n && rc == 0; i++)
-		if (p->n > 0 && cg_owns(containers[i]) && cg_exists(&p->g, containers[i]->id))
-			rc = add(p, containers[i], &err);
-	if (rc == 0)
-		rc = cg_remove_orphans(&p->g, containers, n, &err);
-	cgroups_answer(p->h, op, rc, &err);
+	return cg_owns(c) && cg_exists(&p->cg.g, c->id) ? start(p, c, err) : 0;
 }
 
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
@@ -258,25 +245,18 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	for (size_t i = 0; b && b->has_sample && i < p->n; i++) {
 		const struct event *e = &p->events[i];
 		if (i == 0) {
-			(void)p->k->usage->set_number(u, "perf.timestamp", b->timestamp);
-			(void)p->k->usage->set_number(u, "perf.duration", b->duration);
+			(void)p->cg.k->usage->set_number(u, "perf.timestamp", b->timestamp);
+			(void)p->cg.k->usage->set_number(u, "perf.duration", b->duration);
 		}
 		(void)snprintf(path, sizeof(path), "perf.%s", e->field);
 		if (b->sample[i] < 0)
 			continue;
 		if (e->is_clock)
-			(void)p->k->usage->set_number(u, path, b->sample[i] / 1e6);
+			(void)p->cg.k->usage->set_number(u, path, b->sample[i] / 1e6);
 		else
-			(void)p->k->usage->set_integer(u, path, (int64_t)b->sample[i]);
+			(void)p->cg.k->usage->set_integer(u, path, (int64_t)b->sample[i]);
 	}
-	cgroups_answer(p->h, op, 0, NULL);
-}
-
-static void cleanup(void *inst, const char *id, struct mz_op *op)
-{
-	struct perf *p = inst;
-	drop(p, id);
-	cg_remove_op(&p->g, id, op);
+	cgroups_answer(p->cg.h, op, 0, NULL);
 }
 
 /* ---- the instance ------------------------------------------------------------------------ */
@@ -284,27 +264,25 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 static void destroy(void *inst)
 {
 	struct perf *p = inst;
-	if (!p)
-		return;
-	cg_done(&p->g);
 	/* The host has waited for running work; its done() will not be called. */
-	for (struct by_id *b = by_id_empty(&p->boxes), *next; b; b = next) {
+	for (struct by_id *b = p ? by_id_empty(&p->boxes) : NULL, *next; b; b = next) {
 		next = b->next;
 		box_free((struct box *)b);
 	}
-	pending_drop_all(&p->gone);
-	free(p);
+	if (p)
+		pending_drop_all(&p->gone);
+	cgroups_destroy(inst);
 }
 
 static int take_settings(struct perf *p, const struct mz_conf *conf, struct mz_err *err)
 {
 	const char *name;
 	int cpus[EVENT_CPUS_MAX], rc = 0;
-	p->interval_ns = p->h->conf_int(conf, "interval");
-	p->duration_ns = p->h->conf_int(conf, "duration");
+	p->interval_ns = p->cg.h->conf_int(conf, "interval");
+	p->duration_ns = p->cg.h->conf_int(conf, "duration");
 	if (p->duration_ns > p->interval_ns)
 		return cg_fail(err, -EINVAL, "The duration of a sample is longer than the interval between two");
-	for (size_t i = 0; rc == 0 && (name = p->h->conf_item(conf, "events", i)); i++) {
+	for (size_t i = 0; rc == 0 && (name = p->cg.h->conf_item(conf, "events", i)); i++) {
 		if (p->n == EVENTS_MAX)
 			return cg_fail(err, -E2BIG, "There are more than %d events", EVENTS_MAX);
 		rc = event_parse(name, &p->events[p->n], err);
@@ -321,22 +299,15 @@ static int take_settings(struct perf *p, const struct mz_conf *conf, struct mz_e
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
-	struct perf *p = calloc(1, sizeof(*p));
+	struct perf *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
-		return cg_fail(err, -ENOMEM, "Out of memory");
-	p->h = h;
-	p->k = h->kind;
+		return -ENOMEM;
+	p->cg.limit = start;
+	p->cg.found = found;
+	p->cg.drop = drop;
 	p->samples = h->metric(h, MZ_METRIC_COUNTER, "samples");
 	p->failures = h->metric(h, MZ_METRIC_COUNTER, "failures");
-	int rc = take_settings(p, conf, err);
-	if (rc == 0)
-		rc = cgroups_find(&p->g, h, "perf_event", err);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	*inst = p;
-	return 0;
+	return cgroups_created(p, take_settings(p, conf, err), "perf_event", inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -351,10 +322,10 @@ static const struct mz_isolator_ops ops = {
 	.create = create,
 	.destroy = destroy,
 	.flags = cgroups_flags,
-	.recover = recover,
-	.prepare = prepare,
+	.recover = cgroups_recover,
+	.prepare = cgroups_prepare,
 	.usage = usage,
-	.cleanup = cleanup,
+	.cleanup = cgroups_cleanup,
 };
 
 MZ_MODULE = {
