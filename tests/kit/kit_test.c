@@ -58,7 +58,10 @@ static void breaches_are_found(void **state)
 	on_module("twice", "", 1, "each op was completed once\n# E module/isolator/naughty Module 'isolator/naughty' completed");
 	on_module("never", "", 1, " - cleanup completes\n");
 	on_module("unknown", "", 1, " - cleanup of an unknown container succeeds\n# Never heard of it\n");
-	on_module("forgets", "", 1, "points: the container leaves nothing behind\n# at point 2: left behind: file made-kit-1\n");
+	on_module("forgets", "", 1,
+		  "with a container that goes on: the container leaves nothing behind\n# at point 6: left behind: file made-kit-1\n");
+	on_module("orphans", "", 1,
+		  "with a container that nobody remembers: the container leaves nothing behind\n# at point 3: left behind: file made-kit-1\n");
 	on_module("shares", "", 1, " - two instances take a container of the same id\n");
 #ifndef MZ_SANITIZED
 	on_module("global", "", 1, "# state belongs into the instance: n_instances (.bss)\n");

@@ -4,6 +4,7 @@
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -45,6 +46,31 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	if (fd >= 0)
 		close(fd);
 	i->host->op_done(op, fd < 0 ? &err : NULL, NULL);
+}
+
+/* What is there of containers that do not live. */
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	struct inst *i = inst;
+#if !defined(NAUGHTY_orphans) && !defined(NAUGHTY_shares)
+	char path[512];
+	path_of(i, "", path);
+	char *slash = strrchr(path, '/');
+	*slash = '\0';
+	DIR *dir = opendir(path);
+	for (struct dirent *e; dir && (e = readdir(dir));) {
+		size_t k = 0;
+		while (k < n && (strlen(e->d_name) < strlen(slash + 1) || strcmp(e->d_name + strlen(slash + 1), v[k]->id) != 0))
+			k++;
+		if (k == n && strncmp(e->d_name, slash + 1, strlen(slash + 1)) == 0)
+			(void)unlinkat(dirfd(dir), e->d_name, 0);
+	}
+	if (dir)
+		closedir(dir);
+#else
+	(void)v, (void)n;
+#endif
+	i->host->op_done(op, NULL, NULL);
 }
 
 #ifdef NAUGHTY_global
@@ -112,6 +138,7 @@ static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
+	.recover = recover,
 	.prepare = prepare,
 	.cleanup = cleanup,
 };
