@@ -73,6 +73,7 @@ for call in calls:
 send("a header of a megabyte", get(b"/health", b"X: " + b"x" * (1 << 20) + b"\r\n"), "431 400")
 send("ten thousand headers", get(b"/health", b"X: y\r\n" * 10000), "431 400")
 send("a line without an end", b"G" * (1 << 20), "400 414 431")
+send("a bare carriage return", b"GET /health HTTP/1.1\r\nHost: x\rX: y\r\n\r\n", "400")
 send("bare line feeds", b"GET /health HTTP/1.1\nHost: x\n\n", "400")
 send("a header that is folded", get(b"/health", b"X: y\r\n z\r\n"), "400")
 END
@@ -94,7 +95,7 @@ try()
 		*) fail "$role: ${rest%%: got*}" "$word $rest" ;;
 		esac
 	done <"$T/$role.out"
-	ok "$role: all was tried" [ $n -ge $((17 + 11 * $#)) ]
+	ok "$role: all was tried" [ $n -ge $((18 + 11 * $#)) ]
 	is "$role: answers" "$(get -o /dev/null -w '%{http_code}' "http://$where/health")" 200
 	ok "$role: lives" kill -0 "$pid"
 	ok "$role: has not grown ($before MB before, $(rss_mb "$pid") MB now)" [ "$(rss_mb "$pid")" -lt $((before + 48)) ]
