@@ -17,6 +17,7 @@ enum {
 	MAX_NESTING = 50,      /* of parentheses */
 	MAX_HEAP_KIB = 256,    /* of one match */
 	MAX_REMEMBERED = 4096, /* texts; then it starts anew */
+	MAX_TEXT = 4096,       /* bytes: agents choose them, and each is looked at again and again */
 	MIN_DEPTH = 250,
 };
 
@@ -96,6 +97,8 @@ static int run(struct regex *r, const char *text)
 int regex_match(struct regex *r, const char *text)
 {
 	enum { NO = 1, YES, GAVE_UP };
+	if (strnlen(text, MAX_TEXT + 1) > MAX_TEXT)
+		return -E2BIG;
 	uintptr_t known = (uintptr_t)map_get(&r->results, text);
 	if (!known) {
 		int n = run(r, text);

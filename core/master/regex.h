@@ -20,7 +20,7 @@ struct regex;
 int regex_new(const char *pattern, const struct regex_limits *l, struct regex **ret, struct mz_err *err);
 void regex_free(struct regex *r);
 size_t regex_size(const struct regex *r); /* bytes, compiled */
-/* 1: matches, 0: does not, -E2BIG: gave up at a limit. What one text gave is remembered. */
+/* 1: matches, 0: does not, -E2BIG: gave up at a limit, or the text has more than 4096 bytes. What one text gave is remembered. */
 int regex_match(struct regex *r, const char *text);
 
 #endif

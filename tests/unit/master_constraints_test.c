@@ -58,6 +58,15 @@ static void expressions(void **state)
 		if (rc != rows[i].want)
 			fail_msg("'%s' on '%s': %d %s", rows[i].pattern, rows[i].text, rc, err.msg);
 	}
+	/* Agents choose the texts. */
+	char text[4098] = "";
+	memset(text, 'a', sizeof(text) - 1);
+	struct regex *r = NULL;
+	assert_int_equal(regex_new("a*", &limits, &r, NULL), 0);
+	assert_int_equal(regex_match(r, text), -E2BIG);
+	text[4096] = '\0';
+	assert_int_equal(regex_match(r, text), 1);
+	regex_free(r);
 }
 
 /* ---- refusals ------------------------------------------------------------------ */
