@@ -86,7 +86,8 @@ void alloc_recover(struct master *m, size_t n_agents)
 
 static int64_t thousandths(const Mesos__V1__Value__Scalar *s)
 {
-	return (int64_t)(s->value * 1000 + 0.5);
+	double v = s->value * 1000 + 0.5; /* finite and not negative: framework_info_check() */
+	return v < 9e18 ? (int64_t)v : INT64_MAX;
 }
 
 static void fill_min(const Mesos__V1__OfferFilters__MinAllocatableResources *min, struct mz_alloc_role *role,

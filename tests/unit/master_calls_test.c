@@ -212,6 +212,7 @@ static void min_allocatable_of_a_role(void **state)
 		{"{\"quantities\":{\"cpus\":{\"value\":4.1}}}", false},
 		{"{\"quantities\":{\"cpus\":{\"value\":4.1}}},{\"quantities\":{\"mem\":{\"value\":1}}}", true},
 		{"{\"quantities\":{\"cpus\":{\"value\":4},\"mem\":{\"value\":5000}}}", false},
+		{"{\"quantities\":{\"cpus\":{\"value\":1e300}}}", false},
 		{"{\"quantities\":{\"ports\":{\"value\":11}}}", true},
 		{"{\"quantities\":{\"ports\":{\"value\":12}}}", false},
 		{"", true},
