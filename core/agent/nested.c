@@ -189,6 +189,11 @@ static void set_end(struct nested *n, const struct mz_termination *t)
 	n->state = NESTED_ENDED;
 	n->pid = 0;
 	n->agent->n_nested_ended++;
+	/* Many may be kept: what it was launched with may be large, and is of no use any more. */
+	n->command = NULL;
+	n->container = NULL;
+	n->environment = NULL;
+	arena_done(&n->arena);
 }
 
 /* Where nobody asks for its removal. */

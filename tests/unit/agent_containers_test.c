@@ -764,6 +764,30 @@ static void end_one(struct world *w, const char *top)
 	world_settle(w);
 }
 
+/* Thousands of them are kept. */
+static void test_ended_ones_are_small(void **state)
+{
+	enum { LARGE = 1500 };
+	struct world *w = *state;
+	const char *top = executor(w);
+	mz_autofree char *value = xcalloc(1, LARGE + 1);
+	memset(value, 'x', LARGE);
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":"
+					    "\"n\",\"parent\":{\"value\":\"%s\"}},\"command\":{\"value\":\"x\",\"environment\":{"
+					    "\"variables\":[{\"name\":\"A\",\"value\":\"%s\"}]}}}}", top, value)->status, 200);
+	for (int ended = 0; ended < 2; ended++) {
+		size_t size = 0;
+		map_each(&w->disk.values, e)
+			if (str_starts(e->key, "container/"))
+				size += ((struct buf *)e->value)->len;
+		assert_true(ended ? size < 300 : size > LARGE);
+		mz_autofree char *id = xasprintf("%s.n", top);
+		if (!ended)
+			container_exit(w, id, 0);
+		world_settle(w);
+	}
+}
+
 static void test_sandboxes_stay_until_asked(void **state)
 {
 	struct world *w = *state;
@@ -826,6 +850,7 @@ int main(void)
 		TEST(test_limits_of_executors),
 		TEST(test_whose_containers_are),
 		TEST(test_a_few_are_asked_at_a_time),
+		TEST(test_ended_ones_are_small),
 		TEST(test_sandboxes_stay_until_asked),
 		TEST(test_sandboxes_go_by_age),
 		AUTHZ(test_container_calls_ask),
