@@ -92,7 +92,7 @@ until_true is_up && echo "the agent is registered"
 run group 'cat /proc/self/cgroup; grep NoNewPrivs /proc/self/status; echo "processes $(ls -d /proc/[0-9]* | wc -l)"'
 run disk 'head -c 20000000 /dev/zero >big; size=$(stat -c %s big); rm big; sync; echo "size $size"'
 run forks '(i=0; while [ $i -lt 100 ]; do sleep 100 & i=$((i+1)); echo $i >forks; done) 2>/dev/null; echo "forked $(cat forks)"'
-run memory 'dd if=/dev/zero of=/dev/null bs=200M count=1; echo survived; sleep 1000'
+run memory 'dd if=/dev/zero of=/dev/null bs=200M count=1 && echo survived; sleep 1000'
 run devices '(: </dev/kmsg) 2>/dev/null && echo opened; (: </dev/null) && echo null'
 # A container that an operator starts outlives the agent.
 call '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},
