@@ -19,6 +19,29 @@ as_user test -x "$MEZZOD" -a -x "$MEZZO" -a -r "$MEZZO_SRC/conf/master.yaml" ||
 start_cluster
 out=$(timeout 60 "$MEZZO" run --user "$user" --command 'id -un; stat -c %U .; touch mine && stat -c %U mine' 2>"$T/err")
 is "a task runs as its user, in a sandbox of its own" "$(tr '\n' ' ' <<<"$out")" "$user $user $user "
+
+# ---- who else of the machine may read it ----
+other=daemon
+as_other()
+{
+	setpriv --reuid "$other" --regid "$(id -g "$other")" --clear-groups "$@"
+}
+refused()
+{
+	! "$@" >/dev/null 2>&1
+}
+sandbox=$(find "$T"/agent/slaves -path '*/runs/*-*' -type d -prune -print -quit)
+if id "$other" >/dev/null 2>&1; then
+	is "the sandbox is the user's and his group's" "$(stat -c '%U %G %a' "$sandbox")" "$user $(id -gn "$user") 750"
+	ok "the way to it is open" as_other test -x "$(dirname "$sandbox")"
+	ok "somebody else may not look into it" refused as_other ls "$sandbox"
+	ok "nor read what the task wrote" refused as_other cat "$sandbox/stdout"
+	ok "its user may" as_user test -s "$sandbox/stdout"
+	ok "the agent has records" test -s "$T/agent/store/data.mdb"
+	ok "which nobody else may read" refused as_other cat "$T/agent/store/data.mdb"
+	ok "not even the user of a task" refused as_user cat "$T/agent/store/data.mdb"
+fi
+
 out=$(timeout 60 "$MEZZO" run --user no-such-user --command 'id' 2>&1)
 ok "a user that does not exist fails the task" test $? -ne 0
 like "and is named" "$out" 'no-such-user'
