@@ -90,14 +90,23 @@ static int quantities_check(const Mesos__V1__OfferFilters__ResourceQuantities *q
 
 static int offer_filters_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err)
 {
+	size_t n = 0;
+	if (f->n_offer_filters > FRAMEWORK_MAX_ROLES)
+		return mz_fail(err, -E2BIG, "'offer_filters' names %zu roles, %d are allowed", f->n_offer_filters,
+			       FRAMEWORK_MAX_ROLES);
 	for (size_t i = 0; i < f->n_offer_filters; i++) {
 		const Mesos__V1__OfferFilters *o = f->offer_filters[i]->value;
 		const Mesos__V1__OfferFilters__MinAllocatableResources *min = o ? o->min_allocatable_resources : NULL;
-		for (size_t k = 0; min && k < min->n_quantities; k++)
+		for (size_t k = 0; min && k < min->n_quantities; k++) {
+			n += min->quantities[k]->n_quantities;
 			if (quantities_check(min->quantities[k], err))
 				return mz_wrap(err, "Offer filter of role '%.80s'",
 					       f->offer_filters[i]->key ? f->offer_filters[i]->key : "");
+		}
 	}
+	if (n > FRAMEWORK_MAX_QUANTITIES) /* each may be looked at for each agent */
+		return mz_fail(err, -E2BIG, "'offer_filters' has %zu quantities, %d are allowed", n,
+			       FRAMEWORK_MAX_QUANTITIES);
 	return 0;
 }
 

@@ -37,7 +37,7 @@ uint32_t framework_capabilities(const Mesos__V1__FrameworkInfo *f);
 size_t framework_roles(const Mesos__V1__FrameworkInfo *f, struct arena *a, const char ***ret);
 
 /* Of one framework: whoever looks for one of them looks at all. */
-enum { FRAMEWORK_MAX_ROLES = 1000 };
+enum { FRAMEWORK_MAX_ROLES = 1000, FRAMEWORK_MAX_QUANTITIES = 1000 /* of all its offer filters */ };
 /* Validation of FrameworkInfo as SUBSCRIBE and UPDATE_FRAMEWORK need it. */
 int framework_info_check(const Mesos__V1__FrameworkInfo *f, struct mz_err *err);
 /* The rules of a TaskInfo that need nothing else (catalogue "Task", "Executor",

@@ -534,6 +534,27 @@ static void agent_returns_while_asked(void **state)
 	assert_float_equal(o->resources[0]->scalar->value, 4, 0);
 }
 
+/* Nor is any number of quantities looked at for each agent. */
+static void too_many_quantities(void **state)
+{
+	struct world *w = *state;
+	for (int by_role = 0; by_role < 2; by_role++) {
+		mz_autobuf struct buf filters = {0};
+		for (int i = 0; i < 1001; i++)
+			if (by_role)
+				buf_addf(&filters, "%s\"r%d\":{}", i ? "," : "", i);
+			else
+				buf_addf(&filters, "%s{\"quantities\":{\"cpus\":{\"value\":%d}}}", i ? "," : "", i);
+		mz_autofree char *info =
+			by_role ? xasprintf(MULTI("\"a\"") ",\"offer_filters\":{%s}", buf_str(&filters))
+				: xasprintf(MULTI("\"a\"") ",\"offer_filters\":{\"a\":{\"min_allocatable_resources\":"
+							   "{\"quantities\":[%s]}}}", buf_str(&filters));
+		Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, info, NULL));
+		assert_int_equal(e->type, EV(ERROR));
+		assert_non_null(strstr(e->error->message, "1000 are allowed"));
+	}
+}
+
 /* No list of roles makes the master look at all of them for each of them. */
 static void too_many_roles(void **state)
 {
@@ -565,7 +586,7 @@ int main(void)
 		T(update_moves_roles), T(suppressed_at_subscribe),
 		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
 		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
-		T(too_many_roles),
+		T(too_many_roles), T(too_many_quantities),
 		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
 		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
 		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},

@@ -90,7 +90,8 @@ struct minimum {
 	struct minimum_all {
 		size_t n;
 		struct minimum_one {
-			size_t name; /* index */
+			char *text;  /* a name that no resource has had yet; NULL: `name` is its index */
+			size_t name; /* else how many names there were when it was looked for last */
 			int64_t amount;
 		} *v;
 	} *v;
@@ -222,7 +223,8 @@ void client_gc(struct drf *d, struct client *c); /* not subscribed and holds not
 
 struct mz_resources *set_get(struct drf *d); /* an empty set */
 void set_put(struct drf *d, struct mz_resources *r);
-size_t name_index(struct drf *d, const char *name);
+size_t name_find(const struct drf *d, const char *name); /* d->names.n: no resource has it */
+size_t name_index(struct drf *d, const char *name);	  /* of a resource: it is kept for ever */
 const struct kind_info *kind_info(struct drf *d, uint32_t kind);
 /* Adds sign times what counts for shares. True if that is anything. */
 bool amounts_count(struct drf *d, struct amounts *a, const struct mz_resources *r, int64_t sign);
@@ -292,7 +294,7 @@ void round_all(struct drf *d);				 /* look at all agents soon */
 void round_forget_agent(struct drf *d, struct agent *a); /* before it is freed */
 void round_resume(struct drf *d);
 void round_done(struct drf *d); /* frees what rounds use */
-void minimum_set(struct drf *d, struct minimum *m, const struct mz_quantities *v, size_t n);
+void minimum_set(struct minimum *m, const struct mz_quantities *v, size_t n);
 void minimum_done(struct minimum *m);
 
 #endif

@@ -80,7 +80,7 @@ static void set_own_minimum(struct drf *d, struct client *c, const struct mz_all
 	c->has_minimum = role && role->has_filters;
 	if (c->has_minimum) {
 		d->n_own_minimums++;
-		minimum_set(d, &c->minimum, role->min_allocatable, role->n_min);
+		minimum_set(&c->minimum, role->min_allocatable, role->n_min);
 	}
 }
 

@@ -197,6 +197,41 @@ static void smallest_offer(void **state)
 	assert_int_equal(w.n_offers, 4);
 }
 
+/* Frameworks may ask for what there is not, under any name; it may come later. */
+static void names_that_nobody_has(void **state)
+{
+	(void)state;
+	char name[16] = "widgets";
+	const struct mz_quantity one = {name, 1000};
+	const struct mz_quantities own = {1, &one};
+	struct mz_alloc_role role = {.role = "b", .has_filters = 1, .n_min = 1, .min_allocatable = &own};
+	struct mz_alloc_framework f = {
+		.size = sizeof(f), .key = 1, .id = "f1", .name = "f1", .n_roles = 1, .roles = &role};
+	const struct drf *d = w.inst;
+	w.ops->add_framework(w.inst, &f, 1, NULL, 0);
+	world_add_agent(1, "cpus:1");
+	world_advance(SEC);
+	assert_int_equal(w.n_offers, 0);
+	size_t n_names = d->names.n;
+	for (int i = 0; i < 100; i++) {
+		snprintf(name, sizeof(name), "odd%d", i);
+		w.ops->update_framework(w.inst, &f);
+		world_advance(SEC);
+	}
+	assert_int_equal(d->names.n, n_names);
+	strcpy(name, "widgets");
+	w.ops->update_framework(w.inst, &f);
+	world_add_agent(2, "gadgets:1");
+	world_advance(SEC);
+	assert_int_equal(w.n_offers, 0);
+	world_add_agent(3, "widgets:1");
+	world_settle();
+	assert_offered(1, "widgets:1");
+	world_add_agent(4, "widgets:0.5");
+	world_advance(SEC);
+	assert_int_equal(w.n_offers, 1);
+}
+
 static void constraints_are_asked(void **state)
 {
 	(void)state;
@@ -549,6 +584,7 @@ int main(void)
 		TEST(gpus_only_for_those_who_know),
 		TEST(agents_that_need_a_capability),
 		TEST(smallest_offer),
+		TEST(names_that_nobody_has),
 		TEST(constraints_are_asked),
 		TEST(conversions),
 		TEST(uses_are_remembered),

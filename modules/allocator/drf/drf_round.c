@@ -41,13 +41,16 @@ struct view {
 
 void minimum_done(struct minimum *m)
 {
-	for (size_t i = 0; i < m->n; i++)
+	for (size_t i = 0; i < m->n; i++) {
+		for (size_t j = 0; j < m->v[i].n; j++)
+			free(m->v[i].v[j].text);
 		free(m->v[i].v);
+	}
 	free(m->v);
 	*m = (struct minimum){0};
 }
 
-void minimum_set(struct drf *d, struct minimum *m, const struct mz_quantities *v, size_t n)
+void minimum_set(struct minimum *m, const struct mz_quantities *v, size_t n)
 {
 	minimum_done(m);
 	m->n = n;
@@ -57,19 +60,30 @@ void minimum_set(struct drf *d, struct minimum *m, const struct mz_quantities *v
 		all->n = v[i].n;
 		all->v = drf_calloc(all->n ? all->n : 1, sizeof(all->v[0]));
 		for (size_t j = 0; j < all->n; j++)
-			all->v[j] = (struct minimum_one){name_index(d, v[i].v[j].name), v[i].v[j].amount};
+			all->v[j] = (struct minimum_one){drf_strdup(v[i].v[j].name), SIZE_MAX, v[i].v[j].amount};
 	}
 }
 
-static bool minimum_is_met(const struct minimum *m, const struct amounts *sums)
+/* Frameworks name what they like: only what there is has an index. */
+static int64_t amount_of(const struct drf *d, struct minimum_one *one, const struct amounts *sums)
+{
+	if (one->text && one->name != d->names.n) {
+		one->name = name_find(d, one->text);
+		if (one->name < d->names.n) {
+			free(one->text);
+			one->text = NULL;
+		}
+	}
+	return !one->text && one->name < sums->n ? sums->v[one->name] : 0;
+}
+
+static bool minimum_is_met(const struct drf *d, const struct minimum *m, const struct amounts *sums)
 {
 	for (size_t i = 0; i < m->n; i++) {
 		const struct minimum_all *all = &m->v[i];
 		bool met = true;
-		for (size_t j = 0; j < all->n && met; j++) {
-			size_t name = all->v[j].name;
-			met = (name < sums->n ? sums->v[name] : 0) >= all->v[j].amount;
-		}
+		for (size_t j = 0; j < all->n && met; j++)
+			met = amount_of(d, &all->v[j], sums) >= all->v[j].amount;
 		if (met)
 			return true;
 	}
@@ -110,7 +124,7 @@ static bool view_load(struct drf *d, struct view *v)
 		v->items[v->n++] = (struct view_item){i, item.amount, *k};
 		*amounts_at(&v->sums, k->name) += item.amount;
 	}
-	v->is_default_met = minimum_is_met(&d->default_minimum, &v->sums);
+	v->is_default_met = minimum_is_met(d, &d->default_minimum, &v->sums);
 	if (v->is_whole)
 		v->part = a->unused;
 	/* A part meets no minimum that the whole does not meet. */
@@ -156,7 +170,7 @@ static bool build_part(struct drf *d, struct view *v, const struct client *c)
 			d->res->add_item(v->built, v->agent->unused, v->items[i].item);
 			*amounts_at(&v->sums, v->items[i].kind.name) += v->items[i].amount;
 		}
-	v->is_default_met = minimum_is_met(&d->default_minimum, &v->sums);
+	v->is_default_met = minimum_is_met(d, &d->default_minimum, &v->sums);
 	v->part = v->built;
 	return true;
 }
@@ -173,7 +187,7 @@ static inline bool can_offer(struct drf *d, struct view *v, struct client *c)
 		return false;
 	if (!v->is_whole && !build_part(d, v, c))
 		return false;
-	if (c->has_minimum ? !minimum_is_met(&c->minimum, &v->sums) : !v->is_default_met)
+	if (c->has_minimum ? !minimum_is_met(d, &c->minimum, &v->sums) : !v->is_default_met)
 		return false;
 	if (filter_may_block(c, a) && filter_blocks_slow(d, c, a, v->part, v->now_ns))
 		return false;
@@ -256,7 +270,7 @@ static void run_round(struct drf *d, bool all)
 		d->view = drf_calloc(1, sizeof(*d->view));
 	if (!d->has_default_minimum) {
 		size_t n = d->master->min_allocatable(d->host, &min);
-		minimum_set(d, &d->default_minimum, min, n);
+		minimum_set(&d->default_minimum, min, n);
 		d->has_default_minimum = true;
 	}
 	orders_update(d);

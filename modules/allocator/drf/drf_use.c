@@ -29,13 +29,20 @@ void set_put(struct drf *d, struct mz_resources *r)
 	ptrs_push(&d->spare, r);
 }
 
+size_t name_find(const struct drf *d, const char *name)
+{
+	size_t i = 0;
+	while (i < d->names.n && strcmp(d->names.v[i], name) != 0)
+		i++;
+	return i;
+}
+
 size_t name_index(struct drf *d, const char *name)
 {
-	for (size_t i = 0; i < d->names.n; i++)
-		if (strcmp(d->names.v[i], name) == 0)
-			return i;
-	ptrs_push(&d->names, drf_strdup(name));
-	return d->names.n - 1;
+	size_t i = name_find(d, name);
+	if (i == d->names.n)
+		ptrs_push(&d->names, drf_strdup(name));
+	return i;
 }
 
 static bool is_fair(const struct drf *d, const struct mz_res_kind *k)
