@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "module/containers_real.h"
@@ -141,6 +142,21 @@ static void maps_users(void **state)
 	assert_int_equal(r->wait_status, 0);
 	assert_int_equal(setgroups((size_t)n_before, before), 0);
 	assert_string_equal(read_text(at("runs/%s/stdout", "map")), "0\n0\n         0     100000       1000\ndenied\n");
+	assert_nothing_left(l);
+}
+
+/* Rather than with a part of it. */
+static void refuses_a_long_map(void **state)
+{
+	struct life *l = *state;
+	mz_autobuf struct buf steps = {0};
+	buf_adds(&steps, "ns 0x10000000\nmap 1 0 100000 1000\n");
+	for (int i = 0; i < 40; i++)
+		buf_addf(&steps, "map 0 %d %d 10\n", i * 10, 100000 + i * 10);
+	struct run *r = launch(l, "long", buf_str(&steps), "exit 0");
+	until_end(l, r);
+	assert_int_equal(r->code, -E2BIG);
+	assert_non_null(strstr(r->message, "Cannot map user ids: there are too many ranges"));
 	assert_nothing_left(l);
 }
 
@@ -405,6 +421,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(isolates_the_first_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_a_root_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(maps_users, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_a_long_map, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(limits_rights, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tells_what_fails, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(is_not_left_by_a_descriptor, set_up, tear_down),
