@@ -9,20 +9,28 @@
 
 struct env {
 	VEC(char *) v;
+	struct map places; /* name -> its line, counted from 1: there may be very many */
 };
 
 /* A later value of the same name replaces the earlier one. */
 static void put(struct env *e, const char *name, const char *value)
 {
-	size_t len = strlen(name);
 	char *line = xasprintf("%s=%s", name, value);
-	for (size_t i = 0; i < e->v.n; i++)
-		if (strncmp(e->v.v[i], line, len + 1) == 0) {
-			free(e->v.v[i]);
-			e->v.v[i] = line;
-			return;
-		}
+	uintptr_t place = (uintptr_t)map_get(&e->places, name);
+	if (place) {
+		free(e->v.v[place - 1]);
+		e->v.v[place - 1] = line;
+		return;
+	}
 	vec_push(&e->v, line);
+	map_put(&e->places, name, (void *)(uintptr_t)e->v.n);
+}
+
+static char **finish(struct env *e)
+{
+	map_done(&e->places);
+	vec_push(&e->v, NULL);
+	return e->v.v;
 }
 
 static void put_duration(struct env *e, const char *name, int64_t ns)
@@ -93,8 +101,7 @@ char **agent_executor_environment(const struct executor *ex)
 {
 	struct env e = {0};
 	put_executor(&e, ex);
-	vec_push(&e.v, NULL);
-	return e.v.v;
+	return finish(&e);
 }
 
 /* What a container beside another one finds is what that one has found. */
@@ -121,8 +128,7 @@ char **agent_nested_environment(const struct nested *n)
 {
 	struct env e = {0};
 	put_nested(&e, n);
-	vec_push(&e.v, NULL);
-	return e.v.v;
+	return finish(&e);
 }
 
 void environment_free(char **env)

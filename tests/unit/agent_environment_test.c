@@ -72,10 +72,34 @@ static void environment_of_an_executor(void **state)
 	}
 }
 
+/* A request has room for so many; the last value of each counts, and nobody waits for long. */
+static void very_many_variables(void **state)
+{
+	enum { N = 40000 };
+	struct world *w = *state;
+	struct buf mz_autobuf b = {0};
+	size_t n = 0;
+	world_register(w);
+	for (int i = 0; i < 2 * N; i++)
+		buf_addf(&b, "%s{\"name\":\"V%d\",\"value\":\"%d\"}", i ? "," : "", i % N, i);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"user\":\"u\",\"name\":\"n\",\"id\":{\"value\":\"G\"}},\"tasks\":[{"
+		    "\"name\":\"t\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"S0\"},\"executor\":{"
+		    "\"executor_id\":{\"value\":\"e\"},\"framework_id\":{\"value\":\"G\"},\"command\":{\"value\":\"run\","
+		    "\"environment\":{\"variables\":[%s]}}}}]}}", buf_str(&b));
+	world_settle(w);
+	for (const char *line = w->containers.last_env; line && *line; line = strchr(line, '\n'), line += line != NULL)
+		n += *line == 'V';
+	assert_int_equal(n, N);
+	mz_autofree char *last = xasprintf("\nV%d=%d\n", N - 1, 2 * N - 1);
+	assert_non_null(strstr(w->containers.last_env, "\nV0=40000\n"));
+	assert_non_null(strstr(w->containers.last_env, last));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(environment_of_an_executor, world_setup, world_teardown),
+		cmocka_unit_test_setup_teardown(very_many_variables, world_setup, world_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
