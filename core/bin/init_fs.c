@@ -293,7 +293,22 @@ static int attach(int tree, int target, uint64_t flags, int recursive)
 	return move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-static int mount_one(const struct step *m, int root, int tree, struct init_failure *f)
+/* A new /proc is refused in a user namespace that has not made its pid namespace: then it is
+ * the one that there is. Where the pid namespace is new that would show another. */
+static int mount_other_proc(const struct init_launch *l, const struct step *m, int target)
+{
+	errno = EPERM;
+	if (!m->type || strcmp(m->type, "proc") || (l->namespaces & CLONE_NEWPID))
+		return -1;
+	int tree = clone_tree(AT_FDCWD, "/proc", AT_RECURSIVE), rc = tree < 0 ? -1 : attach(tree, target, m->flags, 1);
+	int code = errno;
+	if (tree >= 0)
+		close(tree);
+	errno = code;
+	return rc;
+}
+
+static int mount_one(const struct init_launch *l, const struct step *m, int root, int tree, struct init_failure *f)
 {
 	struct text t;
 	int rc, target = open_target(m, root);
@@ -303,11 +318,8 @@ static int mount_one(const struct step *m, int root, int tree, struct init_failu
 		rc = attach(tree, target, m->flags, m->recursive != 0);
 	else
 		rc = mount(m->source ? m->source : m->type, path_of(target, &t), m->type, m->flags, m->options);
-	if (rc < 0 && errno == EPERM && m->type && !strcmp(m->type, "proc")) {
-		/* In a user namespace that has not made its pid namespace: what there is, in its place. */
-		tree = clone_tree(AT_FDCWD, "/proc", AT_RECURSIVE);
-		rc = tree < 0 ? -1 : attach(tree, target, m->flags, 1);
-	}
+	if (rc < 0 && errno == EPERM)
+		rc = mount_other_proc(l, m, target);
 	if (rc < 0)
 		return init_broken(f, "mount", m->target);
 	close(target);
@@ -470,7 +482,7 @@ static int walk(const struct init_launch *l, int root, struct init_failure *f)
 	while (rc == 0 && (s = init_next(l, &at, "VDf", &key))) {
 		struct step m;
 		if (key == 'V')
-			rc = read_mount(l, s, at, &m) < 0 ? -1 : mount_one(&m, root, binds[n++], f);
+			rc = read_mount(l, s, at, &m) < 0 ? -1 : mount_one(l, &m, root, binds[n++], f);
 		else if (key == 'D')
 			rc = make_device(s, root, f);
 		else

@@ -340,6 +340,11 @@ sed 's/^/# /' "$(sandbox mapped)/facts"
 is "with a user namespace" "$(tr -d ' \n' <"$(sandbox mapped)/map")" 5000000
 looks mapped root "with a user namespace"
 is "the socket, and nothing else of the agent's" "$(cat "$(sandbox mapped)/socket")" "socket agent.sock"
+run sharing "ls -d /proc/[0-9]* | wc -l >others; ls -A / >roots; cat /proc/self/comm >comm; (: >/proc/sys/kernel/hostname) 2>/dev/null && touch written" \
+	'.container = {type: "MESOS", linux_info: {share_pid_namespace: true}}'
+ok "in the pid namespace of the host it sees that" [ "$(cat "$(sandbox sharing)/others")" -gt 10 ]
+is "itself as well" "$(cat "$(sandbox sharing)/comm")" cat
+is "and cannot write to it" "$(find "$(sandbox sharing)" -name written)" ""
 is "a pod comes that way" "$(pod second 'touch ready; exec sleep 1000' 'touch ready; exec sleep 1000')" 202
 ok "and runs" until_true 60 reached f second-b TASK_RUNNING
 is "mezzo exec, with a user namespace" "$("$MEZZO" exec mapped sh -c 'ls -A / | tr "\n" " "' 2>&1)" "$want"
@@ -347,10 +352,10 @@ kill_agent
 start
 run mapped2 "true"
 is "after kill -9" "$("$MEZZO" exec mapped sh -c 'ls -A / | tr "\n" " "' 2>&1)" "$want"
-for t in mapped mapped2 second-a second-b; do
+for t in mapped mapped2 sharing second-a second-b; do
 	call '{"type":"KILL","kill":{"task_id":{"value":"'$t'"}}}' >/dev/null
 done
-for t in mapped mapped2 second-a second-b; do
+for t in mapped mapped2 sharing second-a second-b; do
 	ok "$t ends" until_true 30 reached f $t TASK_KILLED
 done
 
