@@ -175,9 +175,9 @@ static void idle(struct bench *b, size_t n)
 	size_t n_idle = 0;
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *prefix = xasprintf("idle-%d-%zu-", getpid(), i);
-		n_idle += (size_t)bench_wait_idle();
+		n_idle += (size_t)bench_wait_idle(1000);
 		(void)all(b, launch_body, prefix, 1, &launch[i]);
-		usleep(20000); /* it runs, and nothing else does */
+		(void)bench_wait_idle(100); /* it runs, and sleeps */
 		destroy[i] = all(b, kill_body, prefix, 1, NULL) + all(b, wait_body, prefix, 1, NULL);
 		(void)all(b, remove_body, prefix, 1, NULL);
 	}
@@ -200,7 +200,7 @@ static void many(struct bench *b, size_t n)
 
 /* ---- shares ---------------------------------------------------------------------- */
 
-enum { MAX_SHARES = 16, SHARES_SECS = 10 };
+enum { MAX_SHARES = 16, SHARES_SECS = 10, WARM_UP_US = 100000 };
 
 struct shares {
 	struct phase p;
@@ -258,7 +258,10 @@ static void shares(struct bench *b, const char *self, const char *group, char **
 	}
 	s.p = (struct phase){.body = spin_body, .status = 200, .n = n, .prefix = prefix};
 	(void)run(b, &s.p);
-	sleep(1);
+	/* Until each has had its turn. */
+	for (size_t i = 0; i < n; i++)
+		while (used_us(group, prefix, i) < WARM_UP_US)
+			usleep(10000);
 	int64_t from = now_ns();
 	for (size_t i = 0; i < n; i++)
 		before[i] = used_us(group, prefix, i);

@@ -34,10 +34,10 @@ static inline int bench_others(void)
 	return n - 1;
 }
 
-/* Waits until nothing else runs, for at most a second: true if that came. */
-static inline int bench_wait_idle(void)
+/* Waits until nothing else runs, at most so long: true if that came. */
+static inline int bench_wait_idle(int max_ms)
 {
-	for (int i = 0, quiet = 0; i < 500; i++) {
+	for (int i = 0, quiet = 0; i < max_ms / 2; i++) {
 		quiet = bench_others() ? 0 : quiet + 1;
 		if (quiet == 5)
 			return 1;

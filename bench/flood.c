@@ -302,6 +302,8 @@ static void run(const struct flood *kind, struct listener *v, size_t n, double s
 		give_up("pipe");
 	fflush(stdout);
 	pid_t child = kind->make ? fork() : 0;
+	if (child < 0)
+		give_up("fork");
 	if (kind->make && child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		flood(kind, secs, fds[1]);

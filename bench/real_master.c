@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +34,15 @@ double now_secs(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Its port, which it says in its log. */
-static int read_port(FILE *log)
+/* Its port, which it says in its log, while it lives. */
+static int read_port(FILE *log, pid_t pid)
 {
 	static const char says[] = " listens on http://127.0.0.1:";
-	char line[1024];
+	char line[1024] = "nothing\n";
+	bool ended = false;
 
-	for (double end = now_secs() + 30; now_secs() < end; poll(NULL, 0, 20)) {
+	for (double end = now_secs() + 30; now_secs() < end && !ended; poll(NULL, 0, 20)) {
+		ended = waitpid(pid, NULL, WNOHANG) != 0;
 		rewind(log);
 		while (fgets(line, sizeof(line), log)) {
 			const char *at = strstr(line, says);
@@ -47,7 +50,10 @@ static int read_port(FILE *log)
 				return atoi(at + strlen(says));
 		}
 	}
-	give_up("the master does not start");
+	fprintf(stderr, "%s: the master does not start; its last word: %s", program_invocation_short_name, line);
+	if (!ended)
+		kill(pid, SIGKILL);
+	exit(EXIT_FAILURE);
 }
 
 void real_master_start(struct real_master *m, const char *mezzod, const char *conf)
@@ -56,7 +62,7 @@ void real_master_start(struct real_master *m, const char *mezzod, const char *co
 	if (!mkdtemp(m->dir))
 		give_up("mkdtemp");
 	char *path = xasprintf("%s/log", m->dir);
-	FILE *log = fopen(path, "a+");
+	FILE *log = fopen(path, "a+e");
 	free(path);
 	if (!log || (m->pid = fork()) < 0)
 		give_up("cannot start the master");
@@ -67,7 +73,7 @@ void real_master_start(struct real_master *m, const char *mezzod, const char *co
 		_exit(127);
 	}
 	started = m->pid;
-	m->port = read_port(log);
+	m->port = read_port(log, m->pid);
 	fclose(log);
 }
 
