@@ -8,6 +8,7 @@ fileserver=$MEZZO_BUILD/tests/integ/fileserver
 [ -x "$fileserver" ] || skip_all "fileserver is not built"
 
 mkdir "$T/files"
+: >"$T/forever"
 chmod 777 "$T/files"
 "$fileserver" "$T/files" >"$T/server.out" 2>&1 &
 pids+=("$!")
@@ -75,7 +76,7 @@ task curl 'exec sleep 1000' \
 [ -z "$tls" ] || task tls 'exec sleep 1000' \
 	". + {health_check: {type: \"HTTP\", $slow, http: {scheme: \"https\", port: $tls, path: \"/\"}}}"
 task stalls 'exec sleep 1000' \
-	". + {health_check: {type: \"COMMAND\", $fast, timeout_seconds: 0.2, consecutive_failures: 1, command: {value: \"sleep 54321\"}}}"
+	". + {health_check: {type: \"COMMAND\", $fast, timeout_seconds: 0.2, consecutive_failures: 1, command: {value: \"exec tail -f $T/forever\"}}}"
 task tcp 'exec sleep 1000' ". + {health_check: {type: \"TCP\", $fast, tcp: {port: $port}}}"
 task closed 'exec sleep 1000' ". + {health_check: {type: \"TCP\", $fast, consecutive_failures: 1, tcp: {port: 1}}}"
 task code 'exec sleep 1000' \
@@ -116,7 +117,7 @@ else
 	skip "https" "needs openssl"
 fi
 ok "a check that does not end is unhealthy" until_true 60 has stalls '.state == "TASK_KILLED"'
-ok "and its command is gone" until_true 60 eval "! pgrep -f '^sleep 54321'"
+ok "and its command is gone" until_true 60 eval "! pgrep -f '^tail -f $T/forever'"
 
 # ---- TCP ----
 ok "a port that is open is healthy" until_true 60 has tcp '.healthy == true'

@@ -9,6 +9,7 @@ needs curl jq
 fileserver=$MEZZO_BUILD/tests/integ/fileserver
 [ -x "$fileserver" ] || skip_all "fileserver is not built"
 mkdir "$T/files"
+: >"$T/forever"
 chmod 777 "$T/files"
 "$fileserver" "$T/files" >"$T/server.out" 2>&1 &
 pids+=("$!")
@@ -66,7 +67,7 @@ task two sick 'trap "exit 0" TERM; while :; do sleep 0.05; done' \
 	". + {health_check: {type: \"COMMAND\", $fast, consecutive_failures: 2, command: {shell: false, value: \"false\"}}}"
 task two mate 'exec sleep 1000' .
 task three stalls 'exec sleep 1000' \
-	". + {health_check: {type: \"COMMAND\", $fast, timeout_seconds: 0.3, consecutive_failures: 2, command: {value: \"sleep 54322\"}}}"
+	". + {health_check: {type: \"COMMAND\", $fast, timeout_seconds: 0.3, consecutive_failures: 2, command: {value: \"exec tail -f $T/forever\"}}}"
 task four long 'exec sleep 1000' '. + {max_completion_time: {nanoseconds: 300000000}}'
 task five stubborn 'trap "" TERM; echo up; while :; do sleep 0.05; done' \
 	'. + {kill_policy: {grace_period: {nanoseconds: 400000000}}}'
@@ -107,7 +108,7 @@ is "after as many failures as it says" "$(statuses sick | jq -c "select($health_
 is "with a TASK_KILLING" "$(statuses sick | jq -c 'select(.state == "TASK_KILLING")' | wc -l)" 1
 ok "and its group" until_true 60 has mate '.state == "TASK_KILLED"'
 ok "a check that does not end is unhealthy" until_true 60 has stalls '.state == "TASK_KILLED"'
-ok "and its command is gone" until_true 60 eval "! pgrep -f '^sleep 54322'"
+ok "and its command is gone" until_true 60 eval "! pgrep -f '^tail -f $T/forever'"
 
 # ---- time is up ----
 ok "max_completion_time" until_true 60 has long '.state == "TASK_FAILED" and .reason == "REASON_MAX_COMPLETION_TIME_REACHED"'
