@@ -4,6 +4,7 @@
 # its work, and afterwards nothing is left. How much slower the neighbour is meanwhile
 # is what bench/neighbours.sh measures.
 # timeout: 240
+# alone: it takes all that it can get
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/setup.sh"

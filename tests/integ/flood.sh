@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # One framework that sends calls as fast as it can, beside one that only listens: its
 # heartbeats keep coming, a limited one is told 429, a reader that does not read is cut.
+# alone: it looks at the time between heartbeats
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq

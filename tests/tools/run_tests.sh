@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # tools/run-tests leaves nothing running when it is told to stop: tests that end when
 # they are asked clear up first, those that do not are killed, and so are their
-# children. And it counts what it ran.
+# children. It counts what it ran; two tests run at once, and who wants to be alone is.
 # timeout: 120
 #
 # SPDX-License-Identifier: Apache-2.0
@@ -100,5 +100,23 @@ printf 'unit good\nunit bad\n' >"$T/tests"
 "$src/tools/run-tests" --build "$T" --src "$T" unit >"$T/out" 2>"$T/err"
 ok "a failed test fails the run" [ $? -eq 1 ]
 ok "and both are counted" [ "$(tail -n 1 "$T/out")" = "1 passed, 1 failed, 0 skipped" ]
+
+# Two that wait for each other, of different suites, and one that must not meet them.
+for one in a:b b:a; do
+	cat >"$T/meet-${one%:*}" <<END
+#!/usr/bin/env bash
+: >${one%:*}.here
+for i in {1..600}; do [ ! -e ${one#*:}.here ] || break; sleep 0.05; done
+[ -e ${one#*:}.here ] || exit 1
+: >${one%:*}.done
+END
+done
+printf '#!/bin/sh\n# alone: it looks for the others\ntest -e a.done && test -e b.done && : >alone.done\n' >"$T/alone"
+chmod +x "$T"/meet-* "$T/alone"
+printf 'unit alone\nunit meet-a\ninteg meet-b\ninteg good\n' >"$T/tests"
+"$src/tools/run-tests" --build "$T" --src "$T" unit integ >"$T/out" 2>"$T/err"
+ok "two tests run at a time, whatever their suites" [ -e "$T/a.done" -a -e "$T/b.done" ]
+ok "who wants to be alone comes last" [ -e "$T/alone.done" ]
+ok "all are counted" [ "$(tail -n 1 "$T/out")" = "4 passed, 0 failed, 0 skipped" ]
 echo "1..$n"
 exit $failed
