@@ -222,7 +222,7 @@ static void start_counting(struct blkio *p, char disks[DEVICES_MAX][16], size_t 
 {
 	char text[64];
 	for (size_t i = 0; i < n && !p->counting && p->cg.g.version == 1; i++) {
-		(void)snprintf(text, sizeof(text), "%s %lld", disks[i], (long long)INT64_MAX);
+		(void)snprintf(text, sizeof(text), "%.15s %lld", disks[i], (long long)INT64_MAX);
 		(void)cg_write(&p->cg.g, NULL, limit_names[1].v1, text, NULL);
 	}
 	p->counting = 1;
@@ -231,7 +231,7 @@ static void start_counting(struct blkio *p, char disks[DEVICES_MAX][16], size_t 
 static int limit_disk(const struct blkio *p, const char *id, const char *disk, struct mz_err *err)
 {
 	char text[160];
-	int rc = 0, len = snprintf(text, sizeof(text), "%s", disk);
+	int rc = 0, len = snprintf(text, sizeof(text), "%.15s", disk);
 	for (size_t i = 0; i < N_LIMITS && rc == 0; i++) {
 		if (!p->limits[i])
 			continue;
