@@ -73,6 +73,9 @@ struct mz_container {
 	int32_t attachable; /* its input and output can be attached to (always so with a tty) */
 	int32_t tty_rows, tty_columns; /* 0: 24 and 80 */
 	const char *directory; /* working directory where it is not the sandbox, or NULL */
+	/* The framework's: as it authenticated with the master; one that did not may have named
+	 * any. NULL: none, or no framework. */
+	const char *principal;
 };
 
 /* A limit that a container went over. */

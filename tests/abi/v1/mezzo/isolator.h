@@ -54,7 +54,8 @@ struct mz_mount {
 	 * the target exists: else the launch fails. For paths through directories that a task
 	 * can write to. */
 	int32_t no_symlinks;
-	int32_t reserved;
+	/* With no_symlinks: the target is made if it is missing, over no link. */
+	int32_t make_target;
 };
 
 /* Host services of the kind: host->kind. The launch_* functions may be called
@@ -81,6 +82,9 @@ struct mz_isolator_host {
 	int (*launch_enter)(struct mz_launch *l, int clone_flag, const char *path);
 	/* Directory of a cgroup to start in (v2: by clone3; v1: cgroup.procs). */
 	int (*launch_cgroup)(struct mz_launch *l, const char *path);
+	/* The root file system: a directory of the host; or "tmpfs", an empty one in memory,
+	 * of the container alone, gone with it. What its isolator mounts and makes comes ahead
+	 * of what others do. */
 	int (*launch_rootfs)(struct mz_launch *l, const char *path);
 	int (*launch_mount)(struct mz_launch *l, const struct mz_mount *m);
 	int (*launch_mask)(struct mz_launch *l, const char *path);	/* unreadable */
@@ -98,7 +102,8 @@ struct mz_isolator_host {
 	int (*launch_groups)(struct mz_launch *l, const uint32_t *gids, size_t n);
 	int (*launch_work_dir)(struct mz_launch *l, const char *path); /* inside the container */
 	int (*launch_hostname)(struct mz_launch *l, const char *hostname);
-	/* A file that is written before exec, path inside the container. */
+	/* A file that is written before exec, path inside the container. With S_IFDIR in mode
+	 * a directory, with S_IFLNK a symbolic link to what `content` says. */
 	int (*launch_file)(struct mz_launch *l, const char *path, uint32_t mode, struct mz_bytes content);
 	int (*launch_oom_score_adj)(struct mz_launch *l, int value);
 	/* A host program that runs after the namespaces exist, before the rootfs is
@@ -117,6 +122,12 @@ struct mz_isolator_host {
 	 * destroyed before; the bytes live until it returns. m need not live on. */
 	void (*secret)(const struct mz_host *h, const struct mz_info *m, const char *path,
 		       void (*fn)(void *arg, const struct mz_err *err, struct mz_bytes secret), void *arg);
+	/* Is its file system the container's own, or its parent's own, so that paths in it are
+	 * none of the host's? For who gives it a root: from launch_rootfs on. */
+	int (*launch_has_rootfs)(const struct mz_launch *l);
+	/* Directories of the host that executors need, wherever they run: their program's,
+	 * their modules', that of the agent's socket for them. Absolute; NULL behind the last. */
+	const char *(*executor_path)(const struct mz_host *h, size_t i);
 };
 
 enum {
@@ -142,9 +153,9 @@ struct mz_isolator_ops {
 	/* Fills in what it measures; `u` is shared by all isolators of the
 	 * container. NULL: nothing. */
 	void (*usage)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
-	/* Fields of ContainerStatus by path, set through host usage->set_*. NULL: nothing. */
-	/* Asked when the container runs, and before the failure of a task in it is told to the
-	 * framework: a limitation that has been hit is to be reported before this completes. */
+	/* Fields of ContainerStatus by path, set through host usage->set_*. Asked when the
+	 * container runs, and before the failure of a task in it is told to the framework: a
+	 * limitation that has been hit is to be reported before this completes. NULL: nothing. */
 	void (*status)(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op);
 	/* NULL: nothing to clean up. */
 	void (*cleanup)(void *inst, const char *container_id, struct mz_op *op);

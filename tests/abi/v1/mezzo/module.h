@@ -95,7 +95,7 @@ enum mz_setting_type {
 	MZ_SETTING_NUMBER = 6,	 /* decimal fraction                -> thousandths */
 	MZ_SETTING_PATH = 7,	 /* like STRING; must be absolute */
 	MZ_SETTING_LIST = 8,	 /* list of strings */
-	MZ_SETTING_MAP = 9,	 /* string -> string */
+	MZ_SETTING_MAP = 9,	 /* string -> string; of a list its elements, with blanks between */
 };
 
 /* One accepted setting. The table ends with a row whose name is NULL. Rows are

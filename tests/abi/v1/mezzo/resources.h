@@ -3,7 +3,7 @@
  * A set (struct mz_resources) is an opaque handle with exact arithmetic. What
  * makes two resources distinct - name, type, reservation stack and its labels,
  * disk, revocable, shared, provider - is interned once into a *kind*, a small
- * integer that is valid for the life of the process; a set is a sorted list of
+ * integer (how long it is valid: struct mz_res_kind); a set is a sorted list of
  * {kind, amount}. Scalars are whole thousandths: 0.5 cpus is 500. Ranges and
  * sets have an amount too: the number of elements, times 1000.
  *
@@ -36,7 +36,10 @@ enum {
 	MZ_RES_PROVIDER = 128,	  /* comes from a resource provider */
 };
 
-/* What a kind is. Strings live as long as the process. */
+/* What a kind is. Once a module has asked for it, its strings live as long as the
+ * process, and so do the struct and the number of one without an allocation role. Those
+ * of one with an allocation role (the sets of agents have one) are valid as long as any
+ * set has it. */
 struct mz_res_kind {
 	uint32_t size;
 	uint32_t kind;
@@ -57,7 +60,8 @@ struct mz_range {
 };
 
 /* How a persistent volume is used. Texts that are too long for their place are cut
- * short and `cut` is set: such a volume cannot be mounted. */
+ * short and `cut` is set: such a volume cannot be mounted. The host writes all of it
+ * into memory of the module's, so it is one of the few structs that never grow. */
 struct mz_res_volume {
 	uint32_t size;
 	int32_t read_only;
