@@ -35,13 +35,8 @@ cgroups_root: $OURS
 END
 start()
 {
-	: >"$T/agent.log.now"
-	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
-		--set registration_backoff=200ms >"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
+	AGENT=${AGENT_PID[agent]}
 }
 start_master
 start

@@ -4,7 +4,7 @@
 # timeout: 300
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
-needs curl jq
+needs curl jq python3
 [ "$(id -u)" -eq 0 ] || skip_all "needs root"
 GROUPS_DIR=/sys/fs/cgroup/freezer
 [ -w "$GROUPS_DIR/cgroup.procs" ] || GROUPS_DIR=/sys/fs/cgroup
@@ -102,6 +102,12 @@ writes()
 	: 2>/dev/null >>"/proc/$shim/exe"
 }
 ok "that nobody can write to" eval '! writes'
+# F_GET_SEALS has F_SEAL_WRITE
+sealed()
+{
+	python3 -c 'import fcntl, os, sys; sys.exit(not fcntl.fcntl(os.open(sys.argv[1], os.O_RDONLY), 1034) & 8)' "/proc/$shim/exe"
+}
+ok "nor could, if it did not run" sealed
 
 stop_hard "$AGENT"
 wait_for 30 "the master to see that the agent is gone" agents_are 0
