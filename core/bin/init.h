@@ -5,6 +5,7 @@
  * LAUNCH DESCRIPTION (fd 0, a regular file or memfd): records of one letter and a
  * NUL-ended text, in any order; the writer is the containerizer.
  *	F path		status file, made by us: see below		required
+ *	n id		of the container, where the status file is not named by it
  *	S path		working directory of the payload		required
  *	A text		one argument; the first is the file		required
  *	E NAME=value	one variable
@@ -51,11 +52,12 @@
  * waits as well; with i, "io PID START" before that. We answer once, "ok PID" or
  * "failed ERRNO TEXT", and later, if anybody still listens, "exit STATUS".
  *
- * STATUS FILE: "shim PID START payload PID\n" before the payload starts to run (with i,
- * "io PID START" stands ahead of "payload"), and "exit STATUS\n" (as waitpid gives it)
+ * STATUS FILE: with n, "id ID\n" ahead of everything; "shim PID START payload PID\n" before
+ * the payload starts to run (with i, "io PID START" stands ahead of "payload"), and
+ * "exit STATUS\n" (as waitpid gives it)
  * once it has ended. No fsync: it has to survive the agent, and a machine that goes
- * down takes the container with it. Under `linux` it begins with "linux " and is there before the cgroup K: whoever finds it
- * without us knows what to kill.
+ * down takes the container with it. Under `linux` "linux " stands ahead of "shim", and the
+ * file is there before the cgroup K: whoever finds it without us knows what to kill.
  *
  * PID 1: in a pid namespace of its own the first process stays what it is, and the
  * payload is its child: it reaps, passes signals on, and ends with the payload.
@@ -77,7 +79,7 @@ struct init_rlimit {
 };
 
 struct init_launch {
-	const char *status_file, *dir, *out, *err;
+	const char *status_file, *id, *dir, *out, *err;
 	char **argv, **env; /* NULL-ended, into the description */
 	size_t n_argv, n_env;
 	int switch_user, no_new_privs, has_umask, has_oom;

@@ -154,6 +154,9 @@ static int parse_record(struct init_launch *l, char key, char *s)
 	case 'F':
 		l->status_file = s;
 		return 0;
+	case 'n':
+		l->id = s;
+		return 0;
 	case 'S':
 		l->dir = s;
 		return 0;

@@ -174,7 +174,18 @@ static void open_status(const struct init_launch *l)
 	text_int(&t, getpid());
 	text_add(&t, " ");
 	text_int(&t, (int64_t)init_start_time());
-	write_all(STATUS_FD, &t);
+	if (!l->id) {
+		write_all(STATUS_FD, &t);
+		return;
+	}
+	/* In one go: nobody shall find a part of it. */
+	char key[] = "id ", end[] = "\n";
+	struct iovec v[] = {{key, 3}, {(void *)(uintptr_t)l->id, strlen(l->id)}, {end, 1}, {t.data, t.len}};
+	if (writev(STATUS_FD, v, 4) != (ssize_t)(4 + v[1].iov_len + t.len)) {
+		f.code = errno;
+		unlink(l->status_file);
+		fail(&f);
+	}
 }
 
 /* Nobody finds us without it, nor it without us. */

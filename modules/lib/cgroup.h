@@ -16,7 +16,7 @@
 #include <mezzo/container.h>
 #include <mezzo/module.h>
 
-enum { CG_PATH_SIZE = 2048, CG_TEXT_SIZE = 16384 };
+enum { CG_PATH_SIZE = 4096, CG_TEXT_SIZE = 16384 };
 
 struct cg_removal;
 

@@ -185,7 +185,7 @@ int linux_kill_groups(struct mesos *m, const char *const *ids, size_t n, mz_exit
 
 /* ---- records.c ---------------------------------------------------------------- */
 struct record {
-	char id[256];
+	char *id;
 	int32_t pid, payload, wait_status;
 	int is_linux;
 	int ended;     /* wait_status is known */
@@ -202,7 +202,8 @@ char *record_path(const struct mesos *m, const char *id);
 /* All of them; blocking. The caller may take their pidfds. */
 int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err);
 void records_free(struct record *v, size_t n);
-int record_read(const char *path, struct record *ret); /* one; blocking */
+/* One; blocking. The caller frees its id, which is NULL if the file does not say it. */
+int record_read(const char *path, struct record *ret);
 /* Removes it after a while: the agent has not written yet that it knows. */
 void record_remove_later(struct mesos *m, const char *id);
 void record_remove(struct mesos *m, const char *id); /* now, on a worker thread */

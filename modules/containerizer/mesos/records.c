@@ -1,5 +1,6 @@
 /* records.c - containerizer/mesos: the status files that shims write, one for each
- * container, named by its id. Their form is in core/bin/init.h.
+ * container, named by its id; where that is too long for a name, it is in the file.
+ * Their form is in core/bin/init.h.
  *
  * The file of an ended container stays for a while: the agent has to write down
  * first that it knows the end.
@@ -14,8 +15,10 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "../../lib/id_name.h"
 #include "mesos.h"
 
+enum { RECORD_SIZE = 16384 };
 static const int64_t KEEP_NS = 60LL * 1000000000;
 
 struct ended {
@@ -34,7 +37,8 @@ struct removal {
 
 char *record_path(const struct mesos *m, const char *id)
 {
-	return format("%s/%s", m->records, id);
+	char name[ID_NAME_SIZE];
+	return format("%s/%s", m->records, id_name(id, name));
 }
 
 /* ---- reading (worker thread) ------------------------------------------------------ */
@@ -89,18 +93,32 @@ static int look_for(int32_t pid, unsigned long long start, int *rc)
 	return fd < 0 ? -1 : fd;
 }
 
+/* Takes the first line, "id ID", if it is one; the rest, or NULL without memory. */
+static const char *take_id(const char *text, struct record *r)
+{
+	const char *end = strncmp(text, "id ", 3) ? NULL : strchr(text, '\n');
+	if (!end)
+		return text;
+	free(r->id);
+	r->id = strndup(text + 3, (size_t)(end - text) - 3);
+	return r->id ? end + 1 : NULL;
+}
+
 int record_read(const char *path, struct record *r)
 {
-	char text[512];
+	char whole[RECORD_SIZE];
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	ssize_t n = read(fd, text, sizeof(text) - 1);
+	ssize_t n = read(fd, whole, sizeof(whole) - 1);
 	int code = errno;
 	close(fd);
 	if (n < 0)
 		return -code;
-	text[n] = '\0';
+	whole[n] = '\0';
+	const char *text = take_id(whole, r);
+	if (!text)
+		return -ENOMEM;
 	unsigned long long start = 0;
 	int pid = 0, payload = 0, io_pid = 0, rc = 0;
 	r->is_linux = !strncmp(text, "linux ", 6);
@@ -131,6 +149,7 @@ int record_read(const char *path, struct record *r)
 void records_free(struct record *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		free(v[i].id);
 		if (v[i].pidfd >= 0)
 			close(v[i].pidfd);
 		if (v[i].io_pidfd >= 0)
@@ -162,12 +181,13 @@ int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_
 			v = more;
 		}
 		v[n] = (struct record){.pidfd = -1, .wait_status = -1, .io_pidfd = -1};
-		snprintf(v[n].id, sizeof(v[n].id), "%s", e->d_name);
 		char *path = format("%s/%s", dir, e->d_name);
 		/* A broken one is a container that is gone; one that we cannot look at is not. */
 		int got = path ? record_read(path, &v[n]) : -ENOMEM;
+		if (!v[n].id && !(v[n].id = strdup(e->d_name)))
+			got = -ENOMEM;
 		if (is_shortage(got))
-			rc = fail(err, got, "Cannot look whether container '%.100s' lives: %s", v[n].id,
+			rc = fail(err, got, "Cannot look whether container '%.100s' lives: %s", e->d_name,
 				  reason(got, why, sizeof(why)));
 		free(path);
 		n++;

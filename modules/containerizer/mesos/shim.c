@@ -100,6 +100,8 @@ static int describe(struct box *b, struct text *t, struct mz_err *err)
 	if (!record)
 		return fail(err, -ENOMEM, "Out of memory");
 	text_add(t, 'F', record, NULL);
+	if (strcmp(strrchr(record, '/') + 1, b->id) != 0)
+		text_add(t, 'n', b->id, NULL);
 	free(record);
 	text_add(t, 'S', c->sandbox, NULL);
 	if (c->directory)
@@ -358,6 +360,7 @@ static void late_work(void *arg)
 static void late_drop(struct pending *p)
 {
 	struct late *l = (struct late *)p;
+	free(l->r.id);
 	free(l->path);
 	free(l->group);
 	free(l);

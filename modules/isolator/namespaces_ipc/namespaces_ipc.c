@@ -5,6 +5,7 @@
  * the container: so that nested containers can share it. It goes with the container.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/id_name.h"
 #include "../namespaces.h"
 
 #include <dirent.h>
@@ -63,7 +64,8 @@ static void destroy(void *inst)
 
 static int path_of(const struct ipc *p, const char *id, char *out, size_t size, struct mz_err *err)
 {
-	if (snprintf(out, size, "%s/%s", p->dir, id) >= (int)size || strchr(id, '/'))
+	char name[ID_NAME_SIZE];
+	if (snprintf(out, size, "%s/%s", p->dir, id_name(id, name)) >= (int)size || strchr(id, '/'))
 		return iso_error(err, -EINVAL, "Container id '%.100s' makes no path", id);
 	return 0;
 }
@@ -119,7 +121,7 @@ static int own(struct ipc *p, const struct mz_container *c, struct mz_launch *l,
 /* What the parent has: its own, or in turn that of its parent, or the agent's. */
 static int share(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
 {
-	char path[1024], id[512];
+	char path[1024];
 	struct stat st;
 	if (iso_has(c, "linux_info.shm_size"))
 		return iso_error(err, -EINVAL,
@@ -133,17 +135,20 @@ static int share(struct ipc *p, const struct mz_container *c, struct mz_launch *
 	/* Debug containers live among the parent's mounts. */
 	if (rc < 0 || c->container_class == MZ_CONTAINER_DEBUG)
 		return rc;
-	snprintf(id, sizeof(id), "%s", c->parent);
-	for (char *dot = id; dot; dot = strrchr(id, '.')) {
+	char *id = strdup(c->parent);
+	if (!id)
+		return iso_no_memory(err);
+	for (char *dot = id; dot && rc == 0; dot = strrchr(id, '.')) {
 		if (dot != id)
 			*dot = '\0';
 		rc = path_of(p, id, path, sizeof(path), err);
-		if (rc < 0)
-			return rc;
-		if (stat(path, &st) == 0)
-			return bind_shm(p, path, l, err);
+		if (rc == 0 && stat(path, &st) == 0) {
+			rc = bind_shm(p, path, l, err);
+			break;
+		}
 	}
-	return 0;
+	free(id);
+	return rc;
 }
 
 static int ask(struct ipc *p, const struct mz_container *c, struct mz_launch *l, struct mz_err *err)
@@ -168,14 +173,25 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	iso_end(p->n.h, op, ask(p, c, l, &err), &err);
 }
 
-static void remove_orphans(struct ipc *p)
+/* Of a hashed name the id is not to be told. */
+static int lives(const struct ipc *p, const struct mz_container *const *v, size_t n, const char *name)
+{
+	if (ns_knows(&p->n, name))
+		return 1;
+	for (size_t i = 0; strstr(name, "..") && i < n; i++)
+		if (id_name_is(name, v[i]->id))
+			return 1;
+	return 0;
+}
+
+static void remove_orphans(struct ipc *p, const struct mz_container *const *v, size_t n)
 {
 	DIR *d = opendir(p->dir);
 	struct dirent *e;
 	while (d && (e = readdir(d))) {
 		char path[1024], text[400];
 		struct mz_err err;
-		if (e->d_name[0] == '.' || ns_knows(&p->n, e->d_name))
+		if (e->d_name[0] == '.' || lives(p, v, n, e->d_name))
 			continue;
 		if (path_of(p, e->d_name, path, sizeof(path), &err) < 0 || remove_shm(path, &err) < 0) {
 			snprintf(text, sizeof(text), "An orphan's /dev/shm stays: %s", err.msg);
@@ -192,7 +208,7 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 	struct mz_err err;
 	int rc = ns_remember_all(&p->n, v, n, &err);
 	if (rc == 0)
-		remove_orphans(p);
+		remove_orphans(p, v, n);
 	iso_end(p->n.h, op, rc, &err);
 }
 

@@ -6,6 +6,7 @@
  * a crash, those that no container has are unmounted by recover.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/id_name.h"
 #include "../volume.h"
 
 #include <dirent.h>
@@ -43,7 +44,9 @@ struct job {
 
 static void top_path(const struct volume_secret *m, char *out, const char *id)
 {
-	snprintf(out, PATH_SIZE, "%.3800s/secrets%s%.300s", m->k->runtime_dir(m->h), id ? "/" : "", id ? id : "");
+	char name[ID_NAME_SIZE];
+	snprintf(out, PATH_SIZE, "%.3800s/secrets%s%.300s", m->k->runtime_dir(m->h), id ? "/" : "",
+		 id ? id_name(id, name) : "");
 }
 
 /* Where mounts do not propagate, containers that started meanwhile hold the file
@@ -63,11 +66,11 @@ static void empty(const char *path)
 		closedir(d);
 }
 
-/* Ids are one component; what can be no name of a directory was never made. */
+/* Ids are one component. */
 static int unmount(const struct volume_secret *m, const char *id)
 {
 	char path[PATH_SIZE];
-	if (!*id || strchr(id, '/') || !strcmp(id, ".") || !strcmp(id, "..") || strlen(id) > NAME_MAX)
+	if (!*id || strchr(id, '/') || !strcmp(id, ".") || !strcmp(id, ".."))
 		return 0;
 	top_path(m, path, id);
 	empty(path);
@@ -230,10 +233,10 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	next(j);
 }
 
-static int lives(const struct mz_container *const *v, size_t n, const char *id)
+static int lives(const struct mz_container *const *v, size_t n, const char *name)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!strcmp(v[i]->id, id))
+		if (id_name_is(name, v[i]->id))
 			return 1;
 	return 0;
 }

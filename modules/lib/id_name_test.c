@@ -1,0 +1,67 @@
+/* id_name_test.c - tests of id_name.h.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "id_name.h"
+
+static void short_ids_are_names(void **state)
+{
+	(void)state;
+	char id[300], out[ID_NAME_SIZE];
+	memset(id, 'a', sizeof(id));
+	id[NAME_MAX] = '\0';
+	assert_ptr_equal(id_name(id, out), id);
+	assert_string_equal(id_name("a.b", out), "a.b");
+	assert_true(id_name_is("a.b", "a.b"));
+	assert_false(id_name_is("a.b", "a.c"));
+}
+
+static void long_ids_are_hashed(void **state)
+{
+	(void)state;
+	char one[2000], two[2000], out[ID_NAME_SIZE], other[ID_NAME_SIZE];
+	for (size_t len = NAME_MAX + 1; len < sizeof(one); len++) {
+		memset(one, 'a', len);
+		one[len] = '\0';
+		memcpy(two, one, len + 1);
+		two[len - 1] = 'b';
+		assert_ptr_equal(id_name(one, out), out);
+		assert_int_equal(strlen(out), NAME_MAX);
+		assert_memory_equal(out, one, 100);
+		assert_non_null(strstr(out, ".."));
+		assert_string_not_equal(out, id_name(two, other));
+		assert_true(id_name_is(out, one));
+		assert_false(id_name_is(out, two));
+		assert_string_equal(id_name(out, other), out); /* a name is its own */
+	}
+}
+
+/* Known answers: names must be the same in every life of the agent. */
+static void hash_is_sha256(void **state)
+{
+	(void)state;
+	char out[65], many[1000];
+	id_name_hash("", 0, out);
+	assert_string_equal(out, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	id_name_hash("abc", 3, out);
+	assert_string_equal(out, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	id_name_hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 56, out);
+	assert_string_equal(out, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+	memset(many, 'a', sizeof(many));
+	id_name_hash(many, sizeof(many), out);
+	assert_string_equal(out, "41edece42d63e8d9bf515a9ba6932e1c20cbc9f5a5d134645adb5db1b9737ea3");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(short_ids_are_names),
+		cmocka_unit_test(long_ids_are_hashed),
+		cmocka_unit_test(hash_is_sha256),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
