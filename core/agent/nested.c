@@ -6,10 +6,13 @@
  *
  * Not here: what may be asked for over HTTP, and by whom (api/nested.c).
  * SPDX-License-Identifier: Apache-2.0 */
+#include <limits.h>
+
 #include "agent/gc.h"
 #include "agent/nested.h"
 
-enum { MAX_NESTED = 20000, MAX_ENDED = 5000 };
+/* In a sandbox there is to be room for names of files. */
+enum { MAX_NESTED = 20000, MAX_ENDED = 5000, MAX_DIRECTORY = PATH_MAX - NAME_MAX - 1 };
 
 /* ---- ids ------------------------------------------------------------------------- */
 
@@ -408,6 +411,10 @@ static int find_place(struct agent *a, struct nested *n, const Mesos__V1__Comman
 		above = p ? p->directory : ex->directory;
 	}
 	n->directory = xasprintf("%s/containers/%s", above ? above : a->cfg.work_dir, name ? name + 1 : n->id);
+	if (strlen(n->directory) > MAX_DIRECTORY)
+		return mz_fail(err, -ENAMETOOLONG, "The container is nested too deep: the path of its sandbox would have %zu "
+			       "characters, and can have %d, as the kernel takes paths of %d",
+			       strlen(n->directory), MAX_DIRECTORY, PATH_MAX - 1);
 	if (a->cfg.switch_user)
 		n->user = xstrdup(c->user ? c->user : user);
 	return 0;

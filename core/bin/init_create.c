@@ -324,6 +324,13 @@ static pid_t clone_flags(uint64_t flags, int cgroup)
 	return (pid_t)syscall(SYS_clone3, &a, sizeof(a));
 }
 
+static pid_t no_process(struct init_failure *f)
+{
+	return init_broken(f, errno == ENOSPC ? "make the first process: its namespaces are too many for the kernel, which "
+						"has /proc/sys/user/max_* of each, and pids in 32 levels" :
+						"make the first process", NULL);
+}
+
 static int run_hook(char **argv, struct init_failure *f)
 {
 	static char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *const env[] = {path, NULL};
@@ -587,7 +594,7 @@ static pid_t create_inside(struct init_launch *l, uint64_t flags, int cgroup, st
 		if (pid == 0)
 			be_first(l, sh);
 		if (pid < 0)
-			init_broken(&sh->failure, "make the first process", NULL);
+			no_process(&sh->failure);
 		sh->created = pid;
 		_exit(0);
 	}
@@ -600,7 +607,7 @@ static pid_t create_inside(struct init_launch *l, uint64_t flags, int cgroup, st
 		return -1;
 	}
 	errno = EIO;
-	return sh->created > 0 ? sh->created : init_broken(f, "make the first process", NULL);
+	return sh->created > 0 ? sh->created : no_process(f);
 }
 
 pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_failure *f)
@@ -625,7 +632,7 @@ pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_fa
 		if (pid == 0)
 			be_first(l, sh);
 		if (pid < 0)
-			init_broken(f, "make the first process", NULL);
+			no_process(f);
 	}
 	close(GO_READ);
 	close(END_WRITE);

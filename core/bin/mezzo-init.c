@@ -21,7 +21,8 @@
 
 #include "bin/init.h"
 
-enum { CONTROL = 3, STATUS_FD = 4 };
+/* Of a long name the end is said: there is to be room for what follows. */
+enum { CONTROL = 3, STATUS_FD = 4, MAX_SAID = 300 };
 
 static void write_all(int fd, const struct text *t)
 {
@@ -56,7 +57,9 @@ static void fail(const struct init_failure *f)
 	text_add(&t, f->what);
 	if (f->name) {
 		text_add(&t, " '");
-		text_add(&t, f->name);
+		size_t len = strlen(f->name);
+		text_add(&t, len > MAX_SAID ? "…" : "");
+		text_add(&t, f->name + (len > MAX_SAID ? len - MAX_SAID : 0));
 		text_add(&t, "'");
 	}
 	if (f->code) {

@@ -158,7 +158,7 @@ static int open_parent(struct job *j, bool make, const char **ret_name)
 	int code = errno;
 	if (dir >= 0)
 		close(dir);
-	return mz_fail(&j->err, -code, "Cannot get to '%s': %s", j->directory, strerror(code));
+	return mz_fail(&j->err, -code, "Cannot get to '%.180s': %s", j->directory, strerror(code));
 }
 
 static int make_nested(struct job *j)
@@ -172,7 +172,7 @@ static int make_nested(struct job *j)
 	if (mkdirat(parent, name, 0750) == 0)
 		dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
-		return mz_fail(&j->err, -errno, "Cannot make the directory '%s': %s", j->directory, strerror(errno));
+		return mz_fail(&j->err, -errno, "Cannot make the directory '%.180s': %s", j->directory, strerror(errno));
 	return dir;
 }
 
@@ -185,7 +185,7 @@ static int make_directory(struct job *j, const struct user *user)
 	if (j->err.code)
 		return -1;
 	if (dir < 0 || fchmod(dir, 0750) < 0 || (user && fchown(dir, user->uid, user->gid) < 0))
-		mz_fail(&j->err, -errno, "Cannot prepare the sandbox '%s': %s", j->directory, strerror(errno));
+		mz_fail(&j->err, -errno, "Cannot prepare the sandbox '%.180s': %s", j->directory, strerror(errno));
 	else
 		(void)link_latest(j->directory, &j->err);
 	if (j->err.code && dir >= 0)

@@ -68,16 +68,22 @@ static inline void id_name_hash(const char *text, size_t len, char out[65])
 		(void)snprintf(out + 8 * i, 9, "%08x", h[i]);
 }
 
-/* The id itself if it is short enough, else `out`. */
-static inline const char *id_name(const char *id, char out[ID_NAME_SIZE])
+/* The id itself if it has no more than `max` bytes (above ID_NAME_HASH, up to NAME_MAX), else
+ * `out`: for what is not a file. */
+static inline const char *id_short(const char *id, size_t max, char out[ID_NAME_SIZE])
 {
-	size_t len = strlen(id), keep = ID_NAME_SIZE - 1 - ID_NAME_HASH;
-	if (len <= NAME_MAX)
+	size_t len = strlen(id), keep = max - ID_NAME_HASH;
+	if (len <= max)
 		return id;
 	memcpy(out, id, keep);
 	memcpy(out + keep, "..", 2);
 	id_name_hash(id, len, out + keep + 2);
 	return out;
+}
+
+static inline const char *id_name(const char *id, char out[ID_NAME_SIZE])
+{
+	return id_short(id, NAME_MAX, out);
 }
 
 /* Is it the name of the container with this id? */

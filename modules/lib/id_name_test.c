@@ -37,6 +37,7 @@ static void long_ids_are_hashed(void **state)
 		assert_true(id_name_is(out, one));
 		assert_false(id_name_is(out, two));
 		assert_string_equal(id_name(out, other), out); /* a name is its own */
+		assert_int_equal(strlen(id_short(one, 200, other)), 200);
 	}
 }
 

@@ -22,7 +22,7 @@
 
 void say(struct mesos *m, int level, const char *fmt, ...)
 {
-	char text[512];
+	char text[2048]; /* ids of nested ones are long */
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);

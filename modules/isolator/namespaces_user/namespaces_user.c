@@ -5,6 +5,7 @@
  * it is not given twice after a restart.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/id_name.h"
 #include "../answer.h"
 
 #include <dirent.h>
@@ -50,6 +51,13 @@ static struct box **find(struct userns *p, const char *id)
 	while (*b && strcmp((*b)->id, id))
 		b = &(*b)->next;
 	return b;
+}
+
+/* Its key in the storage, which takes no longer ones. */
+static const char *key_of(const char *id, char out[ID_NAME_SIZE])
+{
+	enum { MAX_KEY = 200 };
+	return id_short(id, MAX_KEY, out);
 }
 
 static struct box *add(struct userns *p, const char *id, uint32_t slot)
@@ -326,7 +334,8 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	}
 	*j = (struct job){.next = p->jobs, .p = p, .c = c, .l = l, .op = op, .outside = p->first_id + b->slot * p->ids};
 	p->jobs = j;
-	p->h->storage_put(p->h, c->id, (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
+	char key[ID_NAME_SIZE];
+	p->h->storage_put(p->h, key_of(c->id, key), (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
 }
 
 static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
@@ -363,18 +372,20 @@ static int on_record(void *arg, const char *key, struct mz_bytes value)
 {
 	struct recovery *r = arg;
 	uint32_t slot = 0;
+	char own[ID_NAME_SIZE];
+	size_t i = 0;
 	if (value.size != sizeof(slot))
 		return 0;
 	memcpy(&slot, value.data, sizeof(slot));
-	if (slot >= r->p->n_slots || *find(r->p, key))
+	while (i < r->n && strcmp(key_of(r->v[i]->id, own), key) != 0)
+		i++;
+	const char *id = i < r->n ? r->v[i]->id : key;
+	if (slot >= r->p->n_slots || *find(r->p, id))
 		return 0;
-	struct box *b = add(r->p, key, slot);
+	struct box *b = add(r->p, id, slot);
 	if (!b)
 		return -ENOMEM;
-	b->pid = -1;
-	for (size_t i = 0; i < r->n; i++)
-		if (!strcmp(r->v[i]->id, key))
-			b->pid = r->v[i]->pid;
+	b->pid = i < r->n ? r->v[i]->pid : -1;
 	return 0;
 }
 
@@ -396,7 +407,8 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 			at = &(*at)->next;
 			continue;
 		}
-		r.p->h->storage_put(r.p->h, (*at)->id, (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
+		char key[ID_NAME_SIZE];
+		r.p->h->storage_put(r.p->h, key_of((*at)->id, key), (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
 		forget(r.p, at);
 	}
 	/* The record of one that is gone may have stayed, while another got its range. */
@@ -418,7 +430,8 @@ static void cleanup(void *inst, const char *id, struct mz_op *op)
 	*j = (struct job){.next = p->jobs, .p = p, .op = op};
 	p->jobs = j;
 	forget(p, at);
-	p->h->storage_put(p->h, id, (struct mz_bytes){NULL, 0}, on_cleaned, j);
+	char key[ID_NAME_SIZE];
+	p->h->storage_put(p->h, key_of(id, key), (struct mz_bytes){NULL, 0}, on_cleaned, j);
 }
 
 static const struct mz_setting settings[] = {
