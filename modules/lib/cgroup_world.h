@@ -58,7 +58,7 @@ static struct {
 	char message[256];
 	int n_limitations, reason;
 	char limited[128], limit_message[8192];
-	char log[16384], launch[4096];
+	char log[16384], launch[CG_PATH_SIZE + 64];
 	struct {
 		char name[96];
 		double value;

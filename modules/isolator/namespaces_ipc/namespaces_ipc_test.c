@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -14,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "../../lib/id_name.h"
 #include "../kit_world.h"
 
 static const char *expected(const char *id)
@@ -98,11 +100,51 @@ static void shared_ones(void **state)
 	world_close();
 }
 
+/* Ids too long for the name of a directory. */
+static void deep_ones(void **state)
+{
+	(void)state;
+	char one[601], two[601], child[700], name_one[ID_NAME_SIZE], name_two[ID_NAME_SIZE], text[1024];
+	world_open("{default_shm_size: 2MB}");
+	memset(one, 'c', sizeof(one) - 1);
+	one[sizeof(one) - 1] = '\0';
+	memcpy(two, one, sizeof(one));
+	two[sizeof(two) - 2] = 'd';
+	struct mz_container *c = world_container("c1", NULL), *d = world_container("c2", NULL),
+			    *n = world_container("c1.n", NULL);
+	c->id = one;
+	d->id = two;
+	const char *dir_one = id_name(one, name_one), *dir_two = id_name(two, name_two);
+	assert_string_equal(world_prepare(c), expected(dir_one));
+	assert_string_equal(world_prepare(d), expected(dir_two));
+	assert_int_equal(shm_mb(dir_one), 2);
+	assert_int_equal(shm_mb(dir_two), 2);
+	c->pid = 42;
+	const struct mz_container *v[] = {c};
+	assert_int_equal(world_recover(v, 1), 0);
+	assert_int_equal(shm_mb(dir_one), 2);
+	assert_int_equal(shm_mb(dir_two), 0);
+	/* What is nested in it shares it. */
+	snprintf(child, sizeof(child), "%s.n.m", one);
+	snprintf(text, sizeof(text), "enter 0x8000000 /proc/43/ns/ipc\nnamespace 0x20000\nmount %s/shm/%s /dev/shm bind - 0x1000\n",
+		 mz_kit_dir(w.k), dir_one);
+	n->id = child;
+	n->parent = strndup(child, strlen(child) - 2);
+	struct mz_container between = {.size = sizeof(between), .id = n->parent};
+	assert_int_equal(world_isolate(&between, 43), 0);
+	assert_string_equal(world_prepare(n), text);
+	assert_int_equal(world_cleanup(one), 0);
+	assert_int_equal(shm_mb(dir_one), 0);
+	free((void *)(uintptr_t)n->parent);
+	world_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(private_ones),
 		cmocka_unit_test(shared_ones),
+		cmocka_unit_test(deep_ones),
 	};
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		printf("1..0 # SKIP tmpfs can be mounted by root only\n");

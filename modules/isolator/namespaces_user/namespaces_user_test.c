@@ -109,6 +109,38 @@ static void nested_behind_a_link(void **state)
 	world_close();
 }
 
+/* The storage takes no key as long as these. */
+static void long_ids(void **state)
+{
+	(void)state;
+	char one[243], two[243];
+	memset(one, 'c', sizeof(one) - 1);
+	one[sizeof(one) - 1] = '\0';
+	memcpy(two, one, sizeof(one));
+	two[sizeof(two) - 2] = 'd';
+	world_open(settings);
+	struct mz_container *c = world_container("c1", NULL), *d = world_container("c2", NULL), *n = world_container("c1.n", NULL);
+	char child[sizeof(one) + 2];
+	snprintf(child, sizeof(child), "%s.n", one);
+	c->id = n->parent = one;
+	d->id = two;
+	n->id = child;
+	assert_string_equal(world_prepare(d), mapped(2000));
+	assert_string_equal(world_prepare(c), mapped(2100));
+	mz_kit_unload(w.m);
+	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
+		fail_msg("%s", w.err.msg);
+	w.ops = mz_kit_ops(w.m);
+	c->pid = 42;
+	const struct mz_container *v[] = {c};
+	assert_int_equal(world_recover(v, 1), 0);
+	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/42/ns/user\n");
+	assert_string_equal(world_prepare(world_container("c3", NULL)), mapped(2000));
+	assert_int_equal(world_cleanup(one), 0);
+	assert_string_equal(world_prepare(world_container("c4", NULL)), mapped(2100));
+	world_close();
+}
+
 static void ignore(void *arg, const struct mz_err *err)
 {
 	(void)arg;
@@ -155,6 +187,7 @@ int main(void)
 		cmocka_unit_test(nested_and_restart),
 		cmocka_unit_test(nested_behind_a_link),
 		cmocka_unit_test(a_record_that_stayed),
+		cmocka_unit_test(long_ids),
 		cmocka_unit_test(goes_meanwhile),
 	};
 	if (geteuid() != 0) {

@@ -1,6 +1,7 @@
 /* volume_secret_test.c - real mounts, in a mount namespace of this test's own.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/id_name.h"
 #include "../volume_world.h"
 
 #include <sched.h>
@@ -106,7 +107,7 @@ static void files_in_memory(void **state)
 	close(held);
 	assert_int_equal(cleanup("c1"), 0);
 	assert_int_equal(cleanup("../box"), 0);
-	/* Nested so deep that it is no name of a directory. */
+	/* Nested so deep that it is no name of a directory; there is none. */
 	memset(id, 'c', sizeof(id) - 1);
 	id[sizeof(id) - 1] = '\0';
 	assert_int_equal(cleanup(id), 0);
@@ -140,6 +141,26 @@ static void orphans(void **state)
 	assert_false(exists("%D/secrets/c1"));
 }
 
+/* An id too long for the name of a directory. */
+static void nested_deep(void **state)
+{
+	(void)state;
+	char id[600], name[ID_NAME_SIZE], dir[400], file[420];
+	NEEDS_MOUNTS();
+	memset(id, 'c', sizeof(id) - 1);
+	id[sizeof(id) - 1] = '\0';
+	snprintf(dir, sizeof(dir), "%%D/secrets/%s", id_name(id, name));
+	snprintf(file, sizeof(file), "%s/0", dir);
+	world.c->id = id;
+	assert_int_equal(prepare("- {mode: RO, container_path: a, " SESAME), 0);
+	assert_int_equal(recover(world.c), 0);
+	assert_string_equal(content(file), "sesame");
+	id[sizeof(id) - 2] = 'd'; /* another one lives */
+	assert_int_equal(recover(world.c), 0);
+	assert_false(exists(dir));
+	assert_int_equal(cleanup(id), 0);
+}
+
 static void nothing_to_do(void **state)
 {
 	(void)state;
@@ -156,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(files_in_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(failures_clean_up, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(orphans, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nested_deep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nothing_to_do, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
