@@ -205,6 +205,8 @@ static void deliver_all(struct executor *ex)
 {
 	for (size_t i = 0; ex->fsm == AGENT_EXECUTOR_RUNNING && ex->stream && i < ex->tasks.n; i++) {
 		struct task *t = ex->tasks.v[i];
+		if (agent_task_is_queued(t) && !ex->launched)
+			continue; /* when that is told: what modules say of the container goes into updates */
 		if (agent_task_is_queued(t))
 			agent_executor_deliver(ex, t);
 		else if (t->kill_pending)
@@ -305,10 +307,13 @@ static void on_launched(void *arg, const struct mz_err *err, int32_t pid)
 	}
 	ex->launched = true;
 	ex->pid = pid;
-	if (ex->fsm == AGENT_EXECUTOR_TERMINATING)
+	if (ex->fsm == AGENT_EXECUTOR_TERMINATING) {
 		agent_executor_destroy(ex, ex->end_state, ex->end_reason, NULL);
-	else
-		nested_parent_runs(a, container_id);
+		return;
+	}
+	if (ex->fsm == AGENT_EXECUTOR_RUNNING)
+		grow(ex); /* it has subscribed before */
+	nested_parent_runs(a, container_id);
 }
 
 /* Shows the sandbox under its own path, and as runs/latest. */

@@ -62,8 +62,9 @@ struct containers_ops {
 	void (*usage)(struct containers *c, const char *id,
 		      void (*fn)(void *arg, struct mz_bytes statistics), void *arg);
 	/* What modules add to its Mesos__V1__ContainerStatus (cgroup_info …; executor_pid after a
-	 * recovery), packed: as they told last, first after its launch or recovery; size 0: nothing, or not yet. It is valid until the next
-	 * turn of the loop. NULL: nobody adds anything. */
+	 * recovery), packed: as they told last, first before its launch is told, and
+	 * after its recovery; size 0: nothing, or not yet. It is valid until the next turn of the
+	 * loop. NULL: nobody adds anything. */
 	struct mz_bytes (*status)(struct containers *c, const char *id);
 	/* Has it gone over a limit? Modules are asked. Then it is being destroyed, and
 	 * on_exited tells the limitation. fn once, maybe from inside. NULL: nothing has limits. */

@@ -134,9 +134,9 @@ void box_updates_drop(struct box *b); /* it has ended: they are told */
 void box_updates_free(struct box *b); /* all is closed: nobody is told */
 
 /* ---- containers_status.c ---------------------------------------------------- */
-/* It runs: modules are asked what they add to its status; of a recovered one also
- * for its pid, which the agent is told at a launch only. */
-void box_ask_status(struct box *b, bool recovered);
+/* Of a recovered one: modules are asked what they add to its status, and its containerizer
+ * for its pid. */
+void box_ask_status(struct box *b);
 struct mz_bytes real_status(struct containers *c, const char *id);
 void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg);
 

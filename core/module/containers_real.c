@@ -143,10 +143,20 @@ void real_pending_end(struct containers_real *r)
 	}
 }
 
+static void tell_launched(struct box *b)
+{
+	launch_fn fn = b->fn;
+	b->fn = NULL;
+	if (fn)
+		fn(b->arg, NULL, b->c.pid);
+}
+
 static void deliver(void *arg)
 {
 	struct box *b = arg;
 	struct containers_real *r = b->real;
+	if (!r->closing)
+		tell_launched(b); /* modules still owe its status */
 	if (!r->closing) {
 		struct mz_termination t = b->t;
 		b->n_refs++; /* on_exited may launch the next one of this id */
@@ -226,6 +236,19 @@ static void launch_failed(struct box *b, const struct mz_err *err)
 
 static void offer_next(struct box *b);
 
+/* It runs, and modules have told what there is to tell of it, or were given up, or it
+ * has ended: limits are told with that. */
+static void on_told(void *arg, bool limited)
+{
+	struct box *b = arg;
+	(void)limited;
+	if (!b->real->closing)
+		tell_launched(b);
+	if (b->exited && b->state == BOX_RUNNING)
+		box_post_exit(b);
+	box_update_next(b); /* what came while it was launched */
+}
+
 static void on_launched(void *arg, const struct mz_err *err, const void *result)
 {
 	struct box *b = arg;
@@ -243,11 +266,7 @@ static void on_launched(void *arg, const struct mz_err *err, const void *result)
 	b->c.pid = r->pid;
 	b->state = BOX_RUNNING;
 	b->n_refs++;
-	box_ask_status(b, false);
-	b->fn(b->arg, NULL, r->pid);
-	if (b->exited && b->state == BOX_RUNNING)
-		box_post_exit(b);
-	box_update_next(b); /* what came while it was launched */
+	real_limited(&b->real->base, b->c.id, on_told, b);
 	box_unref(b);
 }
 

@@ -40,7 +40,7 @@ static void settle(struct recovering *q)
 			box_post_exit(b);
 		else if (b->terminated)
 			(void)real_terminate(&r->base, b->c.id, NULL); /* it is ours: it cannot be unknown */
-		box_ask_status(b, true);
+		box_ask_status(b);
 		box_update_next(b);
 	}
 	list_remove(&q->asked.node);

@@ -1,6 +1,6 @@
 /* containers_status.c - what isolators tell: what they add to a container's status, asked once,
- * when it runs, so that each status update of its tasks can carry it at once; and the
- * resources that they have found on this machine.
+ * when it runs, before its launch is told, so that each status update of its tasks can
+ * carry it; and the resources that they have found on this machine.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "base/buf.h"
 #include "module/containers_impl.h"
@@ -74,10 +74,9 @@ static bool ask(struct box *b, void (*fn)(void *arg, bool limited), void *arg)
 	return true;
 }
 
-void box_ask_status(struct box *b, bool recovered)
+void box_ask_status(struct box *b)
 {
-	if (recovered || any_tells(b->real))
-		(void)ask(b, NULL, NULL);
+	(void)ask(b, NULL, NULL);
 }
 
 void real_limited(struct containers *c, const char *id, void (*fn)(void *arg, bool limited), void *arg)

@@ -134,6 +134,21 @@ static void test_queue_for_custom_executor(void **state)
 	assert_int_equal(w->containers.n_updates, updates + 2);
 }
 
+/* What modules say of its container is known with the news of its launch. */
+static void test_faster_than_its_launch(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	w->containers.hold_launch = true;
+	run_task(w, "a", "e");
+	struct fake_call *s = executor_subscribe(w, "e", NULL);
+	assert_int_equal(event_any(w, s)->type, EV(SUBSCRIBED));
+	assert_null(event_any(w, s));
+	container_launched(w, false);
+	assert_string_equal(event_any(w, s)->launch->task->task_id->value, "a");
+	assert_null(event_any(w, s));
+}
+
 static void test_group_in_one_event(void **state)
 {
 	struct world *w = *state;
@@ -741,6 +756,7 @@ int main(void)
 		T(test_refusals),
 		T(test_command_task),
 		T(test_queue_for_custom_executor),
+		T(test_faster_than_its_launch),
 		T(test_group_in_one_event),
 		T(test_messages_and_heartbeats),
 		T(test_update_fails),

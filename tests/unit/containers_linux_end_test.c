@@ -228,7 +228,7 @@ static const char *callback_of(const char *what)
 static void destroy_while(struct life *l, const char *what)
 {
 	mz_autofree char *hold = xstrdup(at("hold-%s", callback_of(what))), *held = xstrdup(at("held-%s", callback_of(what)));
-	bool answered = false, is_limited = !strcmp(what, "limited");
+	bool answered = false, is_limited = !strcmp(what, "limited"), is_status = !strcmp(what, "status");
 	bool starts = !strcmp(what, "prepare") || !strcmp(what, "isolate");
 	char id[64];
 	static int n;
@@ -236,14 +236,18 @@ static void destroy_while(struct life *l, const char *what)
 	if (!is_limited)
 		touch(hold);
 	struct run *r = launch(l, id, !strcmp(launcher, "linux") ? PID MNT : "", "sleep 1000 & sleep 1000");
-	if (!starts)
+	if (!starts && !is_status)
 		until(l, &r->launched);
 	if (is_limited)
 		touch(hold);
-	bool asks = ask(l, id, what, &answered), waits = !asks && strcmp(what, "status") != 0;
+	bool asks = ask(l, id, what, &answered), waits = !asks && !is_status;
 	if (waits && !starts)
 		terminate(l, r);
 	until_text(l, held);
+	for (int i = 0; is_status && i < 20; i++) {
+		loop_event_turn(l->loop, NS_PER_MS);
+		assert_false(r->launched); /* its first status update can say it all */
+	}
 	terminate(l, r);
 	for (int i = 0; waits && i < 20; i++) {
 		loop_event_turn(l->loop, NS_PER_MS);
@@ -333,7 +337,7 @@ static void stops_while_isolators_are_busy(void **state)
 		if (!is_limited)
 			touch(hold);
 		struct run *r = launch(l, id, PID MNT, "sleep 1000 & sleep 1000");
-		if (i > 1)
+		if (i > 1 && strcmp(calls[i], "status") != 0)
 			until(l, &r->launched);
 		if (is_limited)
 			touch(hold);
