@@ -213,6 +213,8 @@ is "no deeper" "$(launch_level 33 true)" 400
 like "which it says" "$(cat "$T/answer")" "nested more than 32 levels deep"
 is "the top one is killed" "$(kill_level 1)" 200
 is "and has ended" "$(wait_level 1)" 200
+is "its sandbox is removed, with all sandboxes in it" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"'"${chain[0]}"'"}}}')" 200
+ok "and is gone" test ! -e "$(sandbox 1)"
 long=$(printf '%0200d' 0)
 go_down 32 "$long" && fail "long names are refused at some depth"
 like "of the path" "$(cat "$T/answer")" "nested too deep: the path of its sandbox would have [0-9]* characters, and can have 3840"

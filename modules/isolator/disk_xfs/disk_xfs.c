@@ -14,7 +14,7 @@
 #include "quota.h"
 
 /* Of TaskStatus. */
-enum { REASON_CONTAINER_LIMITATION_DISK = 20, PATH_SIZE = 4096, TEXT_SIZE = PATH_SIZE + 1024 };
+enum { REASON_CONTAINER_LIMITATION_DISK = 20, PATH_SIZE = 4096, TEXT_SIZE = 3 * PATH_SIZE };
 
 struct xfs {
 	const struct mz_host *h;
@@ -223,7 +223,7 @@ static int begin(struct xfs *x, const struct mz_container *c, struct mz_op *op, 
 	uint32_t number = 0;
 	int n = snprintf(text, sizeof(text), "%s\n%s", c->id, c->sandbox);
 	if (n < 0 || (size_t)n >= sizeof(text))
-		return iso_error(err, -ENAMETOOLONG, "The path of the sandbox is too long");
+		return iso_error(err, -ENAMETOOLONG, "The path of the sandbox and the container's id are too long");
 	int rc = choose(x, &number, err);
 	if (rc < 0)
 		return rc;

@@ -64,8 +64,9 @@ static void destroy(void *inst)
 
 static int path_of(const struct ipc *p, const char *id, char *out, size_t size, struct mz_err *err)
 {
-	char name[ID_NAME_SIZE];
-	if (snprintf(out, size, "%s/%s", p->dir, id_name(id, name)) >= (int)size || strchr(id, '/'))
+	char own[ID_NAME_SIZE];
+	const char *name = id_name(id, own);
+	if (strchr(name, '/') || snprintf(out, size, "%s/%s", p->dir, name) >= (int)size)
 		return iso_error(err, -EINVAL, "Container id '%.100s' makes no path", id);
 	return 0;
 }
