@@ -52,14 +52,8 @@ END
 write_conf "" ""
 start()
 {
-	[ -f "$T/agent.log.now" ] && cat "$T/agent.log.now" >>"$T/agent.log"
-	: >"$T/agent.log.now"
-	"$MEZZOD" agent -c "$T/conf.yaml" --listen "${WHERE:-127.0.0.1:0}" --work-dir "$T/agent" --master "$MASTER" \
-		>"$T/agent.log.now" 2>&1 &
-	AGENT=$!
-	pids+=("$AGENT")
-	wait_listening "$T/agent.log.now" "$AGENT"
-	WHERE=$(listening "$T/agent.log.now")
+	start_agent agent -c "$T/conf.yaml"
+	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
 	wait_for 30 "the agent to register" agents_are 1
 }
 kill_agent()
