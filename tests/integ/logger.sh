@@ -29,7 +29,7 @@ chmod 666 "$T/end"
 
 # One round of output each time that it is told to go on; line by line, so that the logger is killed in
 # the middle of it.
-task="i=0; while read -r last <$T/end && [ \$last != 0 ]; do while [ \$i -lt \$last ]; do i=\$((i + 1)); echo line \$i; done; done"
+task="i=0; exec 3<>$T/end; while read -r last <&3 && [ \$last != 0 ]; do while [ \$i -lt \$last ]; do i=\$((i + 1)); echo line \$i; done; done"
 OFFER=$(offer f)
 is "launch" "$(launch f "$OFFER" talks "$task; echo over")" 202
 wait_for 30 "the task to run" reached f talks TASK_RUNNING
