@@ -363,7 +363,7 @@ void agent_executor_launch(struct executor *ex)
 	const Mesos__V1__CommandInfo *c = ex->info->command;
 	char **env = agent_executor_environment(ex);
 	resources *r = agent_executor_resources(ex);
-	ex->role = res_allocation_role(r);
+	xset(&ex->role, res_allocation_role(r));
 	size_t n = 0;
 	const char **argv = arena_alloc(&m, sizeof(*argv) * (6 + (c ? c->n_arguments : 0)));
 	if (ex->info->has_type && ex->info->type == MESOS__V1__EXECUTOR_INFO__TYPE__DEFAULT) {
@@ -603,6 +603,7 @@ void agent_executor_free(struct executor *ex)
 	free(ex->directory);
 	free(ex->user);
 	free(ex->key);
+	free(ex->role);
 	free(ex->end_message);
 	free(ex);
 }

@@ -79,7 +79,7 @@ struct executor {
 	struct agent *agent;
 	char *id, *container_id, *directory, *user;
 	char *key; /* of its record */
-	const char *role; /* of what it was launched (or recovered) with; lives for ever. Or NULL */
+	char *role; /* of what it was launched (or recovered) with, or NULL */
 	struct arena arena;
 	Mesos__V1__ExecutorInfo *info;
 	Mesos__V1__TaskInfo *command_task; /* command executors: the one task, until launched */

@@ -323,7 +323,7 @@ static void reattach(struct agent *a)
 			break;
 		resources *r = agent_executor_resources(ex);
 		vec_push(&sets, r);
-		ex->role = res_allocation_role(r);
+		xset(&ex->role, res_allocation_role(r));
 		v[n] = (struct container_config){
 			.id = ex->container_id,
 			.framework_id = ex->framework->id,

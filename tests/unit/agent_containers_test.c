@@ -435,6 +435,27 @@ static void test_whose_containers_are(void **state)
 	assert_null(w->containers.last_principal);
 }
 
+/* An executor without resources of its own has the role of the task that it was launched with, also when nothing
+ * of that role is left. */
+static void test_role_outlives_tasks(void **state)
+{
+	struct world *w = *state;
+	w->max_completed = 0;
+	world_restart(w);
+	world_register(w);
+	to_agent(w, "{\"run_tasks\":{\"framework\":{\"user\":\"u\",\"name\":\"n\",\"id\":{\"value\":\"F\"}},"
+		    "\"tasks\":[{\"name\":\"t\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"S0\"},"
+		    "\"resources\":" CPU_OF("passing") ",\"executor\":{\"executor_id\":{\"value\":\"e\"},"
+		    "\"framework_id\":{\"value\":\"F\"},\"command\":{\"value\":\"x\"}}}]}}");
+	assert_int_equal(executor_subscribe(w, "e", NULL)->status, 200);
+	const char *top = arena_strdup(&w->arena, last_container(w));
+	executor_update(w, "e", "t", "TASK_FINISHED", 1);
+	ack(w, "t", next_status(w));
+	xset(&w->containers.last_role, NULL);
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""))->status, 200);
+	assert_string_equal(w->containers.last_role, "passing");
+}
+
 /* A task of 1 cpu and this more. */
 static void run_limited(struct world *w, const char *task, const char *more)
 {
@@ -849,6 +870,7 @@ int main(void)
 		TEST(test_limits_of_nested_containers),
 		TEST(test_limits_of_executors),
 		TEST(test_whose_containers_are),
+		TEST(test_role_outlives_tasks),
 		TEST(test_a_few_are_asked_at_a_time),
 		TEST(test_ended_ones_are_small),
 		TEST(test_sandboxes_stay_until_asked),
