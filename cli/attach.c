@@ -5,19 +5,17 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "cli/locate.h"
+#include "cli/wait.h"
 #include "loop/loop.h"
 
-#define LOOK_NS (100 * NS_PER_MS)
 #define POST_NS (10 * NS_PER_SEC)
-enum { END_LOOKS = 300 }; /* 30 s */
+#define END_NS (30 * NS_PER_SEC)
 
 static const struct cli_opt opts[] = {
 	{"no-stdin", 0, NULL, "only shows: sends no input"},
@@ -45,28 +43,32 @@ static int find_status(const json_t *answer, const struct located *l)
 	return -1;
 }
 
-/* Its output has ended; its agent hears of the task a moment later. The master may
- * know much later, if its framework is not there to acknowledge what came before. */
-static int task_status(const struct cli *c, const struct located *l)
+/* Its output has ended; when its container has, its agent knows how the task did. The
+ * master may know much later, if its framework is not there to acknowledge what came
+ * before. A task of a pod has a container of its own, whose exit status is the task's,
+ * and which is told before the executor has told of the task. */
+static int task_status(const struct cli *c, const struct located *l, const char *container)
 {
-	const struct timespec pause = {0, LOOK_NS};
+	mz_autofree char *body = NULL;
+	json_t *id = json_loads(container, 0, NULL);
+	bool own = json_object_get(id, "parent") != NULL;
+	struct mz_err why = {0}, err;
+	int http, status = -1, rc = container_wait(l, id, END_NS, &status, &why);
 
-	for (int i = 0; i < END_LOOKS; i++) {
-		mz_autofree char *body = NULL;
-		struct mz_err err;
-		int http, status = -1;
-		if (cli_post(l->ip, l->at.port, "{\"type\":\"GET_TASKS\"}", POST_NS, &http, &body, &err) < 0)
-			return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: %s", c->args.v[0], err.msg);
-		if (http != 200)
-			return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: the agent answered %d", c->args.v[0], http);
-		json_t *answer = json_loads(body, 0, NULL);
-		status = find_status(answer, l);
-		json_decref(answer);
-		if (status >= 0)
-			return status;
-		nanosleep(&pause, NULL);
-	}
-	return cli_fail(EXIT_FAILED, "the output of task '%s' has ended, but not the task", c->args.v[0]);
+	json_decref(id);
+	if (rc == 0 && own)
+		return status;
+	if (cli_post(l->ip, l->at.port, "{\"type\":\"GET_TASKS\"}", POST_NS, &http, &body, &err) < 0)
+		return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: %s", c->args.v[0], err.msg);
+	if (http != 200)
+		return cli_fail(EXIT_FAILED, "how task '%s' ended is not known: the agent answered %d", c->args.v[0], http);
+	json_t *answer = json_loads(body, 0, NULL);
+	status = find_status(answer, l);
+	json_decref(answer);
+	if (status >= 0)
+		return status;
+	return cli_fail(EXIT_FAILED, "the output of task '%s' has ended, but not the task%s%s", c->args.v[0],
+			rc < 0 ? ": " : "", rc < 0 ? why.msg : "");
 }
 
 static int refused(const struct located *l, const struct console_result *r, const char *why)
@@ -82,14 +84,14 @@ static int refused(const struct located *l, const struct console_result *r, cons
 	return cli_fail(EXIT_FAILED, "cannot attach to task '%s': %s", name, why);
 }
 
-static int conclude(const struct cli *c, const struct located *l, const struct console_result *r)
+static int conclude(const struct cli *c, const struct located *l, const char *container, const struct console_result *r)
 {
 	mz_autobuf struct buf text = {0};
 
 	cli_add_clean(&text, r->text);
 	switch (r->end) {
 	case CONSOLE_ENDED:
-		return task_status(c, l);
+		return task_status(c, l, container);
 	case CONSOLE_DETACHED:
 		fputs("\n", stderr);
 		return EXIT_OK;
@@ -123,7 +125,7 @@ static int attach(const struct cli *c, const struct located *l, struct mz_err *e
 	};
 	rc = console_run(&o, &result, err);
 	if (rc == 0)
-		rc = conclude(c, l, &result);
+		rc = conclude(c, l, container, &result);
 	free(result.text);
 	return rc;
 }

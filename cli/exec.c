@@ -2,8 +2,8 @@
  * namespaces and cgroups, whose exit status becomes ours.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include "base/err.h"
 #include "base/mem.h"
@@ -11,8 +11,8 @@
 #include "base/uuid.h"
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "cli/locate.h"
 #include "cli/terminal.h"
+#include "cli/wait.h"
 #include "loop/loop_event.h"
 
 #define WAIT_NS (60 * NS_PER_SEC)   /* its output has ended: so has it, nearly */
@@ -94,15 +94,6 @@ static char *launch_call(const json_t *id, const json_t *command, bool tty)
 	return text;
 }
 
-static char *plain_call(const char *type, const char *member, const json_t *id)
-{
-	json_t *call = json_pack("{s:s, s:{s:O}}", "type", type, member, "container_id", id);
-	char *text = json_dumps(call, JSON_COMPACT);
-
-	json_decref(call);
-	return text;
-}
-
 /* A new id below the task's container. */
 static int session_id(const char *parent, json_t **ret, struct mz_err *err)
 {
@@ -122,37 +113,16 @@ static int session_id(const char *parent, json_t **ret, struct mz_err *err)
 
 /* ---- how it ended ----------------------------------------------------------------------- */
 
-static int exit_status(const json_t *answer)
-{
-	const json_t *w = json_object_get(answer, "wait_nested_container");
-	const json_t *status = json_object_get(w, "exit_status");
-	const char *message = js_str(w, "message");
-
-	if (*message && str_starts(js_str(w, "reason"), "REASON_CONTAINER_LIMITATION"))
-		cli_fail(0, "%s", message);
-	if (!json_is_integer(status))
-		return cli_fail(EXIT_FAILED, "the command's exit status is not known%s%s", *message ? ": " : "", message);
-	int raw = (int)json_integer_value(status);
-	return WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw);
-}
-
 /* Waits for it, and forgets it. */
 static int take_status(const struct located *l, const json_t *id)
 {
-	mz_autofree char *wait = plain_call("WAIT_NESTED_CONTAINER", "wait_nested_container", id);
-	mz_autofree char *gone = plain_call("REMOVE_NESTED_CONTAINER", "remove_nested_container", id);
-	mz_autofree char *body = NULL, *unused = NULL;
+	mz_autofree char *gone = container_call("REMOVE_NESTED_CONTAINER", "remove_nested_container", id), *body = NULL;
 	struct mz_err err;
-	int status, rc = cli_post(l->ip, l->at.port, wait, WAIT_NS, &status, &body, &err);
+	int http, ours = EXIT_FAILED, rc = container_wait(l, id, WAIT_NS, &ours, &err);
 
 	if (rc < 0)
-		return cli_fail(EXIT_FAILED, "the command's exit status is not known: %s", err.msg);
-	if (status != 200)
-		return cli_fail(EXIT_FAILED, "the command's exit status is not known: the agent answered %d %s", status, body);
-	json_t *answer = json_loads(body, 0, NULL);
-	int ours = exit_status(answer);
-	json_decref(answer);
-	(void)cli_post(l->ip, l->at.port, gone, REMOVE_NS, &status, &unused, &err); /* else the agent does, later */
+		cli_fail(0, "the command's exit status is not known: %s", err.msg);
+	(void)cli_post(l->ip, l->at.port, gone, REMOVE_NS, &http, &body, &err); /* else the agent does, later */
 	return ours;
 }
 
