@@ -175,9 +175,9 @@ static void idle(struct bench *b, size_t n)
 	size_t n_idle = 0;
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *prefix = xasprintf("idle-%d-%zu-", getpid(), i);
-		n_idle += (size_t)bench_wait_idle(1000);
+		n_idle += (size_t)bench_wait_idle(b->loop, 1000);
 		(void)all(b, launch_body, prefix, 1, &launch[i]);
-		(void)bench_wait_idle(100); /* it runs, and sleeps */
+		(void)bench_wait_idle(b->loop, 100); /* it runs, and sleeps */
 		destroy[i] = all(b, kill_body, prefix, 1, NULL) + all(b, wait_body, prefix, 1, NULL);
 		(void)all(b, remove_body, prefix, 1, NULL);
 	}
@@ -261,11 +261,11 @@ static void shares(struct bench *b, const char *self, const char *group, char **
 	/* Until each has had its turn. */
 	for (size_t i = 0; i < n; i++)
 		while (used_us(group, prefix, i) < WARM_UP_US)
-			usleep(10000);
+			bench_pause(b->loop, 10000000);
 	int64_t from = now_ns();
 	for (size_t i = 0; i < n; i++)
 		before[i] = used_us(group, prefix, i);
-	sleep(SHARES_SECS);
+	bench_pause(b->loop, SHARES_SECS * NS_PER_SEC);
 	double secs = (double)(now_ns() - from) / 1e9;
 	for (size_t i = 0; i < n; i++) {
 		before[i] = (used_us(group, prefix, i) - before[i]) / 1e6;

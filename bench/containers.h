@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "loop/loop_event.h"
 
 static inline int64_t now_ns(void)
 {
@@ -34,14 +35,22 @@ static inline int bench_others(void)
 	return n - 1;
 }
 
-/* Waits until nothing else runs, at most so long: true if that came. */
-static inline int bench_wait_idle(int max_ms)
+/* So long, in which the loop turns. For what the kernel only tells who looks: how busy
+ * it is, how much time a group has used. */
+static inline void bench_pause(struct loop *l, int64_t ns)
+{
+	for (int64_t end = now_ns() + ns, left = ns; left > 0; left = end - now_ns())
+		loop_event_turn(l, left);
+}
+
+/* Until nothing else runs, at most so long: true if that came. */
+static inline int bench_wait_idle(struct loop *l, int max_ms)
 {
 	for (int i = 0, quiet = 0; i < max_ms / 2; i++) {
 		quiet = bench_others() ? 0 : quiet + 1;
 		if (quiet == 5)
 			return 1;
-		usleep(2000);
+		bench_pause(l, 2000000);
 	}
 	return 0;
 }

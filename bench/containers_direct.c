@@ -86,12 +86,12 @@ static void idle(struct direct *d, size_t n)
 	int64_t *took[2] = {xcalloc(n, sizeof(int64_t)), xcalloc(n, sizeof(int64_t))};
 	for (size_t i = 0; i < n; i++) {
 		mz_autofree char *id = xasprintf("idle%zu", i);
-		(void)bench_wait_idle(1000);
+		(void)bench_wait_idle(d->loop, 1000);
 		int64_t from = now_ns();
 		launch(d, id);
 		until(d, &d->n_launched, i + 1);
 		took[0][i] = now_ns() - from;
-		(void)bench_wait_idle(100); /* it runs, and sleeps */
+		(void)bench_wait_idle(d->loop, 100); /* it runs, and sleeps */
 		from = now_ns();
 		end(d, id);
 		until(d, &d->n_ended, i + 1);
