@@ -93,6 +93,18 @@ static inline struct by_id *by_id_take(struct by_id_table *t, const char *id)
 	return b;
 }
 
+/* One after the other, in no order; NULL: the first, or there are no more. What is added or taken
+ * out meanwhile may upset that. */
+static inline struct by_id *by_id_next(const struct by_id_table *t, const struct by_id *b)
+{
+	if (b && b->next)
+		return b->next;
+	for (size_t i = b ? (b->hash & (t->n_buckets - 1)) + 1 : 0; i < t->n_buckets; i++)
+		if (t->buckets[i])
+			return t->buckets[i];
+	return NULL;
+}
+
 /* Takes all out: the first one; the others follow by `next`. The table is empty then. */
 static inline struct by_id *by_id_empty(struct by_id_table *t)
 {

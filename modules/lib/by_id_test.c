@@ -38,11 +38,16 @@ static void test_finds_what_is_there(void **state)
 	for (size_t i = 0; i < N; i++)
 		assert_ptr_equal(by_id_find(&t, things[i].id), i % 2 ? &things[i] : NULL);
 	size_t n = 0;
+	for (struct by_id *b = by_id_next(&t, NULL); b; b = by_id_next(&t, b), n++)
+		assert_ptr_equal(by_id_find(&t, b->id), b);
+	assert_int_equal(n, N / 2);
+	n = 0;
 	for (struct by_id *b = by_id_empty(&t); b; b = b->next)
 		n++;
 	assert_int_equal(n, N / 2);
 	assert_int_equal(t.n, 0);
 	assert_null(by_id_find(&t, "c1"));
+	assert_null(by_id_next(&t, NULL));
 	assert_null(by_id_empty(&t));
 }
 

@@ -7,8 +7,9 @@
  * neither the agent's other work nor the measuring of others.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/by_id.h"
 #include "../answer.h"
-#include "../volume_place.h"
+#include "../volume_measured.h"
 
 #include "du.h"
 
@@ -22,7 +23,7 @@ struct disk_du {
 	int64_t interval_ns;
 	int enforce;
 	int64_t max_files; /* 0: any number */
-	struct box *boxes;
+	struct by_id_table boxes;
 	struct round *rounds; /* the first to be walked first */
 	size_t n_walking;
 	struct mz_metric *walks, *exceeded;
@@ -30,20 +31,19 @@ struct disk_du {
 
 /* The sandbox, or a persistent volume. */
 struct place {
-	char *path, *id; /* id NULL: the sandbox */
-	char *root;	 /* of the disk of type PATH that the volume is on, else NULL */
-	int64_t limit_bytes; /* -1: none */
-	int64_t used_bytes;  /* -1: not measured yet */
+	struct volume_measured at; /* id NULL: the sandbox; limit_bytes -1: none */
+	int64_t used_bytes;	   /* -1: not measured yet */
 };
 
 struct box {
-	struct box *next;
+	struct by_id by; /* first */
 	struct disk_du *d;
-	char *id;
 	struct place *places; /* the sandbox first */
 	size_t n_places;
 	struct mz_timer *timer;
-	int told; /* of the limitation */
+	struct round *round; /* under way, or NULL */
+	int told;	     /* of the limitation */
+	char id[];
 };
 
 /* One measurement of all places of a container. */
@@ -61,50 +61,26 @@ struct round {
 	} v[];
 };
 
-static struct box **find(struct disk_du *d, const char *id)
+static struct box *find(const struct disk_du *d, const char *id)
 {
-	struct box **at = &d->boxes;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
+	return (struct box *)by_id_find(&d->boxes, id);
 }
 
 /* ---- places ------------------------------------------------------------------------- */
 
 static void places_free(struct place *v, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		free(v[i].path);
-		free(v[i].id);
-		free(v[i].root);
-	}
+	for (size_t i = 0; i < n; i++)
+		volume_measured_done(&v[i].at);
 	free(v);
 }
 
 static struct place *place_of(const struct box *b, const char *path)
 {
 	for (size_t i = 0; i < b->n_places; i++)
-		if (!strcmp(b->places[i].path, path))
+		if (!strcmp(b->places[i].at.path, path))
 			return &b->places[i];
 	return NULL;
-}
-
-/* Item i of `r`, if it is a volume that can be measured: of a whole disk nobody else has a part.
- * 1: it is; -ENOMEM. */
-static int take_volume(const struct disk_du *d, const struct mz_resources *r, size_t i, struct place *ret)
-{
-	struct mz_res_volume disk;
-	struct volume_place at;
-	if (d->k->resources->volume(r, i, &disk) < 0 || disk.cut || (disk.source_type[0] && strcmp(disk.source_type, "PATH")))
-		return 0;
-	if (!volume_place_of(d->h, r, i, &disk, &at))
-		return -ENOMEM;
-	*ret = (struct place){.path = volume_join(at.base, "/", disk.id),
-			      .id = strdup(disk.id),
-			      .root = disk.source_type[0] ? strdup(disk.root) : NULL,
-			      .limit_bytes = disk_bytes(d->k->resources->item(r, i).amount)};
-	volume_place_done(&at);
-	return ret->path && ret->id && (ret->root || !disk.source_type[0]) ? 1 : -ENOMEM;
 }
 
 /* What was measured of those that it had before is kept. */
@@ -113,12 +89,12 @@ static int set_places(struct box *b, const struct mz_container *c, const char *s
 	const struct mz_isolator_host *k = b->d->k;
 	size_t n_items = c->resources ? k->resources->count(c->resources) : 0, n = 1;
 	struct place *v = calloc(n_items + 1, sizeof(*v));
-	int rc = v && (v[0].path = strdup(sandbox)) ? 0 : -ENOMEM;
+	int rc = v && (v[0].at.path = strdup(sandbox)) ? 0 : -ENOMEM;
 	if (rc == 0)
-		v[0].limit_bytes = disk_of_sandbox(k, c->resources);
+		v[0].at.limit_bytes = disk_of_sandbox(k, c->resources);
 	for (size_t i = 0; i < n_items && rc == 0; i++) {
-		rc = take_volume(b->d, c->resources, i, &v[n]);
-		n += rc != 0;
+		rc = volume_measured_of(b->d->h, c->resources, i, &v[n].at);
+		n += rc > 0;
 		rc = rc > 0 ? 0 : rc;
 	}
 	if (rc < 0) {
@@ -127,7 +103,7 @@ static int set_places(struct box *b, const struct mz_container *c, const char *s
 		return rc;
 	}
 	for (size_t i = 0; i < n; i++) {
-		const struct place *old = place_of(b, v[i].path);
+		const struct place *old = place_of(b, v[i].at.path);
 		v[i].used_bytes = old ? old->used_bytes : -1;
 	}
 	places_free(b->places, b->n_places);
@@ -140,7 +116,6 @@ static void box_free(struct box *b)
 {
 	b->d->h->timer_cancel(b->d->h, b->timer);
 	places_free(b->places, b->n_places);
-	free(b->id);
 	free(b);
 }
 
@@ -152,10 +127,10 @@ static void find_fault(const struct box *b, const struct visit *v, char *text, s
 	const struct place *p = place_of(b, v->path);
 	if (!p || v->code < 0)
 		return;
-	snprintf(what, sizeof(what), "%s%.200s", p->id ? "volume " : "sandbox", p->id ? p->id : "");
-	if (p->limit_bytes >= 0 && p->used_bytes > p->limit_bytes)
+	snprintf(what, sizeof(what), "%s%.200s", p->at.id ? "volume " : "sandbox", p->at.id ? p->at.id : "");
+	if (p->at.limit_bytes >= 0 && p->used_bytes > p->at.limit_bytes)
 		snprintf(text, size, "Disk usage of the %s (%lldKB) is over %s (%lldKB)", what, (long long)p->used_bytes / 1024,
-			 p->id ? "its size" : "the container's disk", (long long)p->limit_bytes / 1024);
+			 p->at.id ? "its size" : "the container's disk", (long long)p->at.limit_bytes / 1024);
 	else if (v->is_sandbox && b->d->max_files && v->found.n_files > b->d->max_files)
 		snprintf(text, size, "The sandbox holds more than %lld files (max_files of disk_du)",
 			 (long long)b->d->max_files);
@@ -191,6 +166,8 @@ static void wait_again(struct box *b)
 static void round_free(struct round *r)
 {
 	struct round **at = &r->d->rounds;
+	if (r->b)
+		r->b->round = NULL;
 	while (*at && *at != r)
 		at = &(*at)->next;
 	if (*at)
@@ -208,8 +185,9 @@ static struct round *round_new(struct box *b)
 		return NULL;
 	r->d = b->d;
 	r->b = b;
+	b->round = r;
 	for (; r->n < b->n_places; r->n++) {
-		r->v[r->n] = (struct visit){.path = strdup(b->places[r->n].path), .is_sandbox = !b->places[r->n].id};
+		r->v[r->n] = (struct visit){.path = strdup(b->places[r->n].at.path), .is_sandbox = !b->places[r->n].at.id};
 		if (!r->v[r->n].path) {
 			round_free(r);
 			return NULL;
@@ -297,19 +275,32 @@ static void on_due(void *arg)
 
 /* ---- callbacks ------------------------------------------------------------------------ */
 
+static void drop(struct disk_du *d, const char *id)
+{
+	struct box *b = (struct box *)by_id_take(&d->boxes, id);
+	struct round *r = b ? b->round : NULL;
+	if (r) {
+		r->b = NULL;
+		if (!r->walking)
+			round_free(r);
+	}
+	if (b)
+		box_free(b);
+}
+
 static int add(struct disk_du *d, const struct mz_container *c, struct mz_err *err)
 {
-	struct box *b = calloc(1, sizeof(*b));
+	size_t size = strlen(c->id) + 1;
+	struct box *b = calloc(1, sizeof(*b) + size);
 	if (!b)
 		return iso_no_memory(err);
 	b->d = d;
-	b->id = strdup(c->id);
-	if (!b->id || set_places(b, c, c->sandbox) < 0) {
+	memcpy(b->id, c->id, size);
+	drop(d, c->id);
+	if (set_places(b, c, c->sandbox) < 0 || by_id_add(&d->boxes, &b->by, b->id) < 0) {
 		box_free(b);
 		return iso_no_memory(err);
 	}
-	b->next = d->boxes;
-	d->boxes = b;
 	wait_again(b);
 	return 0;
 }
@@ -336,56 +327,27 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct disk_du *d = inst;
 	struct mz_err err;
-	struct box *b = *find(d, c->id);
-	iso_end(d->h, op, b && set_places(b, c, b->places[0].path) < 0 ? iso_no_memory(&err) : 0, &err);
-}
-
-/* A list of its own tells of the volumes. */
-static void tell_volume(const struct disk_du *d, struct mz_usage *u, size_t i, const struct place *p)
-{
-	char name[64];
-	const struct mz_usage_api *to = d->k->usage;
-#define FIELD(rest) (snprintf(name, sizeof(name), "disk_statistics.%zu.%s", i, rest), name)
-	(void)to->set_string(u, FIELD("persistence.id"), p->id);
-	if (p->root) {
-		(void)to->set_integer(u, FIELD("source.type"), 1); /* PATH */
-		(void)to->set_string(u, FIELD("source.path.root"), p->root);
-	}
-	(void)to->set_integer(u, FIELD("limit_bytes"), p->limit_bytes);
-	if (p->used_bytes >= 0)
-		(void)to->set_integer(u, FIELD("used_bytes"), p->used_bytes);
-#undef FIELD
+	struct box *b = find(d, c->id);
+	iso_end(d->h, op, b && set_places(b, c, b->places[0].at.path) < 0 ? iso_no_memory(&err) : 0, &err);
 }
 
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
 {
 	struct disk_du *d = inst;
-	const struct box *b = *find(d, c->id);
-	if (b && b->places[0].limit_bytes >= 0)
-		(void)d->k->usage->set_integer(u, "disk_limit_bytes", b->places[0].limit_bytes);
+	const struct box *b = find(d, c->id);
+	if (b && b->places[0].at.limit_bytes >= 0)
+		(void)d->k->usage->set_integer(u, "disk_limit_bytes", b->places[0].at.limit_bytes);
 	if (b && b->places[0].used_bytes >= 0)
 		(void)d->k->usage->set_integer(u, "disk_used_bytes", b->places[0].used_bytes);
 	for (size_t i = 1; b && i < b->n_places; i++)
-		tell_volume(d, u, i - 1, &b->places[i]);
+		volume_measured_tell(d->k, u, i - 1, &b->places[i].at, b->places[i].used_bytes);
 	iso_end(d->h, op, 0, NULL);
 }
 
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct disk_du *d = inst;
-	struct box **at = find(d, id), *b = *at;
-	if (b) {
-		*at = b->next;
-		for (struct round *r = d->rounds, *next; r; r = next) {
-			next = r->next;
-			if (r->b != b)
-				continue;
-			r->b = NULL;
-			if (!r->walking)
-				round_free(r);
-		}
-		box_free(b);
-	}
+	drop(d, id);
 	iso_end(d->h, op, 0, NULL);
 }
 
@@ -413,10 +375,9 @@ static void destroy(void *inst)
 	/* The host has waited for running work; its done() will not be called. */
 	while (d->rounds)
 		round_free(d->rounds);
-	while (d->boxes) {
-		struct box *b = d->boxes;
-		d->boxes = b->next;
-		box_free(b);
+	for (struct by_id *b = by_id_empty(&d->boxes), *next; b; b = next) {
+		next = b->next;
+		box_free((struct box *)b);
 	}
 	free(d);
 }
