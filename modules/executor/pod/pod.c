@@ -283,7 +283,8 @@ static void on_signalled(void *arg, int status, struct mz_bytes body)
 	t->signalling = 0;
 	if (t->state == TASK_ENDED)
 		return;
-	if (pod_is_away(status)) {
+	/* A kill may overtake the launch, for which the agent knows no container yet. */
+	if (pod_is_away(status) || (status == 404 && t->launching)) {
 		if (!t->signal_due)
 			t->signal_due = t->kill_timer ? SIGTERM : SIGKILL;
 		retry(t);
@@ -309,26 +310,26 @@ static void call(struct task *t, struct text *body, void (*fn)(void *arg, int st
 /* Whatever is to be said about a task now. */
 static void drive(struct task *t)
 {
-	struct text body = {0};
+	struct text body = {0}, signal = {0};
 	if (t->state == TASK_ENDED || !t->pod->connected || t->retry)
 		return;
-	if (t->state == TASK_RUNS && t->signal_due && !t->signalling) {
-		struct text signal = {0};
-		t->signalling = 1;
-		call_kill(t, t->signal_due, &signal);
-		t->signal_due = 0;
-		call(t, &signal, on_signalled);
-	}
-	if (t->state == TASK_ENDED || t->calling || t->retry)
-		return;
-	t->calling = 1;
-	if (t->state == TASK_NEW) {
+	if (!t->calling && t->state == TASK_NEW) {
+		t->calling = 1;
 		call_launch(t, &body);
 		call(t, &body, on_launched);
-	} else {
+	} else if (!t->calling) {
+		t->calling = 1;
 		call_wait(t, &body);
 		call(t, &body, on_waited);
 	}
+	if (t->state == TASK_ENDED || !t->signal_due || t->signalling || t->retry)
+		return;
+	/* Nor is the end of a launch waited for, which may have much to fetch: the agent calls it off. */
+	t->signalling = 1;
+	t->launching = t->state == TASK_NEW;
+	call_kill(t, t->signal_due, &signal);
+	t->signal_due = 0;
+	call(t, &signal, on_signalled);
 }
 
 /* ---- callbacks ---------------------------------------------------------------------------- */

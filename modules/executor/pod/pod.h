@@ -27,6 +27,7 @@ struct task {
 	char *container_path;	/* "PARENT.CHILD" */
 	int calling;		/* launch or wait is under way */
 	int signalling;		/* a kill is */
+	int launching;		/* and was when the launch had no answer yet */
 	struct mz_timer *retry; /* for both: the agent did not answer */
 	/* How it is being killed: */
 	int killing, timed_out, told_killing;

@@ -396,12 +396,61 @@ static void test_shutdown(void **state)
 {
 	(void)state;
 	group("a", NULL);
-	ops->shutdown(inst);
-	assert_null(find("KILL_CONTAINER", 1));
 	answer("LAUNCH_CONTAINER", 1, 200, "");
+	ops->shutdown(inst);
+	answer("KILL_CONTAINER", 1, 200, "");
+	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
+	said("a:starting a:running a:killed finish:0 ");
+}
+
+/* Nobody waits for what a launch has to fetch. */
+static void test_kill_during_launch(void **state)
+{
+	(void)state;
+	group("a", "b");
+	ops->kill(inst, "a", -1);
+	answer("KILL_CONTAINER", 1, 200, "");
+	assert_null(find("KILL_CONTAINER", 1));
+	answer("LAUNCH_CONTAINER", 1, 400, "it was killed");
+	said("a:starting b:starting a:killed ");
+	/* Its group goes with it. The agent was through with that launch. */
+	answer("KILL_CONTAINER", 2, 200, "");
+	answer("LAUNCH_CONTAINER", 2, 200, "");
+	assert_null(find("KILL_CONTAINER", 2));
+	answer("WAIT_CONTAINER", 2, 200, EXITED(9));
+	said("b:killed finish:0 ");
+}
+
+/* The two calls may change places on their way. */
+static void test_kill_overtakes_launch(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	ops->kill(inst, "a", -1);
+	answer("KILL_CONTAINER", 1, 404, "");
+	pass(250000000LL);
+	struct made *kill = find("KILL_CONTAINER", 1);
+	assert_non_null(strstr(kill->body, "\"signal\":15"));
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	answer("KILL_CONTAINER", 1, 404, "");
+	pass(250000000LL);
 	answer("KILL_CONTAINER", 1, 200, "");
 	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
 	said("a:starting a:killed finish:0 ");
+}
+
+/* Of one that runs, that it is not known says that it has ended. */
+static void test_kill_comes_late(void **state)
+{
+	(void)state;
+	group("a", NULL);
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	ops->kill(inst, "a", -1);
+	answer("KILL_CONTAINER", 1, 404, "");
+	pass(250000000LL);
+	assert_null(find("KILL_CONTAINER", 1));
+	answer("WAIT_CONTAINER", 1, 200, EXITED(0));
+	said("a:starting a:running a:killed finish:0 ");
 }
 
 /* The task's container is 01, the checks' are 02 and so on. */
@@ -513,6 +562,8 @@ int main(void)
 		TEST(test_two_tasks),	      TEST(test_a_failure_kills_its_group_only),
 		TEST(test_a_launch_that_fails), TEST(test_a_limit),
 		TEST(test_the_agent_is_away), TEST(test_shutdown),
+		TEST(test_kill_during_launch), TEST(test_kill_overtakes_launch),
+		TEST(test_kill_comes_late),
 		TEST(test_checks),	      TEST(test_check_that_takes_too_long),
 		TEST(test_check_while_the_agent_is_away), TEST(test_json),
 	};
