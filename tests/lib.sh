@@ -211,6 +211,14 @@ get()
 	curl -sS --max-time 20 "$@"
 }
 
+# api JSON: a call to the API of the agent named `agent`; prints the status code, what it
+# answers is in $T/answer
+api()
+{
+	curl -sS --max-time 60 -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' \
+		-H 'Accept: application/json' --data-binary @- "${AGENT_URL[agent]}/api/v1" <<<"$1"
+}
+
 # agents_are N: so many agents are active
 agents_are()
 {
@@ -300,11 +308,12 @@ has_event()
 	[ -n "$(events "$1" | jq -c "$2" 2>/dev/null)" ]
 }
 
-# call JSON: a call of the framework that subscribed last; prints the status code
+# call JSON: a call of the framework that subscribed last; prints the status code, what
+# the master says is in $T/answer (or in $ANSWER)
 call()
 {
 	jq -cn --argjson c "$1" --arg id "$FRAMEWORK" '$c | .framework_id = {value: $id}' |
-		curl -sS --max-time 20 -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' \
+		curl -sS --max-time 20 -o "${ANSWER-$T/answer}" -w '%{http_code}' -H 'Content-Type: application/json' \
 			-H "Mesos-Stream-Id: $STREAM" --data-binary @- "http://$MASTER/api/v1/scheduler"
 }
 
@@ -357,7 +366,7 @@ acknowledging()
 				while [ -e "$T/$name.hold" ]; do pause; done
 				ack=$(jq -c 'select(.type == "UPDATE") | .update.status | select(.uuid) |
 					{type: "ACKNOWLEDGE", acknowledge: {agent_id, task_id, uuid}}' <<<"$record")
-				[ -z "$ack" ] || call "$ack"
+				[ -z "$ack" ] || ANSWER=/dev/null call "$ack"
 			done
 	) >/dev/null 2>&1 &
 	pids+=("$!")

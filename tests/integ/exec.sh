@@ -21,13 +21,6 @@ start()
 	echo "$id"
 }
 
-# $1: JSON of a call to the agent's API; prints the status code, the answer is in $T/answer
-api()
-{
-	curl -sS --max-time 60 -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' \
-		-H 'Accept: application/json' -d "$1" "${AGENT_URL[agent]}/api/v1"
-}
-
 # nested: the ids of all nested containers, one a line, as JSON
 nested()
 {

@@ -42,11 +42,6 @@ kill_agent()
 	stop_hard "$AGENT"
 	wait_for 30 "the master to see that the agent is gone" agents_are 0
 }
-api()
-{
-	curl -sS --max-time 60 -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' \
-		-H 'Accept: application/json' --data-binary @- "http://$WHERE/api/v1" <<<"$1"
-}
 
 # ids N: the id of the container at level N, of $chain's names
 chain=()

@@ -158,17 +158,12 @@ like "and is named" "$(statuses n1 | jq -r 'select(.state == "TASK_FAILED") | .m
 ok "with its group" until_true 30 reached f n2 TASK_KILLED
 
 # ---- the API by itself ----
-# api JSON: prints the status code; the answer is in $T/api
-api()
-{
-	curl -sS --max-time 30 -o "$T/api" -w '%{http_code}' -H 'Content-Type: application/json' -d "$1" "${AGENT_URL[agent]}/api/v1"
-}
 is "a container that stands alone" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},"command":{"value":"echo hello; exec tail -f /dev/null"}}}')" 200
 is "its id is in use" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},"command":{"value":"true"}}}')" 202
 is "its sandbox" "$(cat "$T/agent/containers/alone/stdout")" hello
 is "one in it" "$(api '{"type":"LAUNCH_NESTED_CONTAINER","launch_nested_container":{"container_id":{"value":"in","parent":{"value":"alone"}},"command":{"value":"exit 5"}}}')" 200
 is "wait" "$(api '{"type":"WAIT_NESTED_CONTAINER","wait_nested_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}')" 200
-is "gives the raw status" "$(jq -c . "$T/api")" '{"type":"WAIT_NESTED_CONTAINER","wait_nested_container":{"exit_status":1280}}'
+is "gives the raw status" "$(jq -c . "$T/answer")" '{"type":"WAIT_NESTED_CONTAINER","wait_nested_container":{"exit_status":1280}}'
 is "remove one that runs" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"alone"}}}')" 500
 is "kill with what is no signal" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"},"signal":1000}}')" 400
 stop_hard "${AGENT_PID[agent]}"
@@ -178,7 +173,7 @@ recovered()
 	[ "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"nowhere"}}}')" = 404 ]
 }
 ok "wait for an unknown one, after a restart" until_true 30 recovered
-is "how the nested one ended is still known" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}') $(jq .wait_container.exit_status "$T/api")" "200 1280"
+is "how the nested one ended is still known" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}') $(jq .wait_container.exit_status "$T/answer")" "200 1280"
 is "remove it" "$(api '{"type":"REMOVE_NESTED_CONTAINER","remove_nested_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}')" 200
 ok "its sandbox is gone" test ! -e "$T/agent/containers/alone/containers/in"
 is "it is unknown now" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}')" 404
@@ -186,7 +181,7 @@ is "and its id free" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"con
 curl -sS -o "$T/waited" -H 'Content-Type: application/json' -d '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"in","parent":{"value":"alone"}}}}' "${AGENT_URL[agent]}/api/v1" &
 pids+=("$!")
 is "kill the parent" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 200
-is "wait for it" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"alone"}}}') $(jq .wait_container.exit_status "$T/api")" "200 9"
+is "wait for it" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"alone"}}}') $(jq .wait_container.exit_status "$T/answer")" "200 9"
 ok "what was in it has ended with it" until_true 20 jq -e '.wait_container.exit_status == 9' "$T/waited"
 is "kill what has ended" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 404
 is "remove" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"alone"}}}')" 200

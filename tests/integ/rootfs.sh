@@ -264,11 +264,6 @@ beside()
 	is "$1: beside a pod's task" "$("$MEZZO" exec pod-b sh -c 'ls -A / | tr "\n" " "' 2>&1)" "$want"
 }
 beside "at first"
-api()
-{
-	curl -sS --max-time 60 -o "$T/answer" -w '%{http_code}' -H 'Content-Type: application/json' \
-		-H 'Accept: application/json' -d "$1" "http://$WHERE/api/v1"
-}
 alone=$T/agent/containers/alone
 is "a container that stands alone" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},
 	"resources":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},{"name":"mem","type":"SCALAR","scalar":{"value":32}}],
