@@ -3,12 +3,16 @@
 # tasks with a command are what it makes of them.
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
-needs curl jq cc
-so=$T/countdown.so
-ok "examples/executor-countdown builds against the public headers alone" \
-	cc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fPIC -shared -fvisibility=hidden -Wl,-z,defs -I"$MEZZO_SRC/include" \
-	-o "$so" "$MEZZO_SRC/examples/executor-countdown/countdown.c"
-chmod 755 "$T" "$so"
+needs curl jq cc make pkg-config
+mkdir "$T/pc"
+printf '%s\n' "moduledir=$T/modules" 'Name: mezzo' 'Description: this tree' 'Version: 0' "Cflags: -I$MEZZO_SRC/include" >"$T/pc/mezzo.pc"
+cp -r "$MEZZO_SRC/examples" "$T/examples"
+chmod -R u+w "$T/examples"
+unset CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS MAKELEVEL
+ok "examples/executor-countdown builds against the public headers alone, and is installed" \
+	env PKG_CONFIG_PATH="$T/pc" make -C "$T/examples/executor-countdown" -s CFLAGS='-O1 -g -Wall -Wextra -Werror' clean install
+so=$T/modules/executor/countdown.so
+ok "the checker has nothing to say" "$MEZZO_BUILD/mezzo-module-check" -p "$T/examples/executor-countdown/countdown.md" "$so"
 
 out=$("$MEZZOD" agent -c "$MEZZO_SRC/conf/agent-1.yaml" --work-dir "$T/c" --set command_executor=none_such --check-config 2>&1)
 ok "a module that is not there is refused at the start" test $? -ne 0
@@ -39,5 +43,6 @@ wait_for 30 "the agent to return" agents_are 1
 ok "over a restart of the agent" until_true 20 running TASK_RUNNING
 ok "mezzo kill" timeout 60 "$MEZZO" kill "$task"
 ok "the module has ended it" until_true 20 running TASK_KILLED
-like "in its own words" "$(get "http://$MASTER/tasks" | jq -r '.tasks[] | select(.name == "long") | .statuses[-1].message // ""')$(cat "$T"/agent/slaves/*/frameworks/*/executors/long*/runs/latest/stdout)" '1000'
+api '{"type":"GET_TASKS"}' >/dev/null
+is "in its own words" "$(jq -r --arg t "$task" '.get_tasks.completed_tasks[] | select(.task_id.value == $t) | .statuses[-1].message' "$T/answer")" Held
 done_testing
