@@ -85,7 +85,7 @@ static void ask(struct mesos *m, int what, const char *id, const struct mz_conta
 		free(own);
 		return refuse(m, op, -ENOMEM, "Out of memory");
 	}
-	pending_add(m, &r->pending, round_drop);
+	pending_add(&m->pending, &r->pending, round_drop);
 	r->m = m;
 	r->id = own;
 	r->own = (struct mz_container){.size = sizeof(r->own), .id = own, .pid = b->first};

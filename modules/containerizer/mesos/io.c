@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../../lib/living.h"
 #include "mesos.h"
 
 /* The server itself takes five seconds at most. */
@@ -129,7 +130,7 @@ void io_told(struct box *b, const char *text)
 	int pid;
 	unsigned long long start;
 	if (sscanf(text, "%d %llu", &pid, &start) == 2)
-		io_adopt(b, pid, start, open_living(pid, start));
+		io_adopt(b, pid, start, living_open(pid, start));
 }
 
 static void on_late(void *arg)
@@ -203,7 +204,7 @@ void io_sweep(const struct mesos *m)
 		unsigned long long start;
 		if (sscanf(e->d_name, "%d.%llu", &pid, &start) != 2)
 			continue;
-		int fd = open_living(pid, start);
+		int fd = living_open(pid, start);
 		if (fd >= 0)
 			close(fd);
 		else if (fd == -ESRCH)

@@ -55,21 +55,6 @@ const char *reason(int code, char *buf, size_t size)
 	return strerror_r(code < 0 ? -code : code, buf, size);
 }
 
-void pending_add(struct mesos *m, struct pending *p, void (*drop)(struct pending *p))
-{
-	*p = (struct pending){.next = m->pending, .at = &m->pending, .drop = drop};
-	if (p->next)
-		p->next->at = &p->next;
-	m->pending = p;
-}
-
-void pending_end(struct pending *p)
-{
-	*p->at = p->next;
-	if (p->next)
-		p->next->at = p->at;
-}
-
 void refuse(struct mesos *m, struct mz_op *op, int code, const char *text)
 {
 	struct mz_err err;
@@ -130,11 +115,7 @@ static void destroy(void *inst)
 	for (size_t i = 0; i < N_BUCKETS; i++)
 		while (m->buckets[i])
 			box_free(m->buckets[i]);
-	while (m->pending) {
-		struct pending *p = m->pending;
-		pending_end(p);
-		p->drop(p);
-	}
+	pending_drop_all(&m->pending);
 	records_done(m);
 	linux_done(m);
 	free(m->init_path);

@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "../../lib/pending.h"
+
 #define HOST_HAS(k, member) \
 	((k)->size >= offsetof(struct mz_containerizer_host, member) + sizeof((k)->member) && (k)->member)
 
@@ -86,13 +88,6 @@ struct box {
 
 enum { N_BUCKETS = 1024 };
 
-/* What is under way, and is nobody's when the instance is destroyed meanwhile: it is
- * not called back then, and drop frees it. */
-struct pending {
-	struct pending *next, **at;
-	void (*drop)(struct pending *p);
-};
-
 struct mesos {
 	const struct mz_host *h;
 	const struct mz_containerizer_host *k;
@@ -110,7 +105,7 @@ struct mesos {
 	struct mz_metric *running, *launched, *destroyed;
 	/* Records of the ended that may soon be removed, oldest first. */
 	struct ended *ended, **ended_tail;
-	struct pending *pending;
+	struct pending *pending; /* what is under way, and is nobody's when the instance is destroyed */
 	struct mz_timer *ended_timer;
 };
 
@@ -120,8 +115,6 @@ char *format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 const char *reason(int code, char *buf, size_t size); /* strerror */
 
 /* ---- mesos.c -------------------------------------------------------------- */
-void pending_add(struct mesos *m, struct pending *p, void (*drop)(struct pending *p));
-void pending_end(struct pending *p); /* it has been called back */
 /* Completes op with this error. */
 void refuse(struct mesos *m, struct mz_op *op, int code, const char *text);
 
@@ -195,9 +188,6 @@ struct record {
 	unsigned long long io_start;
 	int io_pidfd; /* of the living one, or -1 */
 };
-/* A descriptor of the process with this pid and start time; -ESRCH: there is none; -EMFILE
- * and the like: nobody can tell. */
-int open_living(int32_t pid, unsigned long long start);
 char *record_path(const struct mesos *m, const char *id);
 /* All of them; blocking. The caller may take their pidfds. */
 int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_err *err);

@@ -12,10 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "../../lib/id_name.h"
+#include "../../lib/living.h"
 #include "mesos.h"
 
 enum { RECORD_SIZE = 16384 };
@@ -43,51 +43,10 @@ char *record_path(const struct mesos *m, const char *id)
 
 /* ---- reading (worker thread) ------------------------------------------------------ */
 
-/* Nothing is said about who lives by what we are out of. */
-static int is_shortage(int code)
-{
-	return code == -EMFILE || code == -ENFILE || code == -ENOMEM;
-}
-
-/* Field 22 of /proc/PID/stat; 0 if it cannot be told. */
-static int start_time(int32_t pid, unsigned long long *ret)
-{
-	char path[64], buf[1024];
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC), code = errno;
-	if (fd < 0 && is_shortage(-code))
-		return -code;
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
-	if (fd >= 0)
-		close(fd);
-	buf[n < 0 ? 0 : n] = '\0';
-	char *p = strrchr(buf, ')');
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	*ret = p ? strtoull(p + 1, NULL, 10) : 0;
-	return 0;
-}
-
-/* The pidfd is opened first: what the start time then says is true of it. */
-int open_living(int32_t pid, unsigned long long start)
-{
-	unsigned long long now = 0;
-	int fd = pidfd_open(pid, 0);
-	if (fd < 0)
-		return is_shortage(-errno) ? -errno : -ESRCH;
-	int rc = start_time(pid, &now);
-	if (rc == 0 && (!now || (start && now != start)))
-		rc = -ESRCH;
-	if (rc == 0)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-/* The same, -1 for the dead; a shortage goes to *rc. */
+/* -1 for the dead; a shortage goes to *rc. */
 static int look_for(int32_t pid, unsigned long long start, int *rc)
 {
-	int fd = open_living(pid, start);
+	int fd = living_open(pid, start);
 	if (fd < 0 && fd != -ESRCH)
 		*rc = fd;
 	return fd < 0 ? -1 : fd;
@@ -186,7 +145,7 @@ int records_read(const char *dir, struct record **ret, size_t *ret_n, struct mz_
 		int got = path ? record_read(path, &v[n]) : -ENOMEM;
 		if (!v[n].id && !(v[n].id = strdup(e->d_name)))
 			got = -ENOMEM;
-		if (is_shortage(got))
+		if (living_is_shortage(got))
 			rc = fail(err, got, "Cannot look whether container '%.100s' lives: %s", e->d_name,
 				  reason(got, why, sizeof(why)));
 		free(path);
@@ -254,7 +213,7 @@ static void remove_list(struct mesos *m, struct ended *list)
 		return;
 	}
 	r->list = list;
-	pending_add(m, &r->pending, removal_drop);
+	pending_add(&m->pending, &r->pending, removal_drop);
 	if (m->h->offload(m->h, remove_work, on_removed, r) < 0)
 		on_removed(r); /* the same */
 }

@@ -251,7 +251,7 @@ void mesos_recover(void *inst, const struct mz_container *const *v, size_t n, st
 		m->h->op_done(op, &err, NULL);
 		return;
 	}
-	pending_add(m, &r->pending, recovery_drop);
+	pending_add(&m->pending, &r->pending, recovery_drop);
 	r->m = m;
 	r->op = op;
 	r->v = v;

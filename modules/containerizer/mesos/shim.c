@@ -386,7 +386,7 @@ static void on_pidfd(void *arg, int ready)
 	struct late *l = calloc(1, sizeof(*l));
 	if (!l)
 		return on_box_exited(b);
-	pending_add(m, &l->pending, late_drop);
+	pending_add(&m->pending, &l->pending, late_drop);
 	l->b = b;
 	l->r.pidfd = l->r.io_pidfd = -1;
 	l->path = record_path(m, b->id);
