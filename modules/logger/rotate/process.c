@@ -15,11 +15,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../../lib/living.h"
 #include "rotate.h"
 
 /* How long it may take to say that it can write; to write the rest; and how long after it was
  * killed it is started again, twice as long each time. */
 static const int64_t START_NS = 30000000000, END_NS = 10000000000, AGAIN_NS = 10000000;
+/* One that has worked so long was not killed by what it does. */
+static const int64_t STEADY_NS = 60000000000;
 
 enum { RECORD_SIZE = 16384, MAX_RESTARTS = 12 };
 
@@ -41,24 +44,6 @@ static void stop_waiting(struct log *l)
 
 /* ---- records -------------------------------------------------------------------------- */
 
-/* When it was started, in ticks since the machine was; 0: it is gone. */
-static uint64_t start_time(int32_t pid)
-{
-	char path[48], text[1024];
-	unsigned long long ticks;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (fd >= 0)
-		close(fd);
-	text[n < 0 ? 0 : n] = '\0';
-	const char *end = strrchr(text, ')'); /* its name may contain anything */
-	return end && sscanf(end, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-			     &ticks) == 1 ?
-		       ticks :
-		       0;
-}
-
 static void on_stored(void *arg, const struct mz_err *err)
 {
 	if (err)
@@ -79,12 +64,14 @@ static void forget(struct log *l)
 static void keep(struct log *l)
 {
 	char key[16], record[RECORD_SIZE];
-	int n = snprintf(record, sizeof(record), "%llu%c%s", (unsigned long long)start_time(l->pid), 0, l->id) + 1;
+	uint64_t start;
+	int rc = living_start_time(l->pid, &start);
+	int n = snprintf(record, sizeof(record), "%llu%c%s", (unsigned long long)start, 0, l->id) + 1;
 	for (size_t i = 0; i < ROTATE_N_ARGS && n < (int)sizeof(record); i++)
 		n += snprintf(record + n, sizeof(record) - (size_t)n, "%s", l->args[i]) + 1;
-	if (n >= (int)sizeof(record)) {
-		say(l->r, MZ_LOG_WARNING, "After a restart the logger of container '%.100s' will not be known: its names are too long",
-		    l->id);
+	if (rc < 0 || n >= (int)sizeof(record)) {
+		say(l->r, MZ_LOG_WARNING, "After a restart the logger of container '%.100s' will not be known: %s", l->id,
+		    rc < 0 ? "there are too few file descriptors to look at it" : "its names are too long");
 		return;
 	}
 	snprintf(key, sizeof(key), "%d", l->pid);
@@ -229,6 +216,8 @@ static void on_gone(void *arg, int ready)
 	stop_waiting(l);
 	close_fd(&l->pidfd);
 	forget(l);
+	if (l->r->h->now(l->r->h) - l->begun_ns > STEADY_NS)
+		l->n_restarts = 0;
 	if (!is_drained(l))
 		replace(l, "its logger has ended too early");
 	else if (l->op || l->is_orphan)
@@ -299,6 +288,7 @@ static void on_begun(struct log *l)
 	const struct mz_host *h = l->r->h;
 	stop_waiting(l);
 	close_fd(&l->report);
+	l->begun_ns = h->now(h);
 	if (l->pidfd >= 0)
 		l->watch = h->watch(h, l->pidfd, MZ_READ, on_gone, l);
 	if (l->out < 0)
@@ -425,13 +415,15 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 	for (; n < ROTATE_N_ARGS + 2 && at < end && memchr(at, 0, (size_t)(end - at)); at += strlen(at) + 1)
 		texts[n++] = at;
 	int32_t pid = (int32_t)strtol(key, NULL, 10);
-	int pidfd = n == ROTATE_N_ARGS + 2 && pid > 0 ? pidfd_open(pid, 0) : -1;
-	/* Another one may have its number by now. */
-	struct log *l = pidfd >= 0 && start_time(pid) == strtoull(texts[0], NULL, 10) ? log_new(r, texts[1]) : NULL;
-	if (!l) {
-		close_fd(&pidfd);
+	int pidfd = n == ROTATE_N_ARGS + 2 && pid > 0 ? living_open(pid, strtoull(texts[0], NULL, 10)) : -ESRCH;
+	if (pidfd == -ESRCH)
 		r->h->storage_put(r->h, key, (struct mz_bytes){NULL, 0}, on_stored, r);
-		return 0;
+	if (pidfd < 0)
+		return pidfd == -ESRCH ? 0 : pidfd;
+	struct log *l = log_new(r, texts[1]);
+	if (!l) {
+		close(pidfd);
+		return -ENOMEM;
 	}
 	l->pid = pid;
 	l->pidfd = pidfd;
@@ -444,6 +436,7 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 			return -ENOMEM;
 		}
 	reopen(l);
+	l->begun_ns = r->h->now(r->h);
 	l->watch = r->h->watch(r->h, l->pidfd, MZ_READ, on_gone, l);
 	return 0;
 }

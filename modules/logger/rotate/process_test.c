@@ -141,6 +141,26 @@ static void many_in_vain(void **state)
 	ended();
 }
 
+/* Each had worked well for a while: that does not add up. */
+static void killed_now_and_then(void **state)
+{
+	(void)state;
+	char all[200] = "";
+	start("");
+	for (int n = 1; n <= 14; n++) {
+		put(t.out, "line\n", 5);
+		strcat(all, "line\n");
+		until_size(5 * n);
+		mz_kit_advance(t.kit, 61000000000);
+		kill_and_wait(n);
+	}
+	close(t.out);
+	close(t.err);
+	ended();
+	holds(all);
+	assert_null(strstr(mz_kit_log(t.kit), "is lost"));
+}
+
 static void ended_while_it_begins(void **state)
 {
 	(void)state;
@@ -227,6 +247,7 @@ int main(void)
 		TEST(a_killed_one_is_replaced),
 		TEST(killed_at_the_end),
 		TEST(many_in_vain),
+		TEST(killed_now_and_then),
 		TEST(ended_while_it_begins),
 		TEST(the_next_life_waits),
 		TEST(of_no_container),

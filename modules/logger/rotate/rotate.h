@@ -42,7 +42,8 @@ struct log {
 	int pidfd;
 	int is_known;	  /* to the storage, by its pid */
 	int is_orphan;	  /* found after a restart, and maybe of no container that still lives */
-	int n_restarts;
+	int n_restarts;	  /* one soon after the other */
+	int64_t begun_ns; /* when it could write, on the host's clock */
 	struct mz_op *op; /* prepare, then ended */
 	struct mz_watch *watch;	 /* of the report, then of the end */
 	struct mz_timer *timer;	 /* until it has reported, or is started again */
