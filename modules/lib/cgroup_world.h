@@ -64,9 +64,6 @@ static struct {
 		double value;
 	} set[128];
 	int n_set;
-	char route[64], answer[8192];
-	void (*route_fn)(void *, struct mz_request *);
-	void *route_arg;
 } world;
 
 static void world_op_done(struct mz_op *op, const struct mz_err *err, const void *result)
@@ -132,32 +129,6 @@ static const char *world_conf_pair(const struct mz_conf *c, const char *name, si
 	*is = '\0';
 	*ret_value = is + 1;
 	return item;
-}
-
-static int world_route(const struct mz_host *h, const char *path, void (*fn)(void *, struct mz_request *), void *arg,
-		       struct mz_err *err)
-{
-	(void)h, (void)err;
-	(void)snprintf(world.route, sizeof(world.route), "%s", path);
-	world.route_fn = fn;
-	world.route_arg = arg;
-	return 0;
-}
-
-static void world_request_reply(struct mz_request *r, int status, const char *type, struct mz_bytes body)
-{
-	(void)r, (void)type;
-	(void)snprintf(world.answer, sizeof(world.answer), "%.*s", (int)body.size, (const char *)body.data);
-	assert_int_equal(status, 200);
-}
-
-/* The answer of the module's route. */
-static inline const char *world_get(const char *path)
-{
-	assert_string_equal(world.route, path);
-	world.answer[0] = '\0';
-	world.route_fn(world.route_arg, NULL);
-	return world.answer;
 }
 
 static int64_t world_now(const struct mz_host *h)
@@ -271,8 +242,6 @@ static const struct mz_host world_host = {.size = sizeof(world_host),
 					  .conf_int = world_conf_int,
 					  .conf_item = world_conf_item,
 					  .conf_pair = world_conf_pair,
-					  .route = world_route,
-					  .request_reply = world_request_reply,
 					  .now = world_now,
 					  .wall = world_wall,
 					  .metric = world_metric,

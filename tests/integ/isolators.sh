@@ -276,7 +276,7 @@ seen_from_outside()
 		skip "$1: cgroups_net_cls" "no v1 hierarchy with net_cls can be mounted"
 	fi
 	has cgroups_hugetlb && is "$1: cgroups_hugetlb" \
-		"$(get "http://$WHERE/modules/isolator/cgroups_hugetlb/usage" | jq -r '.[] | select(.page_size == "2MB") | .limit_bytes')" $((4 << 20))
+		"$(stat_of '.hugetlb_statistics[] | select(.page_size == "2MB") | [.limit_bytes, .usage_bytes, .failures] | join(" ")')" "$((4 << 20)) 0 0"
 }
 seen_from_outside "before"
 has cgroups_net_cls && is "cgroups_net_cls in the status update" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status |

@@ -103,6 +103,40 @@ static void fills_in_by_path(void **state)
 	usage_free(NULL);
 }
 
+/* What Mesos' messages have no field for has a number far away from theirs, behind all that others know, so
+ * that they skip it and find the same as without it. */
+static void fields_of_our_own(void **state)
+{
+	(void)state;
+	static const unsigned char key[] = {0x8a, 0xb5, 0x18}; /* field 50001, of a length */
+	const struct mz_usage_api *api = usage_api();
+	struct mz_usage *plain = usage_new(&mesos__v1__resource_statistics__descriptor);
+	struct mz_usage *more = usage_new(&mesos__v1__resource_statistics__descriptor);
+	assert_int_equal(api->set_string(more, "hugetlb_statistics.0.page_size", "2MB"), 0);
+	assert_int_equal(api->set_integer(more, "hugetlb_statistics.0.limit_bytes", 4 << 20), 0);
+	assert_int_equal(api->set_integer(more, "hugetlb_statistics.0.usage_bytes", 2 << 20), 0);
+	assert_int_equal(api->set_integer(more, "hugetlb_statistics.0.failures", 3), 0);
+	assert_int_equal(api->set_string(more, "hugetlb_statistics.1.page_size", "1GB"), 0);
+	assert_int_equal(api->set_integer(more, "hugetlb_statistics.1.max_usage_bytes", 1 << 30), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(api->set_number(i ? more : plain, "timestamp", 12.5), 0);
+		assert_int_equal(api->set_integer(i ? more : plain, "net_ephemeral_ports.begin", 1), 0);
+		assert_int_equal(api->set_integer(i ? more : plain, "net_ephemeral_ports.end", 2), 0);
+	}
+	struct mz_bytes a = usage_pack(plain), b = usage_pack(more);
+	const unsigned char *at = (const unsigned char *)b.data + a.size, *end = (const unsigned char *)b.data + b.size;
+	assert_true(b.size > a.size);
+	assert_memory_equal(a.data, b.data, a.size);
+	for (int i = 0; i < 2; i++) {
+		assert_true(end - at > 4);
+		assert_memory_equal(at, key, sizeof(key));
+		at += sizeof(key) + 1 + at[sizeof(key)];
+	}
+	assert_ptr_equal(at, end);
+	usage_free(plain);
+	usage_free(more);
+}
+
 static void records_launches(void **state)
 {
 	(void)state;
@@ -159,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_by_path),
 		cmocka_unit_test(fills_in_by_path),
+		cmocka_unit_test(fields_of_our_own),
 		cmocka_unit_test(records_launches),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,19 +1,16 @@
 /* cgroups_hugetlb.c - isolator/cgroups_hugetlb: how much memory in huge pages a container
  * may have, for each size of page, and how much it has.
  *
- * The API's statistics have no field for huge pages, so that a route of this module's own
- * tells. It reserves no pages: the operator does (vm.nr_hugepages).
+ * It reserves no pages: the operator does (vm.nr_hugepages).
  * SPDX-License-Identifier: Apache-2.0 */
 #define MZ_MODULE_ABI 1
 #include <mezzo/isolator.h>
 
 #include <dirent.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../../lib/cgroup_isolator.h"
-#include "../../lib/pending.h"
 
 enum { SIZES_MAX = 16, NAME_SIZE = 16 };
 
@@ -28,7 +25,6 @@ struct hugetlb {
 	int by_resources;
 	size_t n;
 	struct pages v[SIZES_MAX];
-	struct pending *replies;
 };
 
 /* ---- sizes -------------------------------------------------------------------------- */
@@ -142,49 +138,11 @@ static int set_limits(void *inst, const struct mz_container *c, struct mz_err *e
 
 /* ---- telling ------------------------------------------------------------------------ */
 
-/* The answer to one request, written by a worker: some files for each container and size. */
-struct reply {
-	struct pending pending; /* first member */
-	const struct hugetlb *p;
-	struct mz_request *q;
-	char *text; /* NULL: there is no room for it */
-	size_t len, cap;
-	int n;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct reply *r, const char *fmt, ...)
+static void put(const struct hugetlb *p, struct mz_usage *u, size_t i, const char *field, int64_t v)
 {
-	va_list ap;
-	va_start(ap, fmt);
-	int n = r->text ? vsnprintf(r->text + r->len, r->cap - r->len, fmt, ap) : -1;
-	va_end(ap);
-	if (n > 0)
-		r->len += (size_t)n;
-}
-
-/* For one element. */
-static void make_room(struct reply *r)
-{
-	enum { ROOM = CG_PATH_SIZE + 512 };
-	if (!r->text || r->cap - r->len > ROOM)
-		return;
-	char *more = realloc(r->text, r->cap * 2 + ROOM);
-	if (!more)
-		free(r->text);
-	r->text = more;
-	r->cap = r->cap * 2 + ROOM;
-}
-
-static void put_bytes(struct reply *r, const char *name, int64_t value)
-{
-	if (value != INT64_MAX) /* no limit */
-		put(r, ",\"%s\":%lld", name, (long long)value);
-}
-
-/* v1 has a limit of its own for none. */
-static int64_t no_limit(int64_t v)
-{
-	return v > INT64_MAX / 2 ? INT64_MAX : v;
+	char path[64];
+	(void)snprintf(path, sizeof(path), "hugetlb_statistics.%zu.%s", i, field);
+	(void)p->cg.k->usage->set_integer(u, path, v);
 }
 
 static int64_t failures(const struct hugetlb *p, const char *id, const struct pages *s)
@@ -199,84 +157,39 @@ static int64_t failures(const struct hugetlb *p, const char *id, const struct pa
 	return v;
 }
 
-/* Ids are safe in JSON: they are names of directories that the agent made, without quotes. */
-static void put_container(void *arg, const char *id)
+static int measure(const struct hugetlb *p, const char *id, struct mz_usage *u, struct mz_err *err)
 {
-	struct reply *r = arg;
-	const struct hugetlb *p = r->p;
-	char file[64];
-	for (size_t i = 0; i < p->n && !strpbrk(id, "\"\\"); i++) {
+	char file[64], path[64];
+	int rc = 0;
+	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		const struct pages *s = &p->v[i];
-		int64_t used, limit = INT64_MAX, most = INT64_MAX;
-		if (cg_read_int(&p->cg.g, id, file_of(p, s, "usage_in_bytes", "current", file), &used, NULL) < 0)
-			continue;
-		(void)cg_read_int(&p->cg.g, id, file_of(p, s, "limit_in_bytes", "max", file), &limit, NULL);
-		if (p->cg.g.version == 1)
-			(void)cg_read_int(&p->cg.g, id, file_of(p, s, "max_usage_in_bytes", "", file), &most, NULL);
-		make_room(r);
-		put(r, "%s{\"container_id\":\"%s\",\"page_size\":\"%s\"", r->n++ ? "," : "", id, s->name);
-		put_bytes(r, "limit_bytes", no_limit(limit));
-		put_bytes(r, "usage_bytes", used);
-		put_bytes(r, "max_usage_bytes", most);
-		put_bytes(r, "failures", failures(p, id, s));
-		put(r, "}");
+		int64_t used, limit, most;
+		rc = cg_read_int(&p->cg.g, id, file_of(p, s, "usage_in_bytes", "current", file), &used, err);
+		if (rc < 0)
+			break;
+		(void)snprintf(path, sizeof(path), "hugetlb_statistics.%zu.page_size", i);
+		(void)p->cg.k->usage->set_string(u, path, s->name);
+		put(p, u, i, "usage_bytes", used);
+		put(p, u, i, "failures", failures(p, id, s));
+		/* v1 has a large number for no limit. */
+		rc = cg_read_int(&p->cg.g, id, file_of(p, s, "limit_in_bytes", "max", file), &limit, err);
+		if (rc == 0 && limit <= INT64_MAX / 2)
+			put(p, u, i, "limit_bytes", limit);
+		if (p->cg.g.version == 1 &&
+		    cg_read_int(&p->cg.g, id, file_of(p, s, "max_usage_in_bytes", "", file), &most, NULL) == 0)
+			put(p, u, i, "max_usage_bytes", most);
 	}
+	return rc;
 }
 
-static void reply_work(void *arg)
+static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)
 {
-	struct reply *r = arg;
-	r->cap = 4096;
-	r->text = malloc(r->cap);
-	put(r, "[");
-	(void)cg_each(&r->p->cg.g, put_container, r, NULL);
-	make_room(r);
-	put(r, "]");
-}
-
-static void reply_free(struct pending *p)
-{
-	struct reply *r = (struct reply *)p;
-	free(r->text);
-	free(r);
-}
-
-static void on_written(void *arg)
-{
-	struct reply *r = arg;
-	const struct mz_host *h = r->p->cg.h;
-	pending_end(&r->pending);
-	if (r->text)
-		h->request_reply(r->q, 200, "application/json", (struct mz_bytes){r->text, r->len});
-	else
-		h->request_reply(r->q, 503, "text/plain", (struct mz_bytes){"Out of memory\n", 14});
-	reply_free(&r->pending);
-}
-
-static void on_request(void *arg, struct mz_request *q)
-{
-	static const char busy[] = "The agent has too much work waiting\n";
-	struct hugetlb *p = arg;
-	struct reply *r = calloc(1, sizeof(*r));
-	if (r) {
-		*r = (struct reply){.p = p, .q = q};
-		pending_add(&p->replies, &r->pending, reply_free);
-		if (p->cg.h->offload(p->cg.h, reply_work, on_written, r) == 0)
-			return;
-		pending_end(&r->pending);
-		reply_free(&r->pending);
-	}
-	p->cg.h->request_reply(q, 503, "text/plain", (struct mz_bytes){busy, sizeof(busy) - 1});
+	const struct hugetlb *p = inst;
+	struct mz_err err;
+	cgroups_answer(p->cg.h, op, cg_owns(c) ? measure(p, c->id, u, &err) : 0, &err);
 }
 
 /* ---- life --------------------------------------------------------------------------- */
-
-static void destroy(void *inst)
-{
-	if (inst)
-		pending_drop_all(&((struct hugetlb *)inst)->replies);
-	cgroups_destroy(inst);
-}
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
@@ -286,12 +199,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	p->cg.limit = set_limits;
 	p->by_resources = (int)h->conf_int(conf, "by_resources");
 	find_sizes(p);
-	int rc = take_limits(p, conf, err);
-	if (rc == 0)
-		rc = cgroups_find(&p->cg.g, h, "hugetlb", err);
-	if (rc == 0)
-		rc = h->route(h, "/usage", on_request, p, err);
-	return cgroups_created(p, rc, NULL, inst, err);
+	return cgroups_created(p, take_limits(p, conf, err), "hugetlb", inst, err);
 }
 
 static const struct mz_setting settings[] = {
@@ -303,11 +211,12 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = destroy,
+	.destroy = cgroups_destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
 	.prepare = cgroups_prepare,
 	.update = cgroups_update,
+	.usage = usage,
 	.cleanup = cgroups_cleanup,
 };
 

@@ -27,9 +27,28 @@ static void make_files(void)
 		(void)snprintf(file, sizeof(file), "mezzo/c1/hugetlb.%s.max", names[i]);
 		world_file(file, "max\n");
 	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		(void)snprintf(file, sizeof(file), "mezzo/c1/hugetlb.%s.current", names[i]);
+		world_file(file, "0\n");
+	}
 	world_file("mezzo/c1/hugetlb.2MB.rsvd.max", "max\n");
 	world_file("mezzo/c1/hugetlb.2MB.current", "2097152\n");
 	world_file("mezzo/c1/hugetlb.2MB.events", "max 3\n");
+}
+
+/* What was measured for pages of 2 MB; -1: it was not told. */
+static double of_2mb(const char *field)
+{
+	char path[96];
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(path, sizeof(path), "hugetlb_statistics.%d.page_size=2MB", i);
+		if (world_value(path) < 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "hugetlb_statistics.%d.%s", i, field);
+		return world_value(path);
+	}
+	fail_msg("Nothing is told of pages of 2 MB");
+	return -1;
 }
 
 static void v2(void **state)
@@ -43,6 +62,9 @@ static void v2(void **state)
 	world_prepare(inst, &c1);
 	world_expect("mezzo/c1/hugetlb.2MB.max", "max");
 	world_expect("mezzo/cgroup.subtree_control", "+hugetlb");
+	world_measure(inst, &c1);
+	assert_true(of_2mb("usage_bytes") == 2097152);
+	assert_true(of_2mb("limit_bytes") < 0); /* there is none */
 	world_ops()->destroy(inst);
 	/* In whole pages. */
 	world.settings[0].name = "limits";
@@ -51,8 +73,11 @@ static void v2(void **state)
 	world_update(inst, &c1);
 	world_expect("mezzo/c1/hugetlb.2MB.max", "4194304");
 	world_expect("mezzo/c1/hugetlb.2MB.rsvd.max", "4194304");
-	assert_string_equal(world_get("/usage"), "[{\"container_id\":\"c1\",\"page_size\":\"2MB\",\"limit_bytes\":4194304,"
-						 "\"usage_bytes\":2097152,\"failures\":3}]");
+	world_measure(inst, &c1);
+	assert_true(of_2mb("limit_bytes") == 4194304);
+	assert_true(of_2mb("usage_bytes") == 2097152);
+	assert_true(of_2mb("failures") == 3);
+	assert_true(of_2mb("max_usage_bytes") < 0); /* v2 does not know */
 	world_ops()->destroy(inst);
 	world.settings[1].name = "by_resources";
 	world.settings[1].value = "true";
@@ -72,28 +97,23 @@ static void v2(void **state)
 	world_v2_remove();
 }
 
-/* Of many containers, with long ids. */
-static void tells_of_many(void **state)
+/* One that lives in its parent's group has nothing of its own; of a group that is not there nothing is told. */
+static void tells_of_groups_only(void **state)
 {
 	(void)state;
 	if (!has_2mb())
 		skip();
+	static const struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1", .share_cgroups = 1};
+	static const struct mz_container gone = {.size = sizeof(gone), .id = "gone"};
 	world_v2(&mz_module, "hugetlb");
+	make_files();
 	void *inst = world_create();
-	char file[256], id[192];
-	enum { N = 30 };
-	for (int i = 0; i < N; i++) {
-		(void)snprintf(id, sizeof(id), "%0100d", i);
-		(void)snprintf(file, sizeof(file), "mezzo/%s/hugetlb.2MB.current", id);
-		world_file(file, "4096\n");
-	}
-	const char *answer = world_get("/usage");
-	for (int i = 0; i < N; i++) {
-		(void)snprintf(id, sizeof(id), "\"%0100d\",\"page_size\":\"2MB\",\"usage_bytes\":4096,\"failures\":0}", i);
-		if (!strstr(answer, id))
-			fail_msg("%s is not in %s", id, answer);
-	}
-	assert_int_equal(answer[strlen(answer) - 1], ']');
+	world_measure(inst, &d);
+	assert_int_equal(world.n_set, 0);
+	world_ops()->usage(inst, &gone, NULL, WORLD_OP);
+	assert_int_equal(world.n_done, 1);
+	assert_int_equal(world.code, -ENOENT);
+	assert_int_equal(world.n_set, 0);
 	world_ops()->destroy(inst);
 	world_v2_remove();
 }
@@ -138,6 +158,13 @@ static int take_pages(void)
 	return n;
 }
 
+static int has_group(const char *id)
+{
+	struct cg g;
+	assert_int_equal(cg_find(&g, NULL, world.hierarchy, world.root, "hugetlb", NULL), 0);
+	return cg_exists(&g, id);
+}
+
 static void bites(void **state)
 {
 	(void)state;
@@ -158,16 +185,18 @@ static void bites(void **state)
 		int status = world_wait(world_member(take_pages));
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), 2);
-		assert_non_null(strstr(world_get("/usage"), "\"limit_bytes\":4194304,\"usage_bytes\":0"));
-		assert_null(strstr(world_get("/usage"), "\"page_size\":\"2MB\",\"limit_bytes\":4194304,\"usage_bytes\":0,\"failures\":0"));
+		world_measure(inst, &c1);
+		assert_true(of_2mb("failures") > 0);
 	}
-	assert_non_null(strstr(world_get("/usage"), "\"page_size\":\"2MB\",\"limit_bytes\":4194304"));
+	world_measure(inst, &c1);
+	assert_true(of_2mb("limit_bytes") == 4194304);
+	assert_true(of_2mb("usage_bytes") == 0);
 	/* Another instance, as after a restart: it is an orphan. */
 	world_ops()->recover(inst, NULL, 0, WORLD_OP);
 	world_ok();
 	for (int i = 0; i < 200 && world_timers(); i++)
 		(void)poll(NULL, 0, 10);
-	assert_string_equal(world_get("/usage"), "[]");
+	assert_false(has_group("c1"));
 	world_cleanup(inst, "c1");
 	world_cleanup(inst, "c1");
 	world_cleanup(inst, "never");
@@ -176,6 +205,6 @@ static void bites(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(tells_of_many), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(tells_of_groups_only), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
