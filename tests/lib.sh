@@ -410,11 +410,14 @@ cleanup()
 {
 	local status=$? p
 	trap - EXIT
-	for p in "${pids[@]-}"; do
-		# Only a child of ours: the number of one that has ended may be another's by now.
-		[ -n "$p" ] && grep -qsx "PPid:[[:space:]]*$$" "/proc/$p/status" && kill -KILL "$p" 2>/dev/null
-	done
-	wait 2>/dev/null
+	# The shell tells of whom it has seen killed; nobody asked.
+	{
+		for p in "${pids[@]-}"; do
+			# Only a child of ours: the number of one that has ended may be another's by now.
+			[ -n "$p" ] && grep -qsx "PPid:[[:space:]]*$$" "/proc/$p/status" && kill -KILL "$p"
+		done
+		wait
+	} 2>/dev/null
 	cd /
 	kill_leftovers 2>/dev/null
 	kill_leftovers 2>/dev/null
