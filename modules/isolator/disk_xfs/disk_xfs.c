@@ -1,147 +1,58 @@
-/* disk_xfs.c - isolator/disk_xfs: the disk that a sandbox takes, by project quotas of XFS: each
- * sandbox is a project, whose number the file system keeps account of by itself.
+/* disk_xfs.c - isolator/disk_xfs: the disk that a sandbox and the persistent volumes of its
+ * container take, by project quotas of XFS: each of these directories is a project, whose
+ * number the file system keeps account of by itself.
  *
- * A number stays with its sandbox until that is removed, long after the container has
- * ended. Which sandbox has which number is in the instance's storage before it is given. Numbers that
+ * A number stays with its directory until that is removed, long after the container has
+ * ended. Which directory has which number is in the instance's storage before it is given. Numbers that
  * something else uses are left alone. Paths are looked at by worker threads.
+ *
+ * Sandboxes are given their project in prepare, volumes in isolate: all that makes their
+ * directories has been asked to prepare by then.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/pending.h"
 #include "../answer.h"
-#include "../volume_place.h"
+#include "../volume_measured.h"
 
 #include <unistd.h>
 
-#include "quota.h"
+#include "projects.h"
 
 /* Of TaskStatus. */
-enum { REASON_CONTAINER_LIMITATION_DISK = 20, PATH_SIZE = 4096, TEXT_SIZE = 3 * PATH_SIZE };
+enum { REASON_CONTAINER_LIMITATION_DISK = 20 };
 
 struct xfs {
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
 	struct quota q;
-	uint32_t first, last, next; /* projects */
+	struct projects projects;
 	int enforce, kill;
 	int64_t headroom_bytes, interval_ns;
-	struct project *projects;
+	struct by_id_table boxes; /* containers that run */
 	struct mz_timer *timer;
 	struct look *look; /* that a worker has, or NULL */
-	struct giving *givings; /* prepares under way */
-	uint64_t generation;
-	struct mz_metric *used, *exceeded;
+	struct pending *givings;
+	struct mz_metric *exceeded;
 };
 
-struct project {
-	struct project *next;
-	uint32_t number;
-	int live; /* its container is */
+/* What a container has; p is NULL if it has no project: it is on another file system. */
+struct held {
+	struct volume_measured v;
+	struct project *p;
+};
+
+struct box {
+	struct by_id by;       /* first */
+	struct project *sandbox; /* NULL: not known after a restart */
+	struct held *v;
+	size_t n;
 	int told; /* of the limitation */
-	uint64_t generation;
-	int64_t limit_bytes; /* -1: none */
-	char *id, *sandbox;
+	char id[];
 };
 
 static void start_timer(struct xfs *x);
 
-/* ---- projects --------------------------------------------------------------------------- */
-
-static struct project *live_project(const struct xfs *x, const char *id)
-{
-	struct project *p = x->projects;
-	while (p && (!p->live || strcmp(p->id, id) != 0))
-		p = p->next;
-	return p;
-}
-
-static void project_free(struct project *p)
-{
-	if (!p)
-		return;
-	free(p->id);
-	free(p->sandbox);
-	free(p);
-}
-
-static void count_projects(const struct xfs *x)
-{
-	double n = 0;
-	for (const struct project *p = x->projects; p; p = p->next)
-		n++;
-	x->h->metric_set(x->used, n);
-}
-
-static struct project *add(struct xfs *x, uint32_t number, const char *id, const char *sandbox)
-{
-	struct project *p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	*p = (struct project){.number = number, .limit_bytes = -1, .id = strdup(id), .sandbox = strdup(sandbox)};
-	if (!p->id || !p->sandbox) {
-		project_free(p);
-		return NULL;
-	}
-	p->generation = ++x->generation;
-	p->next = x->projects;
-	x->projects = p;
-	count_projects(x);
-	return p;
-}
-
-/* One that neither this agent nor anybody else uses; the one after the last that was given. */
-static int choose(struct xfs *x, uint32_t *ret, struct mz_err *err)
-{
-	uint32_t n = x->last - x->first + 1, at = x->next - x->first;
-	unsigned char *taken = calloc(n / 8 + 1, 1); /* bits */
-	int rc = taken ? -ENOSPC : iso_no_memory(err);
-	for (const struct project *p = x->projects; p && taken; p = p->next)
-		if (p->number >= x->first && p->number <= x->last)
-			taken[(p->number - x->first) / 8] |= (unsigned char)(1 << (p->number - x->first) % 8);
-	for (uint32_t i = 0; i < n && rc == -ENOSPC; i++, at = (at + 1) % n) {
-		struct quota_use u;
-		if (taken[at / 8] >> at % 8 & 1)
-			continue;
-		int got = quota_get(&x->q, x->first + at, &u, err);
-		if (got < 0)
-			rc = got;
-		else if (!u.used_bytes && !u.n_files)
-			rc = 0;
-		if (rc == 0)
-			*ret = x->first + at;
-	}
-	free(taken);
-	x->next = x->first + at;
-	return rc != -ENOSPC ? rc :
-			       iso_error(err, rc, "All %u projects, %u to %u, are used by sandboxes that are still there", n,
-					 x->first, x->last);
-}
-
-static void key_of(const struct project *p, char out[32])
-{
-	snprintf(out, 32, "project/%u", p->number);
-}
-
-static void on_forgotten(void *arg, const struct mz_err *err)
-{
-	const struct xfs *x = arg;
-	if (err)
-		x->h->log(x->h, MZ_LOG_WARNING, err->msg); /* it is looked at again after a restart */
-}
-
-/* Its sandbox is gone. */
-static void forget(struct xfs *x, struct project *p)
-{
-	char key[32];
-	struct project **at = &x->projects;
-	while (*at != p)
-		at = &(*at)->next;
-	*at = p->next;
-	key_of(p, key);
-	x->h->storage_put(x->h, key, (struct mz_bytes){NULL, 0}, on_forgotten, x);
-	project_free(p);
-	count_projects(x);
-}
-
-/* ---- limits ------------------------------------------------------------------------------ */
+/* ---- projects in use ---------------------------------------------------------------------- */
 
 static int set_limit(struct xfs *x, const struct project *p, struct mz_err *err)
 {
@@ -150,100 +61,235 @@ static int set_limit(struct xfs *x, const struct project *p, struct mz_err *err)
 	return quota_set(&x->q, p->number, soft, hard, err);
 }
 
-/* ---- prepare ------------------------------------------------------------------------------- */
-
-struct giving {
-	struct giving *next;
-	struct xfs *x;
-	struct mz_op *op;
-	uint64_t generation; /* of the project, which may be gone meanwhile */
-	uint32_t number;
-	char *sandbox;
-	int code;
-	struct mz_err err;
-};
-
-static struct project *of_generation(const struct xfs *x, uint64_t generation)
+static struct project *hold(struct project *p)
 {
-	struct project *p = x->projects;
-	while (p && p->generation != generation)
-		p = p->next;
+	p->n_users++;
 	return p;
 }
 
-static void giving_free(struct giving *g)
+static void release(struct project *p)
 {
-	struct giving **at = &g->x->givings;
-	while (*at != g)
-		at = &(*at)->next;
-	*at = g->next;
-	free(g->sandbox);
+	if (p)
+		p->n_users--;
+}
+
+/* ---- containers --------------------------------------------------------------------------- */
+
+static struct box *box_find(const struct xfs *x, const char *id)
+{
+	return (struct box *)by_id_find(&x->boxes, id);
+}
+
+static void held_free(struct held *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		release(v[i].p);
+		volume_measured_done(&v[i].v);
+	}
+	free(v);
+}
+
+static void box_drop(struct xfs *x, const char *id)
+{
+	struct box *b = (struct box *)by_id_take(&x->boxes, id);
+	if (!b)
+		return;
+	release(b->sandbox);
+	held_free(b->v, b->n);
+	free(b);
+}
+
+static struct box *box_new(struct xfs *x, const char *id)
+{
+	size_t size = strlen(id) + 1;
+	struct box *b = calloc(1, sizeof(*b) + size);
+	if (!b)
+		return NULL;
+	memcpy(b->id, id, size);
+	box_drop(x, id);
+	if (by_id_add(&x->boxes, &b->by, b->id) < 0) {
+		free(b);
+		return NULL;
+	}
+	return b;
+}
+
+/* Its volumes are those of `r`, with the projects that they have already. */
+static int set_volumes(struct xfs *x, struct box *b, const struct mz_resources *r, struct mz_err *err)
+{
+	size_t n_items = r ? x->k->resources->count(r) : 0, n = 0;
+	struct held *v = calloc(n_items + 1, sizeof(*v));
+	int rc = v ? 0 : -ENOMEM;
+	for (size_t i = 0; i < n_items && rc >= 0; i++) {
+		rc = volume_measured_of(x->h, r, i, &v[n].v);
+		if (rc <= 0)
+			continue;
+		struct project *p = projects_find(&x->projects, v[n].v.path);
+		if (p)
+			v[n].p = hold(p);
+		n++;
+	}
+	if (rc < 0) {
+		held_free(v, n);
+		return iso_no_memory(err);
+	}
+	held_free(b->v, b->n);
+	b->v = v;
+	b->n = n;
+	return 0;
+}
+
+static int set_volume_limits(struct xfs *x, const struct box *b, struct mz_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < b->n && rc == 0; i++)
+		if (b->v[i].p && b->v[i].p->limit_bytes != b->v[i].v.limit_bytes) {
+			b->v[i].p->limit_bytes = b->v[i].v.limit_bytes;
+			rc = set_limit(x, b->v[i].p, err);
+		}
+	return rc;
+}
+
+/* ---- giving directories their projects ------------------------------------------------------- */
+
+struct giving {
+	struct pending pending; /* first */
+	struct xfs *x;
+	struct mz_op *op;
+	struct mz_err err;
+	size_t n, n_writing; /* to the storage */
+	char *id;	     /* of the container */
+	struct gift {
+		struct project *p;
+		int is_volume, is_new, not_here;
+	} v[];
+};
+
+static void giving_drop(struct pending *pending)
+{
+	struct giving *g = (struct giving *)pending;
+	free(g->id);
 	free(g);
+}
+
+/* One that is on another file system, or nowhere, has no project after all. */
+static void take_back(struct giving *g, struct gift *gift)
+{
+	struct xfs *x = g->x;
+	const struct box *b = box_find(x, g->id);
+	for (size_t i = 0; b && i < b->n; i++)
+		if (b->v[i].p == gift->p) {
+			release(b->v[i].p);
+			b->v[i].p = NULL;
+		}
+	release(gift->p);
+	if (!gift->p->n_users)
+		projects_forget(&x->projects, gift->p);
 }
 
 static void give_end(struct giving *g)
 {
-	iso_end(g->x->h, g->op, g->code, &g->err);
-	giving_free(g);
+	struct xfs *x = g->x;
+	struct mz_op *op = g->op;
+	struct mz_err err = g->err;
+	for (size_t i = 0; i < g->n; i++) {
+		struct gift *gift = &g->v[i];
+		if (gift->not_here) {
+			take_back(g, gift);
+			continue;
+		}
+		if (!err.code)
+			(void)set_limit(x, gift->p, &err);
+		release(gift->p);
+	}
+	pending_end(&g->pending);
+	giving_drop(&g->pending);
+	iso_end(x->h, op, err.code, &err);
 }
 
 static void give_work(void *arg)
 {
 	struct giving *g = arg;
-	g->code = quota_give(&g->x->q, g->sandbox, g->number, &g->err);
+	for (size_t i = 0; i < g->n && !g->err.code; i++) {
+		struct gift *gift = &g->v[i];
+		struct mz_err err;
+		int rc = quota_give(&g->x->q, gift->p->path, gift->p->number, &err);
+		gift->not_here = gift->is_volume && (rc == -EXDEV || rc == -ENOENT);
+		if (rc < 0 && !gift->not_here)
+			g->err = err;
+	}
 }
 
 static void on_given(void *arg)
 {
-	struct giving *g = arg;
-	const struct project *p = of_generation(g->x, g->generation);
-	if (g->code == 0 && p)
-		g->code = set_limit(g->x, p, &g->err);
-	give_end(g);
+	give_end(arg);
 }
 
+/* All that had to be written down is. */
 static void on_kept(void *arg, const struct mz_err *err)
 {
 	struct giving *g = arg;
-	if (err) {
-		g->code = err->code;
+	if (err && !g->err.code)
 		g->err = *err;
-	} else {
-		g->code = g->x->h->offload(g->x->h, give_work, on_given, g);
-		if (g->code == 0)
-			return;
-		(void)iso_error(&g->err, g->code, "The agent has too much work waiting");
-	}
+	if (--g->n_writing)
+		return;
+	int rc = g->err.code ? g->err.code : g->x->h->offload(g->x->h, give_work, on_given, g);
+	if (rc == 0)
+		return;
+	if (!g->err.code)
+		(void)iso_error(&g->err, rc, "The agent has too much work waiting");
 	give_end(g);
 }
 
-static int begin(struct xfs *x, const struct mz_container *c, struct mz_op *op, struct mz_err *err)
+/* Room for n. */
+static struct giving *giving_new(struct xfs *x, const char *id, struct mz_op *op, size_t n)
 {
-	char key[32], text[TEXT_SIZE];
-	uint32_t number = 0;
-	int n = snprintf(text, sizeof(text), "%s\n%s", c->id, c->sandbox);
-	if (n < 0 || (size_t)n >= sizeof(text))
-		return iso_error(err, -ENAMETOOLONG, "The path of the sandbox and the container's id are too long");
-	int rc = choose(x, &number, err);
+	struct giving *g = calloc(1, sizeof(*g) + n * sizeof(g->v[0]));
+	char *own = strdup(id);
+	if (!g || !own) {
+		free(g);
+		free(own);
+		return NULL;
+	}
+	g->x = x;
+	g->op = op;
+	g->id = own;
+	pending_add(&x->givings, &g->pending, giving_drop);
+	return g;
+}
+
+/* One more; *ret holds it. */
+static int giving_add(struct giving *g, const char *path, int64_t limit_bytes, int is_volume, struct project **ret,
+		      struct mz_err *err)
+{
+	struct project *p;
+	int is_new, rc = projects_take(&g->x->projects, path, &p, &is_new, err);
 	if (rc < 0)
 		return rc;
-	struct giving *g = calloc(1, sizeof(*g));
-	char *sandbox = strdup(c->sandbox);
-	struct project *p = g && sandbox ? add(x, number, c->id, c->sandbox) : NULL;
-	if (!p) {
-		free(g);
-		free(sandbox);
-		return iso_no_memory(err);
-	}
-	p->live = 1;
-	p->limit_bytes = disk_of_sandbox(x->k, c->resources);
-	*g = (struct giving){
-		.next = x->givings, .x = x, .op = op, .generation = p->generation, .number = number, .sandbox = sandbox};
-	x->givings = g;
-	start_timer(x);
-	key_of(p, key);
-	x->h->storage_put(x->h, key, (struct mz_bytes){text, (size_t)n}, on_kept, g);
+	p->limit_bytes = limit_bytes;
+	g->v[g->n++] = (struct gift){.p = hold(p), .is_volume = is_volume, .is_new = is_new};
+	*ret = hold(p);
 	return 0;
+}
+
+static void give(struct giving *g)
+{
+	size_t n = g->n;
+	start_timer(g->x);
+	g->n_writing = 1;
+	for (size_t i = 0; i < n; i++)
+		if (g->v[i].is_new) {
+			g->n_writing++;
+			projects_keep(&g->x->projects, g->v[i].p, g->v[i].is_volume ? "" : g->id, on_kept, g);
+		}
+	on_kept(g, NULL);
+}
+
+/* What could not even be begun. */
+static void giving_fail(struct giving *g, const struct mz_err *err)
+{
+	g->err = *err;
+	give_end(g);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
@@ -252,22 +298,85 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct xfs *x = inst;
 	struct mz_err err;
 	/* What is nested in a container is in its sandbox. */
-	int rc = c->parent || !c->sandbox ? 0 : begin(x, c, op, &err);
-	if (rc < 0 || c->parent || !c->sandbox)
+	if (c->parent || !c->sandbox) {
+		iso_end(x->h, op, 0, NULL);
+		return;
+	}
+	struct box *b = box_new(x, c->id);
+	struct giving *g = b ? giving_new(x, c->id, op, 1) : NULL;
+	if (!g)
+		iso_end(x->h, op, iso_no_memory(&err), &err);
+	else if (giving_add(g, c->sandbox, disk_of_sandbox(x->k, c->resources), 0, &b->sandbox, &err) < 0)
+		giving_fail(g, &err);
+	else
+		give(g);
+}
+
+/* Its volumes are those of `c`; new ones become projects. */
+static void change_volumes(struct xfs *x, struct box *b, const struct mz_container *c, struct mz_op *op)
+{
+	struct mz_err err;
+	struct giving *g = NULL;
+	size_t n = 0;
+	int rc = set_volumes(x, b, c->resources, &err);
+	for (size_t i = 0; i < b->n; i++)
+		n += !b->v[i].p;
+	if (rc == 0)
+		rc = set_volume_limits(x, b, &err);
+	if (rc == 0 && n && !(g = giving_new(x, c->id, op, n)))
+		rc = iso_no_memory(&err);
+	for (size_t i = 0; i < b->n && g && rc == 0; i++)
+		if (!b->v[i].p)
+			rc = giving_add(g, b->v[i].v.path, b->v[i].v.limit_bytes, 1, &b->v[i].p, &err);
+	if (g && rc == 0)
+		give(g);
+	else if (g)
+		giving_fail(g, &err);
+	else
+		iso_end(x->h, op, rc, &err);
+}
+
+static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
+{
+	(void)pid;
+	struct xfs *x = inst;
+	struct box *b = box_find(x, c->id);
+	if (b)
+		change_volumes(x, b, c, op);
+	else
+		iso_end(x->h, op, 0, NULL);
+}
+
+static void update(void *inst, const struct mz_container *c, struct mz_op *op)
+{
+	struct xfs *x = inst;
+	struct mz_err err;
+	struct box *b = box_find(x, c->id);
+	int64_t limit_bytes = disk_of_sandbox(x->k, c->resources);
+	int rc = 0;
+	if (b && b->sandbox && b->sandbox->limit_bytes != limit_bytes) {
+		b->sandbox->limit_bytes = limit_bytes;
+		rc = set_limit(x, b->sandbox, &err);
+	}
+	if (b)
+		b->told = 0;
+	if (b && rc == 0)
+		change_volumes(x, b, c, op);
+	else
 		iso_end(x->h, op, rc, &err);
 }
 
 /* ---- looking ---------------------------------------------------------------------------------- */
 
-/* One round: how much live sandboxes have, and which dead ones are gone. */
+/* One round: how much those in use have, and which others are gone. */
 struct look {
 	struct xfs *x;
 	size_t n;
 	struct target {
 		uint64_t generation;
 		uint32_t number;
-		int live, gone, code;
-		char *sandbox;
+		int in_use, gone, code;
+		char *path; /* of those that are not in use */
 		struct quota_use use;
 	} v[];
 };
@@ -275,7 +384,7 @@ struct look {
 static void look_free(struct look *k)
 {
 	for (size_t i = 0; i < k->n; i++)
-		free(k->v[i].sandbox);
+		free(k->v[i].path);
 	free(k);
 }
 
@@ -285,28 +394,56 @@ static void look_work(void *arg)
 	for (size_t i = 0; i < k->n; i++) {
 		struct target *t = &k->v[i];
 		struct mz_err err;
-		if (t->live) {
+		if (t->in_use) {
 			t->code = quota_get(&k->x->q, t->number, &t->use, &err);
 			continue;
 		}
-		t->gone = t->sandbox && access(t->sandbox, F_OK) < 0 && errno == ENOENT;
+		t->gone = t->path && access(t->path, F_OK) < 0 && errno == ENOENT;
 		if (t->gone)
 			(void)quota_set(&k->x->q, t->number, 0, 0, &err);
 	}
 }
 
-/* Last of all: it may come back with cleanup. */
-static void judge(struct xfs *x, struct project *p, const struct quota_use *u)
+static int is_over(const struct project *p)
 {
-	if (!x->kill || p->told || !p->live || p->limit_bytes < 0 || u->used_bytes <= p->limit_bytes)
-		return;
-	char text[128];
-	snprintf(text, sizeof(text), "Disk usage of the sandbox (%lldKB) is over the container's disk (%lldKB)",
-		 (long long)u->used_bytes / 1024, (long long)p->limit_bytes / 1024);
-	struct mz_limitation l = {.size = sizeof(l), .reason = REASON_CONTAINER_LIMITATION_DISK, .message = text};
-	p->told = 1;
-	x->h->metric_add(x->exceeded, 1);
-	x->k->limitation(x->h, p->id, &l);
+	return p && p->limit_bytes >= 0 && p->used_bytes > p->limit_bytes;
+}
+
+/* Does it have too much of something? Then what is said of it is in `text`. */
+static int find_fault(const struct box *b, char *text, size_t size)
+{
+	const char *what = "sandbox", *id = "", *whose = "the container's disk";
+	const struct project *p = is_over(b->sandbox) ? b->sandbox : NULL;
+	for (size_t i = 0; i < b->n && !p; i++)
+		if (is_over(b->v[i].p)) {
+			p = b->v[i].p;
+			what = "volume ";
+			id = b->v[i].v.id;
+			whose = "its size";
+		}
+	if (p)
+		snprintf(text, size, "Disk usage of the %s%.200s (%lldKB) is over %s (%lldKB)", what, id,
+			 (long long)p->used_bytes / 1024, whose, (long long)p->limit_bytes / 1024);
+	return p != NULL;
+}
+
+/* Of each it is told once. It may come back with cleanup, so that the table is looked through anew. */
+static void judge(struct xfs *x)
+{
+	char text[400];
+	struct box *b;
+	do {
+		b = (struct box *)by_id_next(&x->boxes, NULL);
+		while (b && (b->told || !find_fault(b, text, sizeof(text))))
+			b = (struct box *)by_id_next(&x->boxes, &b->by);
+		if (b) {
+			const struct mz_limitation l = {
+				.size = sizeof(l), .reason = REASON_CONTAINER_LIMITATION_DISK, .message = text};
+			b->told = 1;
+			x->h->metric_add(x->exceeded, 1);
+			x->k->limitation(x->h, b->id, &l);
+		}
+	} while (b);
 }
 
 static void on_looked(void *arg)
@@ -315,32 +452,31 @@ static void on_looked(void *arg)
 	struct xfs *x = k->x;
 	x->look = NULL;
 	for (size_t i = 0; i < k->n; i++) {
-		struct project *p = of_generation(x, k->v[i].generation);
-		if (p && !p->live && k->v[i].gone)
-			forget(x, p);
-	}
-	start_timer(x);
-	for (size_t i = 0; i < k->n; i++) {
-		struct project *p = of_generation(x, k->v[i].generation);
-		if (p && k->v[i].live && k->v[i].code == 0)
-			judge(x, p, &k->v[i].use);
+		const struct target *t = &k->v[i];
+		struct project *p = projects_of(&x->projects, t->number, t->generation);
+		if (p && !p->n_users && t->gone)
+			projects_forget(&x->projects, p);
+		else if (p)
+			p->used_bytes = t->in_use && t->code == 0 ? t->use.used_bytes : -1;
 	}
 	look_free(k);
+	start_timer(x);
+	if (x->kill)
+		judge(x);
 }
 
 static void on_due(void *arg)
 {
 	struct xfs *x = arg;
-	size_t n = 0;
 	x->timer = NULL;
-	for (const struct project *p = x->projects; p; p = p->next)
-		n++;
-	struct look *k = calloc(1, sizeof(*k) + n * sizeof(k->v[0]));
+	struct look *k = calloc(1, sizeof(*k) + x->projects.by_path.n * sizeof(k->v[0]));
+	for (const struct project *p = k ? projects_next(&x->projects, NULL) : NULL; p; p = projects_next(&x->projects, p))
+		k->v[k->n++] = (struct target){.generation = p->generation,
+					       .number = p->number,
+					       .in_use = p->n_users > 0,
+					       .path = p->n_users ? NULL : strdup(p->path)};
 	if (k) {
 		k->x = x;
-		for (const struct project *p = x->projects; p; p = p->next)
-			k->v[k->n++] = (struct target){
-				.generation = p->generation, .number = p->number, .live = p->live, .sandbox = strdup(p->sandbox)};
 		x->look = k;
 		if (x->h->offload(x->h, look_work, on_looked, k) == 0)
 			return;
@@ -352,70 +488,41 @@ static void on_due(void *arg)
 
 static void start_timer(struct xfs *x)
 {
-	if (x->projects && !x->timer && !x->look)
+	if (x->projects.by_path.n && !x->timer && !x->look)
 		x->timer = x->h->timer(x->h, x->interval_ns, on_due, x);
 }
 
 /* ---- the other callbacks ------------------------------------------------------------------------ */
 
-struct recovery {
-	struct xfs *x;
-	const struct mz_container *const *v;
-	size_t n;
-};
-
-static int recover_one(void *arg, const char *key, struct mz_bytes value)
+/* What has no project yet gets none. */
+static int recover_one(struct xfs *x, const struct mz_container *c, struct mz_err *err)
 {
-	struct recovery *r = arg;
-	char text[TEXT_SIZE];
-	unsigned number;
-	if (sscanf(key, "project/%u", &number) != 1 || value.size >= sizeof(text))
-		return 0;
-	memcpy(text, value.data, value.size);
-	text[value.size] = '\0';
-	char *sandbox = strchr(text, '\n');
-	if (!sandbox)
-		return 0;
-	*sandbox++ = '\0';
-	struct project *p = add(r->x, number, text, sandbox);
-	if (!p)
-		return -ENOMEM;
-	for (size_t i = 0; i < r->n && !p->live; i++)
-		if (!strcmp(r->v[i]->id, p->id)) {
-			p->live = 1;
-			p->limit_bytes = disk_of_sandbox(r->x->k, r->v[i]->resources);
+	struct box *b = box_new(x, c->id);
+	if (!b)
+		return iso_no_memory(err);
+	struct project *p = projects_find(&x->projects, c->sandbox);
+	if (p) {
+		b->sandbox = hold(p);
+		p->limit_bytes = disk_of_sandbox(x->k, c->resources);
+	}
+	int rc = set_volumes(x, b, c->resources, err);
+	/* Settings may be others than before. */
+	for (size_t i = 0; i < b->n && rc == 0; i++)
+		if (b->v[i].p) {
+			b->v[i].p->limit_bytes = b->v[i].v.limit_bytes;
+			rc = set_limit(x, b->v[i].p, err);
 		}
-	return 0;
+	return p && rc == 0 ? set_limit(x, p, err) : rc;
 }
 
 static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
 {
 	struct xfs *x = inst;
 	struct mz_err err;
-	struct recovery r = {.x = x, .v = v, .n = n};
-	int rc = x->h->storage_each(x->h, recover_one, &r);
-	if (rc < 0)
-		(void)iso_error(&err, rc, "Cannot read which sandbox has which project: %s", strerror(-rc));
-	/* Settings may be others than before. */
-	for (const struct project *p = x->projects; p && rc == 0; p = p->next)
-		if (p->live)
-			rc = set_limit(x, p, &err);
+	int rc = projects_read(&x->projects, &err);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = v[i]->sandbox && !v[i]->parent ? recover_one(x, v[i], &err) : 0;
 	start_timer(x);
-	iso_end(x->h, op, rc, &err);
-}
-
-static void update(void *inst, const struct mz_container *c, struct mz_op *op)
-{
-	struct xfs *x = inst;
-	struct mz_err err;
-	struct project *p = live_project(x, c->id);
-	int rc = 0;
-	int64_t limit_bytes = disk_of_sandbox(x->k, c->resources);
-	if (p && p->limit_bytes != limit_bytes) {
-		p->limit_bytes = limit_bytes;
-		p->told = 0;
-		rc = set_limit(x, p, &err);
-	}
 	iso_end(x->h, op, rc, &err);
 }
 
@@ -424,21 +531,23 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	struct xfs *x = inst;
 	struct mz_err err;
 	struct quota_use now;
-	const struct project *p = live_project(x, c->id);
+	const struct box *b = box_find(x, c->id);
+	const struct project *p = b ? b->sandbox : NULL;
 	int rc = p ? quota_get(&x->q, p->number, &now, &err) : 0;
 	if (p && p->limit_bytes >= 0)
 		(void)x->k->usage->set_integer(u, "disk_limit_bytes", p->limit_bytes);
 	if (p && rc == 0)
 		(void)x->k->usage->set_integer(u, "disk_used_bytes", now.used_bytes);
+	for (size_t i = 0, n = 0; b && i < b->n && rc == 0; i++)
+		if (b->v[i].p && (rc = quota_get(&x->q, b->v[i].p->number, &now, &err)) == 0)
+			volume_measured_tell(x->k, u, n++, &b->v[i].v, now.used_bytes);
 	iso_end(x->h, op, rc, &err);
 }
 
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct xfs *x = inst;
-	struct project *p = live_project(x, id);
-	if (p)
-		p->live = 0;
+	box_drop(x, id);
 	iso_end(x->h, op, 0, NULL);
 }
 
@@ -453,13 +562,11 @@ static void destroy(void *inst)
 	/* The host has waited for running work; its done() will not be called. */
 	if (x->look)
 		look_free(x->look);
-	while (x->givings)
-		giving_free(x->givings);
-	while (x->projects) {
-		struct project *p = x->projects;
-		x->projects = p->next;
-		project_free(p);
-	}
+	pending_drop_all(&x->givings);
+	for (const struct by_id *b; (b = by_id_next(&x->boxes, NULL));)
+		box_drop(x, b->id);
+	free(x->boxes.buckets);
+	projects_done(&x->projects);
 	quota_done(&x->q);
 	free(x);
 }
@@ -473,8 +580,8 @@ static int take_range(struct xfs *x, const char *text, struct mz_err *err)
 	if (sscanf(s, "%10u-%10u%n", &first, &last, &end) != 2 || *s == '-' || strcmp(s + end, s == text ? "" : "]") != 0 ||
 	    first < 1 || first > last || last > INT32_MAX)
 		return iso_error(err, -EINVAL, "The project_range '%s' is no range like [5000-10000]", text);
-	x->first = x->next = first;
-	x->last = last;
+	x->projects.first = x->projects.next = first;
+	x->projects.last = last;
 	return 0;
 }
 
@@ -488,7 +595,9 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	x->kill = (int)h->conf_int(conf, "kill");
 	x->headroom_bytes = h->conf_int(conf, "headroom");
 	x->interval_ns = h->conf_int(conf, "interval");
-	x->used = h->metric(h, MZ_METRIC_GAUGE, "projects");
+	x->projects.h = h;
+	x->projects.q = &x->q;
+	x->projects.used = h->metric(h, MZ_METRIC_GAUGE, "projects");
 	x->exceeded = h->metric(h, MZ_METRIC_COUNTER, "exceeded");
 	int rc = take_range(x, h->conf_str(conf, "project_range"), err);
 	if (rc == 0 && x->kill && !x->enforce)
@@ -510,11 +619,11 @@ static uint32_t flags(void *inst)
 }
 
 static const struct mz_setting settings[] = {
-	MZ_SETTING(STRING, "project_range", "[5000-10000]", 0, 0, "Numbers of projects that sandboxes get; nobody else may use them"),
-	MZ_SETTING(BOOL, "enforce", "false", 0, 0, "Sandboxes cannot take more than their container's disk; else they are measured"),
+	MZ_SETTING(STRING, "project_range", "[5000-10000]", 0, 0, "Numbers of projects that sandboxes and volumes get; nobody else may use them"),
+	MZ_SETTING(BOOL, "enforce", "false", 0, 0, "Sandboxes cannot take more than their container's disk, nor volumes more than their size; else they are measured"),
 	MZ_SETTING(BOOL, "kill", "false", 0, 0, "With enforce: end containers that take more than that"),
 	MZ_SETTING(BYTES, "headroom", "10MB", 0, 1LL << 50, "With kill: what they can take more, until they are ended"),
-	MZ_SETTING(DURATION, "interval", "15secs", 1000000, 86400000000000, "Time between two looks at all sandboxes"),
+	MZ_SETTING(DURATION, "interval", "15secs", 1000000, 86400000000000, "Time between two looks at all sandboxes and volumes"),
 	MZ_SETTING_END,
 };
 
@@ -525,6 +634,7 @@ static const struct mz_isolator_ops ops = {
 	.flags = flags,
 	.recover = recover,
 	.prepare = prepare,
+	.isolate = isolate,
 	.update = update,
 	.usage = usage,
 	.cleanup = cleanup,
@@ -535,7 +645,7 @@ MZ_MODULE = {
 	.name = "disk_xfs",
 	.version = "1.0",
 	.author = "Mezzo",
-	.summary = "Measures and limits the disk that sandboxes take, by project quotas of XFS",
+	.summary = "Measures and limits the disk that sandboxes and volumes take, by project quotas of XFS",
 	.settings = settings,
 	.ops = (const struct mz_ops *)&ops,
 };

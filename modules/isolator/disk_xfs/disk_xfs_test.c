@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "../kit_world.h"
+#include "../volume_disk_world.h"
 #include "quota.h"
 
 static const int64_t minute = 60000000000;
@@ -40,7 +41,7 @@ static void needs_quota(void)
 	skip();
 }
 
-static void refuses(void **state)
+static void refuses_settings(void **state)
 {
 	(void)state;
 	static const char *const ranges[] = {"", "5", "[5-4]", "[0-4]", "5-6]", "[5-6", "[5-6]x", "[5--6]", "[a-b]", "[5-99999999999]"};
@@ -62,12 +63,10 @@ static void refuses(void **state)
 }
 
 /* Writes MB after MB; how many there was room for. */
-static int fill(const struct mz_container *c, const char *name, int mb)
+static int fill_file(const char *path, int mb)
 {
 	static char block[1 << 20];
-	char path[1024];
 	int n = 0;
-	(void)snprintf(path, sizeof(path), "%s/%s", c->sandbox, name);
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 	while (fd >= 0 && n < mb && write(fd, block, sizeof(block)) == (ssize_t)sizeof(block))
 		n++;
@@ -77,10 +76,17 @@ static int fill(const struct mz_container *c, const char *name, int mb)
 	return n;
 }
 
-static struct mz_container *box(const char *id, const char *resources)
+static int fill(const struct mz_container *c, const char *name, int mb)
+{
+	char path[1024];
+	(void)snprintf(path, sizeof(path), "%s/%s", c->sandbox, name);
+	return fill_file(path, mb);
+}
+
+static struct mz_container *box(const char *id, const char *text)
 {
 	struct mz_container *c = world_container(id, NULL);
-	c->resources = mz_kit_resources(w.k, resources);
+	c->resources = mz_kit_resources(w.k, text);
 	(void)mkdir(c->sandbox, 0755);
 	return c;
 }
@@ -92,21 +98,35 @@ static void begin(const struct mz_container *c)
 		fail_msg("%s", w.err.msg);
 }
 
-static int64_t used(const struct mz_container *c, int64_t *ret_limit)
+static const char *usage_of(const struct mz_container *c)
 {
 	struct mz_kit_op r;
 	struct mz_usage *u = mz_kit_usage(w.k);
 	w.ops->usage(mz_kit_inst(w.m), c, u, mz_kit_op(w.m, &r, 0));
 	assert_int_equal(mz_kit_wait(w.k, &r), 0);
-	const char *text = mz_kit_usage_text(u), *is = strstr(text, "disk_used_bytes "), *limit = strstr(text, "disk_limit_bytes ");
-	*ret_limit = limit ? strtoll(limit + 17, NULL, 10) : -1;
-	return is ? strtoll(is + 16, NULL, 10) : -1;
+	return mz_kit_usage_text(u);
 }
 
-static void update(struct mz_container *c, const char *resources)
+/* Of a field; -1: it is not told. */
+static int64_t told(const struct mz_container *c, const char *field)
+{
+	char line[128];
+	(void)snprintf(line, sizeof(line), "%s ", field);
+	const char *at = strstr(usage_of(c), line);
+	return at ? strtoll(at + strlen(line), NULL, 10) : -1;
+}
+
+static int64_t used(const struct mz_container *c, int64_t *ret_limit)
+{
+	*ret_limit = told(c, "disk_limit_bytes");
+	return told(c, "disk_used_bytes");
+}
+
+static void update(struct mz_container *c, const char *text)
 {
 	struct mz_kit_op r;
-	c->resources = mz_kit_resources(w.k, resources);
+	if (text)
+		c->resources = mz_kit_resources(w.k, text);
 	w.ops->update(mz_kit_inst(w.m), c, mz_kit_op(w.m, &r, 0));
 	assert_int_equal(mz_kit_wait(w.k, &r), 0);
 }
@@ -197,6 +217,13 @@ static void ends_containers(void **state)
 	world_close();
 }
 
+static void restart(const char *settings)
+{
+	mz_kit_unload(w.m);
+	assert_int_equal(mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err), 0);
+	w.ops = mz_kit_ops(w.m);
+}
+
 static int projects_are(void *arg)
 {
 	return mz_kit_metric(w.m, "projects") == *(double *)arg;
@@ -250,9 +277,7 @@ static void numbers(void **state)
 	assert_int_equal(world_cleanup("b"), 0);
 	mz_kit_advance(w.k, minute);
 	assert_true(projects_are(&(double){2}));
-	mz_kit_unload(w.m);
-	assert_int_equal(mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err), 0);
-	w.ops = mz_kit_ops(w.m);
+	restart(settings);
 	const struct mz_container *v[] = {a};
 	assert_int_equal(world_recover(v, 1), 0);
 	assert_true(projects_are(&(double){2}));
@@ -274,9 +299,7 @@ static void numbers(void **state)
 	remove_sandbox(c);
 	assert_int_equal(mz_kit_until(w.k, projects_are, &none, minute), 0);
 	/* Nothing of it is left after another restart. */
-	mz_kit_unload(w.m);
-	assert_int_equal(mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err), 0);
-	w.ops = mz_kit_ops(w.m);
+	restart(settings);
 	assert_int_equal(world_recover(NULL, 0), 0);
 	assert_true(projects_are(&none));
 	world_close();
@@ -284,11 +307,140 @@ static void numbers(void **state)
 	assert_int_equal(rmdir(other), 0);
 }
 
+/* 2 MB of disk, and a volume of `mb`. */
+static struct mz_resources *with_volume(int mb, const char *more)
+{
+	struct mz_err err;
+	struct mz_resources *r = res_new();
+	assert_int_equal(res_parse("cpus:1;disk:2", NULL, r, &err), 0);
+	for (int i = 0; i < mb; i++)
+		add_volume(r, "web", "v1", "data", more);
+	return r;
+}
+
+static void make_volume(const char *top)
+{
+	char command[1200];
+	assert_non_null(realpath(mz_kit_dir(w.k), world.dir)); /* %D */
+	(void)snprintf(command, sizeof(command), "mkdir -p %s/volumes/roles/web/v1", at(top));
+	assert_int_equal(system(command), 0);
+}
+
+static void remove_volume(const char *top)
+{
+	char command[1200];
+	(void)snprintf(command, sizeof(command), "rm -r %s/volumes", at(top));
+	assert_int_equal(system(command), 0);
+}
+
+/* Each is a project of its own: measured and limited apart from the sandbox, in whatever container it is;
+ * it outlives them, and a restart. */
+static void volumes(void **state)
+{
+	(void)state;
+	static const char settings[] = "{enforce: true, kill: true, headroom: 2MB, project_range: \"7040-7049\"}";
+	static const char limit[] = "disk_statistics.0.limit_bytes", is[] = "disk_statistics.0.used_bytes";
+	double none = 0, one = 1;
+	needs_quota();
+	world_open(settings);
+	struct mz_container *c = box("c1", "cpus:1"), *d = box("c2", "cpus:1");
+	struct mz_resources *four = with_volume(4, ""), *six = with_volume(6, "");
+	c->resources = d->resources = four;
+	make_volume("%D");
+	assert_int_equal(fill_file(at("%D/volumes/roles/web/v1/old"), 1), 1);
+	begin(c);
+	assert_true(projects_are(&one));
+	assert_int_equal(world_isolate(c, getpid()), 0);
+	assert_true(projects_are(&(double){2}));
+	assert_non_null(strstr(usage_of(c), "disk_statistics.0.persistence.id v1"));
+	assert_int_equal(told(c, limit), 4 << 20);
+	assert_in_range(told(c, is), 1 << 20, 2 << 20);
+	assert_in_range(told(c, "disk_used_bytes"), 0, 1 << 20);
+	/* Its size follows; the sandbox's limit stays. */
+	c->resources = six;
+	update(c, NULL);
+	assert_int_equal(told(c, limit), 6 << 20);
+	assert_int_equal(told(c, "disk_limit_bytes"), 2 << 20);
+	assert_in_range(fill_file(at("%D/volumes/roles/web/v1/more"), 9), 6, 7);
+	assert_int_equal(fill(c, "own", 1), 1);
+	assert_int_equal(mz_kit_until(w.k, was_told, NULL, minute), 0);
+	assert_non_null(strstr(mz_kit_events(w.k), "limitation c1 reason 20 Disk usage of the volume v1 ("));
+	assert_non_null(strstr(mz_kit_events(w.k), "is over its size (6144KB)"));
+	/* It goes on after a restart; then it is another container's. */
+	restart(settings);
+	const struct mz_container *v[] = {c};
+	assert_int_equal(world_recover(v, 1), 0);
+	assert_true(projects_are(&(double){2}));
+	assert_in_range(told(c, is), 7 << 20, 8 << 20);
+	assert_int_equal(world_cleanup("c1"), 0);
+	assert_int_equal(unlink(at("%D/volumes/roles/web/v1/more")), 0);
+	begin(d);
+	assert_int_equal(world_isolate(d, getpid()), 0);
+	assert_true(projects_are(&(double){3}));
+	assert_int_equal(told(d, limit), 4 << 20);
+	assert_in_range(fill_file(at("%D/volumes/roles/web/v1/more"), 9), 4, 5);
+	/* Without the volume nothing is told of it. */
+	update(d, "cpus:1;disk:2");
+	assert_int_equal(told(d, limit), -1);
+	assert_int_equal(world_cleanup("c2"), 0);
+	/* Its number is free when it is gone. */
+	mz_kit_advance(w.k, minute);
+	assert_true(projects_are(&(double){3}));
+	remove_volume("%D");
+	assert_int_equal(mz_kit_until(w.k, projects_are, &(double){2}, minute), 0);
+	char own[1024];
+	(void)snprintf(own, sizeof(own), "%s/own", c->sandbox);
+	assert_int_equal(unlink(own), 0);
+	remove_sandbox(c);
+	remove_sandbox(d);
+	assert_int_equal(mz_kit_until(w.k, projects_are, &none, minute), 0);
+	res_free(four);
+	res_free(six);
+	world_close();
+}
+
+/* On another file system, or not there: nothing is told of them, and they keep nobody from running. */
+static void volumes_elsewhere(void **state)
+{
+	(void)state;
+	double one = 1;
+	char dir[] = "/tmp/mezzo-xfs-XXXXXX", source[128];
+	static const char *const roots[] = {"/proc", NULL};
+	needs_quota();
+	assert_non_null(mkdtemp(dir));
+	for (int i = 0; i < 2; i++) {
+		world_open("{project_range: \"7050-7059\"}");
+		struct mz_container *c = box("c1", "cpus:1");
+		struct quota q;
+		struct mz_err err;
+		const char *root = roots[i] ? roots[i] : dir;
+		(void)snprintf(source, sizeof(source), ",\"source\":{\"type\":\"PATH\",\"path\":{\"root\":\"%s\"}}", root);
+		struct mz_resources *r = with_volume(1, source);
+		c->resources = r;
+		if (!roots[i])
+			make_volume(dir);
+		assert_int_equal(quota_open(&q, tmp(), 0, &err), 0);
+		if (roots[i] || quota_give(&q, dir, 7050, &err) == -EXDEV) {
+			begin(c);
+			assert_int_equal(world_isolate(c, getpid()), 0);
+			assert_true(projects_are(&one));
+			assert_null(strstr(usage_of(c), "disk_statistics"));
+		}
+		quota_done(&q);
+		assert_int_equal(world_cleanup("c1"), 0);
+		world_close();
+		res_free(r);
+	}
+	remove_volume(dir);
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(refuses),	    cmocka_unit_test(measures), cmocka_unit_test(enforces),
-		cmocka_unit_test(ends_containers), cmocka_unit_test(numbers),
+		cmocka_unit_test(refuses_settings), cmocka_unit_test(measures), cmocka_unit_test(enforces),
+		cmocka_unit_test(ends_containers),  cmocka_unit_test(numbers),	cmocka_unit_test(volumes),
+		cmocka_unit_test(volumes_elsewhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

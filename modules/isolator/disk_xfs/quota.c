@@ -134,10 +134,17 @@ static int give_one(int fd, uint32_t project, int is_directory)
 	return ioctl(fd, FS_IOC_FSSETXATTR, &a) < 0 ? -errno : 0;
 }
 
-/* Takes fd. What goes away meanwhile is nobody's. */
+static int has_it(int fd, uint32_t project)
+{
+	struct fsxattr a;
+	return ioctl(fd, FS_IOC_FSGETXATTR, &a) == 0 && a.fsx_projid == project && (a.fsx_xflags & FS_XFLAG_PROJINHERIT);
+}
+
+/* Takes fd. What goes away meanwhile is nobody's. The top comes last: if it has the project, all
+ * below it has. */
 static int give_all(int fd, dev_t dev, uint32_t project, int depth)
 {
-	int rc = give_one(fd, project, 1);
+	int rc = depth > 1 ? give_one(fd, project, 1) : 0;
 	DIR *d = rc == 0 ? fdopendir(fd) : NULL;
 	if (!d) {
 		rc = rc < 0 ? rc : -errno;
@@ -165,6 +172,8 @@ static int give_all(int fd, dev_t dev, uint32_t project, int depth)
 		rc = give_one(sub, project, 0);
 		(void)close(sub);
 	}
+	if (rc == 0 && depth == 1)
+		rc = give_one(fd, project, 1);
 	(void)closedir(d);
 	return rc;
 }
@@ -182,6 +191,10 @@ int quota_give(const struct quota *q, const char *path, uint32_t project, struct
 	if (st.st_dev != own.st_dev) {
 		(void)close(fd);
 		return iso_error(err, -EXDEV, "%.150s is on another file system than the agent's work_dir", path);
+	}
+	if (has_it(fd, project)) {
+		(void)close(fd);
+		return 0;
 	}
 	int rc = give_all(fd, st.st_dev, project, 1);
 	return rc < 0 ? iso_error(err, rc, "Cannot give %.150s to project %u: %s", path, project, strerror(-rc)) : 0;

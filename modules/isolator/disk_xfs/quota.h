@@ -30,7 +30,8 @@ int quota_get(struct quota *q, uint32_t project, struct quota_use *ret, struct m
 int quota_set(struct quota *q, uint32_t project, int64_t soft_bytes, int64_t hard_bytes, struct mz_err *err);
 
 /* Everything in the directory, and what will be made in it, belongs to the project. Follows
- * no symbolic link, and crosses into no other file system. */
+ * no symbolic link, and crosses into no other file system. One that was given to it before is
+ * not walked through again. -EXDEV: it is on another file system than `q`. */
 int quota_give(const struct quota *q, const char *path, uint32_t project, struct mz_err *err);
 
 #endif
