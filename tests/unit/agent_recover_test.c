@@ -95,6 +95,25 @@ static void test_executor_resends(void **state)
 	assert_null(next_status(w));
 }
 
+/* While the agent waits for others it takes what one says that is back. */
+static void test_executor_reports_early(void **state)
+{
+	struct world *w = *state;
+	run(w, true);
+	run_task(w, "late", NULL);
+	executor_subscribe(w, "late", NULL);
+	world_restart(w);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_FINISHED", 9), 503);
+	struct fake_call *x = executor_subscribe(w, "e", NULL);
+	assert_int_equal(executor_update(w, "e", "t", "TASK_FINISHED", 9), 202);
+	assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], 9);
+	assert_int_equal(executor_update(w, "late", "late", "TASK_RUNNING", 10), 503);
+	assert_int_equal(executor_update(w, "none", "t", "TASK_RUNNING", 11), 503);
+	executor_subscribe(w, "late", NULL);
+	assert_non_null(back(w));
+	expect_status(w, "t", ST(FINISHED), -1);
+}
+
 /* ---- tasks that were on their way ------------------------------------------------------ */
 
 static void test_not_delivered(void **state)
@@ -393,6 +412,7 @@ int main(void)
 		T(test_state_survives),
 		T(test_unacknowledged_come_again),
 		T(test_executor_resends),
+		T(test_executor_reports_early),
 		T(test_not_delivered),
 		T(test_delivered),
 		T(test_killed_meanwhile),

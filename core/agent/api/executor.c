@@ -82,6 +82,13 @@ static int take_update(struct executor *ex, Mesos__V1__TaskStatus *s, struct mz_
 	return 0;
 }
 
+/* There is no other way to refuse it here; it would be kept, and come again, for ever. */
+static void refuse_held(struct executor *ex, const Mesos__V1__TaskStatus *s, const struct mz_err *err)
+{
+	log_warning(AREA, "An update that executor '%s' holds is dropped: %s", ex->id, err->msg);
+	update_acknowledge(ex, s->task_id->value, s->uuid.data);
+}
+
 static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct http_exchange *x)
 {
 	struct agent *a = ex->agent;
@@ -108,7 +115,7 @@ static void subscribe(struct executor *ex, call_msg *m, enum codec out, struct h
 		if (check_status(ex, status, &err) < 0)
 			log_warning(AREA, "Executor '%s' holds a bad update, ignoring: %s", ex->id, err.msg);
 		else if (take_update(ex, status, &err) < 0)
-			log_warning(AREA, "Executor '%s' keeps an update: %s", ex->id, err.msg);
+			refuse_held(ex, status, &err);
 	}
 	if (ex->subscribed_once) {
 		/* What was on its way when the stream broke has not arrived. */
@@ -184,7 +191,7 @@ static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 		http_reply(x, 202, NULL, NULL, 0); /* the end of a task is always taken */
 		take_failure(ex, s);
 	} else if (take_update(ex, s, &err) < 0) {
-		http_reply_text(x, 503, "%s", err.msg);
+		http_reply_text(x, 429, "%s", err.msg);
 	} else {
 		http_reply(x, 202, NULL, NULL, 0);
 	}
@@ -233,6 +240,15 @@ static struct executor *find(struct agent *a, const call_msg *m, struct http_exc
 	return ex;
 }
 
+/* Others are still waited for, but this one has subscribed again: what it says now it
+ * says once. */
+static bool is_back(struct agent *a, const call_msg *m)
+{
+	struct framework *f = agent_framework_find(a, m->framework_id->value);
+	const struct executor *ex = f ? agent_executor_find(f, m->executor_id->value) : NULL;
+	return ex && ex->stream;
+}
+
 void agent_api_executor(void *arg, const struct http_request *r, struct http_exchange *x)
 {
 	struct agent *a = arg;
@@ -253,7 +269,7 @@ void agent_api_executor(void *arg, const struct http_request *r, struct http_exc
 	bool is_subscribe = m->type == MESOS__V1__EXECUTOR__CALL__TYPE__SUBSCRIBE;
 	if (is_subscribe && !api_accept(r, x, &out))
 		return;
-	if (!is_subscribe && a->phase != AGENT_RECOVERED) {
+	if (!is_subscribe && a->phase != AGENT_RECOVERED && !is_back(a, m)) {
 		http_reply_text(x, 503, "Agent has not finished recovery");
 		return;
 	}
