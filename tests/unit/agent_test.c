@@ -1,5 +1,6 @@
-/* agent_test.c - the agent while it runs: the executor API, launch, kill, the
- * update manager, ends of executors, gc, the link. Restarts: agent_recover_test.c.
+/* agent_test.c - the agent while it runs: the executor API, launch, kill,
+ * ends of executors, the link. The update manager: agent_updates_test.c, restarts:
+ * agent_recover_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent_world.h"
 
@@ -349,17 +350,6 @@ static void test_kill_while_terminating(void **state)
 	assert_int_equal(to_master(w, TM(EXITED_EXECUTOR)) != NULL, 0); /* it came before the update was read */
 }
 
-/* ---- the update manager -------------------------------------------------------------------- */
-
-static struct fake_call *start_task(struct world *w)
-{
-	world_register(w);
-	run_task(w, "t", "e");
-	struct fake_call *x = executor_subscribe(w, "e", NULL);
-	assert_non_null(event(w, x, EV(LAUNCH)));
-	return x;
-}
-
 static void test_kill_while_the_executor_is_away(void **state)
 {
 	struct world *w = *state;
@@ -375,129 +365,6 @@ static void test_kill_while_the_executor_is_away(void **state)
 	assert_int_equal(event(w, x, EV(KILL))->kill->kill_policy->grace_period->nanoseconds, 77);
 	x = executor_subscribe(w, "e", NULL);
 	assert_null(event(w, x, EV(KILL)));
-}
-
-static void test_one_outstanding(void **state)
-{
-	struct world *w = *state;
-	struct fake_call *x = start_task(w);
-	executor_update(w, "e", "t", "TASK_STARTING", 1);
-	executor_update(w, "e", "t", "TASK_RUNNING", 2);
-	executor_update(w, "e", "t", "TASK_FINISHED", 3);
-	for (int i = 1; i <= 3; i++)
-		assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], i);
-	Mezzo__Link__ToMaster *m = to_master(w, TM(STATUS_UPDATE));
-	assert_int_equal(m->status_update->status->state, ST(STARTING));
-	assert_string_equal(m->status_update->status->agent_id->value, "S0");
-	assert_string_equal(m->status_update->status->container_status->container_id->value, last_container(w));
-	assert_null(next_status(w));
-	ack_uuid(w, "t", 2); /* not the outstanding one */
-	assert_null(next_status(w));
-	ack_uuid(w, "t", 1);
-	m = to_master(w, TM(STATUS_UPDATE));
-	assert_int_equal(m->status_update->status->state, ST(RUNNING));
-	assert_int_equal(m->status_update->latest_state, ST(FINISHED));
-	ack_uuid(w, "t", 2);
-	assert_int_equal(next_status(w)->state, ST(FINISHED));
-	ack_uuid(w, "t", 3);
-	assert_null(next_status(w));
-	assert_int_equal(world_n_records(w, "update/"), 0);
-	assert_int_equal(world_n_records(w, "task/"), 0);
-	assert_int_equal(world_n_records(w, "executor/"), 1);
-	ack_uuid(w, "t", 3);
-}
-
-static void test_durable_before_acknowledged(void **state)
-{
-	struct world *w = *state;
-	struct fake_call *x = start_task(w);
-	w->disk.stuck = true;
-	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202);
-	assert_null(event_any(w, x));
-	assert_null(next_status(w));
-	ack_uuid(w, "t", 1); /* nobody can know it; it must not do harm */
-	w->disk.stuck = false;
-	fake_disk_flush(&w->disk);
-	world_settle(w);
-	assert_non_null(event(w, x, EV(ACKNOWLEDGED)));
-	assert_int_equal(next_status(w)->state, ST(RUNNING));
-}
-
-static void test_retry(void **state)
-{
-	struct world *w = *state;
-	start_task(w);
-	executor_update(w, "e", "t", "TASK_RUNNING", 1);
-	assert_non_null(next_status(w));
-	int64_t wait = 10;
-	for (int i = 0; i < 8; i++) {
-		/* the master pings, or the link would be given up */
-		for (int64_t passed = 0; passed < wait - 1;) {
-			int64_t step = MZ_MIN(60, wait - 1 - passed);
-			world_pass(w, step * SECS);
-			to_agent(w, "{\"ping\":{\"connected\":true}}");
-			passed += step;
-		}
-		assert_null(next_status(w));
-		world_pass(w, SECS);
-		assert_non_null(next_status(w));
-		wait = MZ_MIN(wait * 2, 600);
-	}
-	assert_int_equal(wait, 600);
-	ack_uuid(w, "t", 1);
-	world_pass(w, 60 * SECS);
-	assert_null(next_status(w));
-}
-
-static int long_update(struct world *w, const char *state, int uuid)
-{
-	enum { SIZE = 1 << 20 };
-	mz_autofree char *message = xcalloc(1, SIZE + 1);
-	memset(message, 'x', SIZE);
-	mz_autofree char *json = xasprintf(STATUS(",\"state\":\"%s\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\",\"message\":\"%s\""),
-					   state, uuid_json(w, uuid), message);
-	return executor_post(w, json)->status;
-}
-
-/* A task that reports without end, while nobody acknowledges. */
-static void test_floods_of_updates(void **state)
-{
-	struct world *w = *state;
-	start_task(w);
-	int n = 0;
-	while (n < 100 && long_update(w, "TASK_RUNNING", n + 1) == 202)
-		n++;
-	assert_int_equal(n, 8);
-	assert_int_equal(world_n_records(w, "update/"), 8);
-	assert_int_equal(executor_update(w, "e", "t", "TASK_RUNNING", 1), 202); /* one that is known */
-	/* There is room again, and its end is taken in any case. */
-	ack_uuid(w, "t", 1);
-	assert_int_equal(long_update(w, "TASK_RUNNING", 21), 202);
-	assert_int_equal(long_update(w, "TASK_RUNNING", 22), 503);
-	assert_int_equal(long_update(w, "TASK_FINISHED", 23), 202);
-}
-
-static void test_duplicates(void **state)
-{
-	struct world *w = *state;
-	struct fake_call *x = start_task(w);
-	executor_update(w, "e", "t", "TASK_RUNNING", 1);
-	assert_non_null(event(w, x, EV(ACKNOWLEDGED)));
-	executor_update(w, "e", "t", "TASK_RUNNING", 1); /* pending: acknowledged again */
-	assert_non_null(event(w, x, EV(ACKNOWLEDGED)));
-	assert_non_null(next_status(w));
-	ack_uuid(w, "t", 1);
-	executor_update(w, "e", "t", "TASK_RUNNING", 1); /* acknowledged by the framework, too */
-	assert_non_null(event(w, x, EV(ACKNOWLEDGED)));
-	executor_update(w, "e", "t", "TASK_FINISHED", 2);
-	executor_update(w, "e", "t", "TASK_RUNNING", 3); /* after its end */
-	assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], 2);
-	assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], 3); /* it may forget it */
-	expect_status(w, "t", ST(FINISHED), -1);
-	assert_null(next_status(w));
-	executor_update(w, "e", "t", "TASK_FINISHED", 2); /* of a task that is history */
-	assert_non_null(event(w, x, EV(ACKNOWLEDGED)));
-	assert_null(next_status(w));
 }
 
 /* ---- ends ------------------------------------------------------------------------------------- */
@@ -635,58 +502,6 @@ static void test_history_is_bounded(void **state)
 	assert_int_equal(world_n_records(w, "sandbox/"), 8);
 }
 
-static void test_gc(void **state)
-{
-	struct world *w = *state;
-	world_register(w);
-	w->max_completed = 100;
-	for (int i = 0; i < 40; i++) {
-		char id[16];
-		snprintf(id, sizeof(id), "t%d", i);
-		run_task(w, id, NULL);
-		kill_task(w, id);
-		expect_status(w, id, ST(KILLED), RS(TASK_KILLED_DURING_LAUNCH));
-	}
-	size_t attached = w->attached.n;
-	assert_true(attached >= 80);
-	agent_set_master(w->a, NULL);
-	world_pass(w, 800 * SECS);
-	assert_int_equal(w->containers.removed.n, 0); /* 1000 s x 0.9 */
-	world_pass(w, 161 * SECS);
-	assert_int_equal(w->containers.removed.n, 40);
-	assert_int_equal(world_n_records(w, "sandbox/"), 0);
-	assert_int_equal(w->attached.n, 0);
-}
-
-static void test_gc_when_disk_is_full(void **state)
-{
-	struct world *w = *state;
-	world_register(w);
-	run_task(w, "t", NULL);
-	kill_task(w, "t");
-	world_settle(w);
-	agent_set_master(w->a, NULL);
-	w->containers.usage = 0.95;
-	world_pass(w, 61 * SECS);
-	assert_int_equal(w->containers.removed.n, 1);
-}
-
-/* Age is gc_delay x max(0, 1 - headroom - usage), looked at each minute. */
-static void test_gc_by_disk_use(void **state)
-{
-	struct world *w = *state;
-	world_register(w);
-	run_task(w, "t", NULL);
-	kill_task(w, "t");
-	world_settle(w);
-	agent_set_master(w->a, NULL);
-	w->containers.usage = 0.5;
-	world_pass(w, 350 * SECS); /* 1000 s x 0.4 */
-	assert_int_equal(w->containers.removed.n, 0);
-	world_pass(w, 111 * SECS);
-	assert_int_equal(w->containers.removed.n, 1);
-}
-
 /* ---- the link ------------------------------------------------------------------------------------ */
 
 static void test_register_again(void **state)
@@ -768,20 +583,12 @@ int main(void)
 		T(test_kill_while_the_executor_is_away),
 		T(test_kill_before_records),
 		T(test_kill_while_terminating),
-		T(test_one_outstanding),
-		T(test_durable_before_acknowledged),
-		T(test_retry),
-		T(test_floods_of_updates),
-		T(test_duplicates),
 		T(test_executor_exit),
 		T(test_limits),
 		T(test_framework_shutdown),
 		T(test_dropped_executors_are_told),
 		T(test_master_shuts_agent_down),
 		T(test_history_is_bounded),
-		T(test_gc),
-		T(test_gc_when_disk_is_full),
-		T(test_gc_by_disk_use),
 		T(test_register_again),
 		T(test_link_lost),
 	};

@@ -14,9 +14,11 @@
 #include "base/str.h"
 #include "fakes.h"
 #include "kit_loop.h"
+#include "mesos/v1/agent.pb-c.h"
 #include "mesos/v1/executor.pb-c.h"
 #include "mezzo/link.pb-c.h"
 #include "os/files.h"
+#include "wire/codec.h"
 
 #define SECS NS_PER_SEC
 #define TM(name) MEZZO__LINK__TO_MASTER__MESSAGE_##name
@@ -126,6 +128,17 @@ Mesos__V1__Executor__Event *event_any(struct world *w, struct fake_call *stream)
 Mesos__V1__Executor__Event *event(struct world *w, struct fake_call *stream, int type);
 char *uuid_json(struct world *w, int byte); /* base64 of 16 of them */
 struct fake_call *world_get(struct world *w, const char *target);
+/* Register to LAUNCH: executor "e" of framework "F" runs, with a task "t"; its stream, behind
+ * LAUNCH; or the id of its container. */
+struct fake_call *start_task(struct world *w);
+const char *start_executor(struct world *w);
+
+/* A call of /api/v1, given as JSON, sent in this encoding; and what was answered. */
+struct fake_call *api(struct world *w, enum codec codec, const char *fmt, ...) MZ_PRINTF(3, 4);
+Mesos__V1__Agent__Response *api_response(struct world *w, enum codec codec, struct fake_call *c);
+/* Its format and arguments: container `id` in `top`. */
+#define LAUNCH_IN(top, id, more) "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"%s\"," \
+	"\"parent\":{\"value\":\"%s\"}},\"command\":{\"value\":\"x\"}%s}}", id, top, more
 
 void container_exit(struct world *w, const char *id, int wait_status);
 /* The launch that is held, if there is one; then no other one is. */
@@ -136,5 +149,10 @@ void container_measured(struct world *w); /* answers the oldest question that wa
 void container_exceeds(struct world *w, const char *id, int reason, const char *mem);
 const char *last_container(struct world *w);
 void container_attached(struct world *w);
+
+/* ---- agent_world_fakes.c, for agent_world.c ------------------------------------- */
+void world_fakes_init(struct world *w);
+void world_forget_jobs(struct world *w);
+struct io *world_io_open(struct loop *l, int fd, const struct io_cb *cb, void *arg);
 
 #endif
