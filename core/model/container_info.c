@@ -1,6 +1,6 @@
 /* container_info.c - rules of CommandInfo and ContainerInfo. A field counts as
  * set by its presence, also when it is empty.
- * Called by task_info.c and executor_info.c.
+ * Called by task_info.c and executor_info.c, and by the agent for other containers.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <string.h>

@@ -7,11 +7,7 @@
 #include "model/model.h"
 #include "model/res_impl.h"
 
-int command_check(const Mesos__V1__CommandInfo *c, struct mz_err *err);
-int container_check(const Mesos__V1__ContainerInfo *c, struct mz_err *err);
 int check_check(const Mesos__V1__CheckInfo *c, struct mz_err *err);
 int health_check_check(const Mesos__V1__HealthCheck *c, struct mz_err *err);
-/* Volumes once each, revocable or not per name, one allocation role, whole gpus. */
-int resource_usage_check(const resources *r, struct mz_err *err);
 
 #endif

@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "mesos/v1/mesos.pb-c.h"
 
+struct mz_resources;
+
 /* Ids that clients choose: 1 to 255 bytes, not "." or "..", no control
  * characters, no '/' or '\\'. The message names `what`. */
 int id_check(const char *what, const char *id, struct mz_err *err);
@@ -49,6 +51,14 @@ int task_info_check_with(const Mesos__V1__TaskInfo *t, const Mesos__V1__Executor
 int task_launch_check(const Mesos__V1__TaskInfo *t, struct mz_err *err);
 /* Of any type: a DEFAULT executor (LAUNCH_GROUP) is checked as such. */
 int executor_info_check(const Mesos__V1__ExecutorInfo *e, struct mz_err *err);
+/* What the above say of commands and containers, for whoever launches neither task nor executor. */
+int command_check(const Mesos__V1__CommandInfo *c, struct mz_err *err);
+int container_check(const Mesos__V1__ContainerInfo *c, struct mz_err *err);
+/* Volumes once each, revocable or not per name, one allocation role, whole gpus. */
+int resource_usage_check(const struct mz_resources *r, struct mz_err *err);
+/* One entry of a map of limits; infinity is none. */
+int limit_check(const char *name, const Mesos__V1__Value__Scalar *limit, const struct mz_resources *request,
+		struct mz_err *err);
 /* Equal as far as sharing a running executor goes (allocation roles aside). */
 bool executor_info_equal(const Mesos__V1__ExecutorInfo *a, const Mesos__V1__ExecutorInfo *b);
 

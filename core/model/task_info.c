@@ -62,18 +62,27 @@ static int resources_check(const Mesos__V1__TaskInfo *t, const Mesos__V1__Execut
 	return resource_usage_check(&e, err);
 }
 
+int limit_check(const char *name, const Mesos__V1__Value__Scalar *limit, const resources *request, struct mz_err *err)
+{
+	double value = limit ? limit->value : 0;
+	if (!str_eq(name, "cpus") && !str_eq(name, "mem"))
+		return mz_fail(err, -EINVAL, "Only 'cpus' and 'mem' can have limits, not '%.80s'", name ? name : "");
+	if (isnan(value) || value < 0.001) /* infinite: none */
+		return mz_fail(err, -EINVAL, "The limit of '%s' must be 0.001 or more", name);
+	if (value < (double)res_scalar(request, name) / 1000)
+		return mz_fail(err, -EINVAL, "The limit of '%s' is below the request", name);
+	return 0;
+}
+
 static int limits_check(const Mesos__V1__TaskInfo *t, const resources *r, struct mz_err *err)
 {
 	for (size_t i = 0; i < t->n_limits; i++) {
-		const char *name = t->limits[i]->key ? t->limits[i]->key : "";
-		double limit = t->limits[i]->value ? t->limits[i]->value->value : 0;
-		if (!str_eq(name, "cpus") && !str_eq(name, "mem"))
-			return mz_fail(err, -EINVAL, "Only 'cpus' and 'mem' can have limits, not '%.80s'", name);
-		int64_t request = res_scalar(r, name);
-		if (!request)
+		const char *name = t->limits[i]->key;
+		int rc = limit_check(name, t->limits[i]->value, r, err);
+		if (rc)
+			return rc;
+		if (!res_scalar(r, name))
 			return mz_fail(err, -EINVAL, "The limit of '%s' needs a request of it", name);
-		if (isnan(limit) || limit < (double)request / 1000) /* infinite: none */
-			return mz_fail(err, -EINVAL, "The limit of '%s' is below the request", name);
 	}
 	return 0;
 }

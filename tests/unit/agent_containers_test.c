@@ -171,6 +171,115 @@ static void test_get_containers_protobuf(void **state)
 	get_containers(*state, CODEC_PROTOBUF);
 }
 
+/* ---- what is not launched ---------------------------------------------------------------------- */
+
+#define RESOURCES(name, rest) "\"resources\":[{\"name\":\"" name "\",\"type\":\"SCALAR\"" rest "}]"
+#define AMOUNT(value) ",\"scalar\":{\"value\":" value "}"
+#define MESOS(rest) "\"container\":{\"type\":\"MESOS\"," rest "}"
+#define SHARE(yes) MESOS("\"linux_info\":{\"share_cgroups\":" yes "}")
+#define VARIABLE(rest) "\"command\":{\"value\":\"x\",\"environment\":{\"variables\":[{\"name\":\"A\"" rest "}]}}"
+#define RUN "\"command\":{\"value\":\"x\"},"
+
+/* Levels: how deep the container would be in the executor's; 0: it would stand alone. */
+static const struct {
+	int levels;
+	const char *more, *why; /* members of the call; why NULL: it is launched */
+} launches[] = {
+	{0, RUN RESOURCES("cpus", AMOUNT("1")), NULL},
+	{0, MESOS("\"volumes\":[]"), "'command' is not set"},
+	{0, VARIABLE(",\"value\":\"1\""), NULL},
+	{0, VARIABLE(""), "Environment variable 'A': A variable of type VALUE has 'value'"},
+	{0, VARIABLE(",\"type\":\"SECRET\",\"secret\":{\"type\":\"VALUE\"}"), "A secret of type VALUE has 'value'"},
+	{0, RUN MESOS("\"volumes\":[{\"container_path\":\"c\",\"mode\":\"RW\"}]"), "Volume 'c': Exactly one of"},
+	{0, RUN MESOS("\"rlimit_info\":{\"rlimits\":[{\"type\":\"RLMT_CORE\",\"soft\":5}]}"), "both 'hard' and 'soft'"},
+	{0, RUN "\"container\":{\"type\":\"DOCKER\"}", "A container of type DOCKER needs 'docker'"},
+	{0, RUN SHARE("true"), "'share_cgroups' must not be true for a container without parent"},
+	{0, RUN SHARE("false"), NULL},
+	{0, RUN RESOURCES("cpus", AMOUNT("-1")), "The value -1 is negative"},
+	{0, RUN RESOURCES("gpus", AMOUNT("0.5")), "'gpus' must be a whole number"},
+	{0, RUN RESOURCES("cpus", AMOUNT("1") ",\"role\":\"r\""), "must not be reserved"},
+	{0, RUN RESOURCES("cpus", AMOUNT("1") ",\"reservations\":[{\"role\":\"r\",\"type\":\"STATIC\"}]"), "must not be reserved"},
+	{0, RUN RESOURCES("cpus", AMOUNT("1") ",\"revocable\":{}"), "must not be revocable"},
+	{0, RUN RESOURCES("disk", AMOUNT("1") ",\"disk\":{\"persistence\":{\"id\":\"p\"}}"), "must not have persistent volumes"},
+	{0, RUN "\"limits\":{\"disk\":{\"value\":1}}", "Only 'cpus' and 'mem' can have limits, not 'disk'"},
+	{0, RUN "\"limits\":{\"cpus\":{\"value\":-1}}", "The limit of 'cpus' must be 0.001 or more"},
+	{0, RUN "\"limits\":{\"cpus\":{\"value\":0}}", "The limit of 'cpus' must be 0.001 or more"},
+	{0, RUN "\"limits\":{\"cpus\":{\"value\":0.5}}," RESOURCES("cpus", AMOUNT("1")), "The limit of 'cpus' is below the request"},
+	{0, RUN "\"limits\":{\"mem\":{\"value\":\"Infinity\"}}", NULL},
+	/* its resources are the framework's */
+	{1, RUN RESOURCES("cpus", AMOUNT("1") ",\"revocable\":{}"), NULL},
+	{1, RUN SHARE("false"), NULL},
+	{1, RUN "\"limits\":{\"mem\":{\"value\":-5}}", "The limit of 'mem' must be 0.001 or more"},
+	{2, RUN SHARE("true"), NULL},
+	{2, RUN SHARE("false"), "'share_cgroups' must be true"},
+	{2, RUN RESOURCES("cpus", AMOUNT("1")), "Only the first level"},
+	{2, RUN "\"limits\":{\"cpus\":{\"value\":1}}", "Only the first level"},
+	{33, RUN "\"container\":{\"type\":\"MESOS\"}", "deeper than 32"},
+};
+
+static char *in(const char *id, char *parent_json)
+{
+	char *json = parent_json ? xasprintf("{\"value\":\"%s\",\"parent\":%s}", id, parent_json)
+				 : xasprintf("{\"value\":\"%s\"}", id);
+	free(parent_json);
+	return json;
+}
+
+/* The id of a container so many levels below the executor's, those between named "a". */
+static char *place(const char *top, int levels, size_t i)
+{
+	char id[24];
+	snprintf(id, sizeof(id), "c%zu", i);
+	char *json = levels ? in(top, NULL) : NULL;
+	while (--levels > 0)
+		json = in("a", json);
+	return in(id, json);
+}
+
+static void expect(struct fake_call *c, size_t row, const char *why)
+{
+	bool fits = why ? c->status == 400 && strstr(buf_str(&c->body), why) : c->status == 200;
+	if (!fits)
+		fail_msg("row %zu: %d %s", row, c->status, buf_str(&c->body));
+}
+
+/* Nothing that a call says is passed over in silence. */
+static void which_are_launched(struct world *w, enum codec codec)
+{
+	const char *top = start_executor(w);
+	expect(api(w, codec, LAUNCH_IN(top, "a", "")), SIZE_MAX, NULL);
+	for (size_t i = 0; i < MZ_N(launches); i++) {
+		mz_autofree char *id = place(top, launches[i].levels, i);
+		size_t before = w->containers.launched.n;
+		expect(api(w, codec, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":%s,%s}}", id,
+			   launches[i].more), i, launches[i].why);
+		assert_int_equal(w->containers.launched.n, before + !launches[i].why);
+		/* The other two say less, and are held to the same. */
+		if (!launches[i].levels || !launches[i].why || strstr(launches[i].more, "limits") ||
+		    strstr(launches[i].more, "resources"))
+			continue;
+		expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER\",\"launch_nested_container\":{\"container_id\":%s,%s}}",
+			   id, launches[i].more), i, launches[i].why);
+		expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{"
+				     "\"container_id\":%s,%s}}", id, launches[i].more), i, launches[i].why);
+	}
+	mz_autofree char *id = place(top, 1, SIZE_MAX - 1);
+	expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{\"container_id\":%s,%s}}",
+		   id, RUN SHARE("false")), SIZE_MAX, "'share_cgroups' must be true for a session");
+	expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{\"container_id\":%s,%s}}",
+		   id, VARIABLE("")), SIZE_MAX, "Environment variable 'A'");
+}
+
+static void test_which_are_launched_json(void **state)
+{
+	which_are_launched(*state, CODEC_JSON);
+}
+
+static void test_which_are_launched_protobuf(void **state)
+{
+	which_are_launched(*state, CODEC_PROTOBUF);
+}
+
 /* ---- called off ------------------------------------------------------------------------------ */
 
 /* Before it runs it is not waited for: its files may take hours to fetch. */
@@ -267,6 +376,8 @@ int main(void)
 		TEST(test_pids_after_a_restart),
 		TEST(test_get_containers_json),
 		TEST(test_get_containers_protobuf),
+		TEST(test_which_are_launched_json),
+		TEST(test_which_are_launched_protobuf),
 		TEST(test_called_off_while_it_is_launched),
 		TEST(test_whose_containers_are),
 		TEST(test_role_outlives_tasks),

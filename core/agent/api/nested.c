@@ -11,45 +11,56 @@
 
 typedef Mesos__V1__Agent__Call call_msg;
 typedef Mesos__V1__ContainerID id_msg;
+typedef Mesos__V1__Agent__Call__LaunchContainer launch_msg;
 
 #define CALL(name) MESOS__V1__AGENT__CALL__TYPE__##name
 
-enum { MAX_ID = 242, MAX_DEPTH = 32 };
+enum { MAX_ID = 242 };
 
 /* ---- checks -------------------------------------------------------------------------- */
 
 /* Ids become names of directories, and are joined by dots. */
 int agent_api_check_id(const id_msg *id, struct mz_err *err)
 {
-	int depth = 0;
-	for (; id; id = id->parent) {
-		size_t len = strlen(id->value);
-		if (++depth > MAX_DEPTH)
-			return mz_fail(err, -EINVAL, "'container_id' is nested more than %d levels deep", MAX_DEPTH);
-		if (!len)
-			return mz_fail(err, -EINVAL, "'container_id.value' must not be empty");
-		if (len > MAX_ID)
-			return mz_fail(err, -EINVAL, "'container_id.value' must not be longer than %d characters", MAX_ID);
-		for (const char *p = id->value; *p; p++)
-			if ((unsigned char)*p <= ' ' || *p == 127 || strchr("/\\.", *p))
-				return mz_fail(err, -EINVAL, "'container_id.value' '%s' contains invalid characters",
-					       id->value);
+	int rc = container_id_check(id, err);
+	for (; rc == 0 && id; id = id->parent) {
+		const char *bad = strpbrk(id->value, " .");
+		if (strlen(id->value) > MAX_ID)
+			rc = mz_fail(err, -EINVAL, "Container id is longer than %d bytes", MAX_ID);
+		else if (bad)
+			rc = mz_fail(err, -EINVAL, "Container id '%s' has a '%c'", id->value, *bad);
 	}
-	return 0;
+	return rc;
 }
 
-static int check_resources(const Mesos__V1__Agent__Call__LaunchContainer *l, struct mz_err *err)
+/* The three calls that launch, in the words of the one that can say most. False: it is
+ * none of them. */
+static bool as_launch(const call_msg *c, launch_msg *ret)
 {
-	const id_msg *id = l->container_id;
-	const Mesos__V1__LinuxInfo *linux_info = l->container ? l->container->linux_info : NULL;
-	if (id->parent && id->parent->parent && (l->n_resources || l->n_limits))
-		return mz_fail(err, -EINVAL, "Only the first level of nested containers may have resources or limits");
-	if (id->parent && id->parent->parent && linux_info && linux_info->has_share_cgroups && !linux_info->share_cgroups)
-		return mz_fail(err, -EINVAL, "Below the first level of nested containers 'share_cgroups' must be true");
-	if (id->parent)
-		return 0;
-	if (linux_info && linux_info->has_share_cgroups && linux_info->share_cgroups)
-		return mz_fail(err, -EINVAL, "'share_cgroups' must not be true for a container without parent");
+	*ret = (launch_msg)MESOS__V1__AGENT__CALL__LAUNCH_CONTAINER__INIT;
+#define FROM(member)                                                          \
+	do {                                                                  \
+		ret->container_id = c->member->container_id;                  \
+		ret->command = c->member->command;                            \
+		ret->container = c->member->container;                        \
+	} while (0)
+	switch (c->type) {
+	case CALL(LAUNCH_CONTAINER):
+		*ret = *c->launch_container;
+		return true;
+	case CALL(LAUNCH_NESTED_CONTAINER):
+		FROM(launch_nested_container);
+		return true;
+	case CALL(LAUNCH_NESTED_CONTAINER_SESSION):
+		FROM(launch_nested_container_session);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int check_alone(const launch_msg *l, struct mz_err *err)
+{
 	for (size_t i = 0; i < l->n_resources; i++) {
 		const Mesos__V1__Resource *r = l->resources[i];
 		if (r->n_reservations || (r->role && strcmp(r->role, "*") != 0) || r->reservation)
@@ -62,6 +73,46 @@ static int check_resources(const Mesos__V1__Agent__Call__LaunchContainer *l, str
 	return 0;
 }
 
+/* Whose cgroups it may be in, and what it may have of its own. */
+static int check_share(const launch_msg *l, bool session, struct mz_err *err)
+{
+	const id_msg *parent = l->container_id->parent;
+	const Mesos__V1__LinuxInfo *linux_info = l->container ? l->container->linux_info : NULL;
+	bool says = linux_info && linux_info->has_share_cgroups, shares = says && linux_info->share_cgroups;
+	if (!parent && shares)
+		return mz_fail(err, -EINVAL, "'share_cgroups' must not be true for a container without parent");
+	if (session && says && !shares)
+		return mz_fail(err, -EINVAL, "'share_cgroups' must be true for a session");
+	if (!parent || !parent->parent)
+		return 0;
+	if (l->n_resources || l->n_limits)
+		return mz_fail(err, -EINVAL, "Only the first level of nested containers may have resources or limits");
+	if (says && !shares)
+		return mz_fail(err, -EINVAL, "Below the first level of nested containers 'share_cgroups' must be true");
+	return 0;
+}
+
+static int check_launch(const launch_msg *l, bool session, struct mz_err *err)
+{
+	mz_autores resources r = {0};
+	int rc = check_share(l, session, err);
+	if (rc == 0 && !l->container_id->parent)
+		rc = check_alone(l, err);
+	if (rc == 0 && !l->command)
+		rc = mz_fail(err, -EINVAL, "'command' is not set, and images are not supported");
+	if (rc == 0)
+		rc = command_check(l->command, err);
+	if (rc == 0 && l->container)
+		rc = container_check(l->container, err);
+	if (rc == 0)
+		rc = res_from_pb(l->resources, l->n_resources, &r, err);
+	if (rc == 0)
+		rc = resource_usage_check(&r, err);
+	for (size_t i = 0; rc == 0 && i < l->n_limits; i++)
+		rc = limit_check(l->limits[i]->key, l->limits[i]->value, &r, err);
+	return rc;
+}
+
 /* ---- launch --------------------------------------------------------------------------- */
 
 static void on_launched(void *arg, const struct mz_err *err)
@@ -72,13 +123,9 @@ static void on_launched(void *arg, const struct mz_err *err)
 		http_reply(arg, 200, NULL, NULL, 0);
 }
 
-static void launch(struct agent *a, const Mesos__V1__Agent__Call__LaunchContainer *l, struct http_exchange *x)
+static void launch(struct agent *a, const launch_msg *l, struct http_exchange *x)
 {
 	struct mz_err err;
-	if (!l->command) {
-		http_reply_text(x, 400, "'command' is not set, and images are not supported");
-		return;
-	}
 	resources *r = res_new();
 	struct nested_launch n = {
 		.id = l->container_id, .command = l->command, .container = l->container, .resources = r};
@@ -251,16 +298,6 @@ bool agent_api_container_of(const call_msg *c, const char **ret_member, const id
 	}
 }
 
-static void launch_old(struct agent *a, const Mesos__V1__Agent__Call__LaunchNestedContainer *old,
-		       struct http_exchange *x)
-{
-	Mesos__V1__Agent__Call__LaunchContainer l = MESOS__V1__AGENT__CALL__LAUNCH_CONTAINER__INIT;
-	l.container_id = old->container_id;
-	l.command = old->command;
-	l.container = old->container;
-	launch(a, &l, x);
-}
-
 static void attach_output(struct agent *a, const id_msg *id, struct api_media out, struct http_exchange *x)
 {
 	mz_autofree char *path = nested_path(id);
@@ -270,12 +307,12 @@ static void attach_output(struct agent *a, const id_msg *id, struct api_media ou
 static void dispatch(struct agent *a, const call_msg *c, const id_msg *id, struct api_media out,
 		     struct http_exchange *x)
 {
+	launch_msg l;
 	switch (c->type) {
 	case CALL(LAUNCH_CONTAINER):
-		launch(a, c->launch_container, x);
-		break;
 	case CALL(LAUNCH_NESTED_CONTAINER):
-		launch_old(a, c->launch_nested_container, x);
+		(void)as_launch(c, &l);
+		launch(a, &l, x);
 		break;
 	case CALL(WAIT_CONTAINER):
 	case CALL(WAIT_NESTED_CONTAINER):
@@ -362,14 +399,8 @@ static void on_authorized(void *arg, const struct mz_err *err)
 
 static const char *command_user(const call_msg *c)
 {
-	const Mesos__V1__CommandInfo *command = NULL;
-	if (c->type == CALL(LAUNCH_CONTAINER))
-		command = c->launch_container->command;
-	else if (c->type == CALL(LAUNCH_NESTED_CONTAINER))
-		command = c->launch_nested_container->command;
-	else if (c->type == CALL(LAUNCH_NESTED_CONTAINER_SESSION))
-		command = c->launch_nested_container_session->command;
-	return command ? command->user : NULL;
+	launch_msg l;
+	return as_launch(c, &l) && l.command ? l.command->user : NULL;
 }
 
 void agent_api_ask(struct agent *a, const call_msg *c, const id_msg *id, const char *who, authorize_fn fn, void *arg)
@@ -412,6 +443,7 @@ bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, struc
 {
 	const char *member;
 	const id_msg *id;
+	launch_msg l;
 	struct mz_err err;
 	if (!agent_api_container_of(c, &member, &id))
 		return false;
@@ -420,12 +452,13 @@ bool agent_api_nested(struct agent *a, const call_msg *c, const char *who, struc
 		http_reply_text(x, 503, "Agent has not finished recovery");
 	else if (!id)
 		http_reply_text(x, 400, "Failed to validate call: Expecting '%s' to be present", member);
-	else if (agent_api_check_id(id, &err) < 0 ||
-		 (c->type == CALL(LAUNCH_CONTAINER) && check_resources(c->launch_container, &err) < 0))
+	else if (agent_api_check_id(id, &err) < 0)
 		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
 	else if (old && !id->parent)
 		http_reply_text(x, 400, "Failed to validate call: Expecting '%s.container_id.parent' to be present",
 				member);
+	else if (as_launch(c, &l) && check_launch(&l, c->type == CALL(LAUNCH_NESTED_CONTAINER_SESSION), &err) < 0)
+		http_reply_text(x, 400, "Failed to validate call: %s", err.msg);
 	else if (a->authz.m)
 		authorize(a, c, who, out, x);
 	else
