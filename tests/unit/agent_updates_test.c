@@ -104,7 +104,14 @@ static void test_floods_of_updates(void **state)
 	/* There is room again, and its end is taken in any case. */
 	ack_uuid(w, "t", 1);
 	assert_int_equal(long_update(w, "TASK_RUNNING", 21), 202);
-	assert_int_equal(long_update(w, "TASK_RUNNING", 22), 503);
+	assert_int_equal(long_update(w, "TASK_RUNNING", 22), 429);
+	/* What an executor that comes back holds too much is not to come back with it, too. */
+	mz_autofree char *held = xasprintf("\"unacknowledged_updates\":[{\"status\":{\"task_id\":{\"value\":\"t\"},\"state\":"
+					   "\"TASK_RUNNING\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\"}}]",
+					   uuid_json(w, 24));
+	struct fake_call *x = executor_subscribe(w, "e", held);
+	assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], 24);
+	assert_int_equal(world_n_records(w, "update/"), 8);
 	assert_int_equal(long_update(w, "TASK_FINISHED", 23), 202);
 }
 
