@@ -109,9 +109,10 @@ static void test_floods_of_updates(void **state)
 	mz_autofree char *held = xasprintf("\"unacknowledged_updates\":[{\"status\":{\"task_id\":{\"value\":\"t\"},\"state\":"
 					   "\"TASK_RUNNING\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\"}}]",
 					   uuid_json(w, 24));
+	int n_records = world_n_records(w, "update/");
 	struct fake_call *x = executor_subscribe(w, "e", held);
 	assert_int_equal(event(w, x, EV(ACKNOWLEDGED))->acknowledged->uuid.data[0], 24);
-	assert_int_equal(world_n_records(w, "update/"), 8);
+	assert_int_equal(world_n_records(w, "update/"), n_records);
 	assert_int_equal(long_update(w, "TASK_FINISHED", 23), 202);
 }
 
