@@ -32,8 +32,9 @@ struct client_peer {
 	char *token; /* of Authorization: Bearer, or NULL */
 };
 
-/* Sends a POST. `c` NULL: on a new connection. Handlers are never called from
- * inside. */
+/* Sends a POST. `c` NULL: on a new connection to `peer`, which lives as long as it. One
+ * that turns out to be closed since its last answer is made anew. Handlers are never
+ * called from inside. */
 struct client *client_send(struct client *c, struct loop *l, const struct client_peer *peer, const char *path,
 			   const char *content_type, const void *body, size_t size, const struct client_handler *h,
 			   void *arg);
@@ -55,12 +56,13 @@ struct executor {
 	struct client *stream, *calls;
 	struct recordio_reader *reader;
 	bool shrinks, stream_ok, subscribed, ever_subscribed, calling, shutting_down, finishing;
-	int exit_status;
+	int exit_status, call_status;
 	int64_t lost_at; /* monotonic; 0: not lost */
 	struct loop_timer *retry, *end;
+	struct loop_timer *again; /* the first call of the queue is sent again; NULL: it is not */
 	struct list updates; /* struct update: not acknowledged, oldest first */
 	struct list tasks;   /* struct pending_task: no update acknowledged yet */
-	struct list queue;   /* struct call: not sent yet */
+	struct list queue;   /* struct call: not answered yet */
 	struct arena arena;  /* tasks, for ever */
 	char *container_id;
 	uint32_t capabilities;

@@ -21,6 +21,7 @@
 enum { MAX_EVENT = 16 << 20 };
 /* Before the first subscription: the agent has started us, it will answer. */
 static const int64_t FIRST_RETRY_NS = 100 * NS_PER_MS, FIRST_TIMEOUT_NS = 60 * NS_PER_SEC;
+static const int64_t CALL_RETRY_NS = 250 * NS_PER_MS; /* when it has answered that it cannot now */
 /* Short tasks are over by then. */
 static const int64_t SHRINK_NS = NS_PER_SEC;
 
@@ -35,9 +36,12 @@ struct pending_task {
 	Mesos__V1__TaskInfo *task; /* in the executor's arena */
 };
 
+/* Stays in the queue until it is answered. */
 struct call {
 	struct list link;
 	struct buf body;
+	unsigned char uuid[UUID_BYTES]; /* of the update in it */
+	bool is_update;
 };
 
 static void send_next(struct executor *e);
@@ -62,12 +66,13 @@ static void fill(struct executor *e, Mesos__V1__Executor__Call *call, Mesos__V1_
 	call->type = type;
 }
 
-static void enqueue(struct executor *e, const Mesos__V1__Executor__Call *call)
+static struct call *enqueue(struct executor *e, const Mesos__V1__Executor__Call *call)
 {
 	struct call *c = xnew(struct call);
 	pb_encode(&call->base, &c->body);
 	list_append(&e->queue, &c->link);
 	send_next(e);
+	return c;
 }
 
 static void call_free(struct call *c)
@@ -77,9 +82,22 @@ static void call_free(struct call *c)
 	free(c);
 }
 
+static void forget_update(struct executor *e, const void *uuid)
+{
+	list_each(&e->updates, struct update, link, u)
+	{
+		if (memcmp(u->msg->status->uuid.data, uuid, UUID_BYTES))
+			continue;
+		list_remove(&u->link);
+		arena_done(&u->arena);
+		free(u);
+	}
+}
+
 static void on_call_status(void *arg, int status)
 {
-	(void)arg;
+	struct executor *e = arg;
+	e->call_status = status;
 	if (status && status != 202)
 		log_warning(AREA, "The agent refuses a call with status %d", status);
 }
@@ -88,6 +106,13 @@ static void on_call_data(void *arg, const void *data, size_t size)
 {
 	(void)arg;
 	log_warning(AREA, "The agent says: %.*s", (int)MZ_MIN(size, (size_t)500), (const char *)data);
+}
+
+static void on_call_again(void *arg)
+{
+	struct executor *e = arg;
+	e->again = NULL;
+	send_next(e);
 }
 
 static void on_call_end(void *arg, bool complete)
@@ -100,6 +125,15 @@ static void on_call_end(void *arg, bool complete)
 		lose(e);
 		return;
 	}
+	if (e->call_status >= 500) {
+		/* It has no time now. What follows waits, so that the order stays. */
+		e->again = loop_timer(e->loop, CALL_RETRY_NS, on_call_again, e);
+		return;
+	}
+	struct call *c = list_first(&e->queue, struct call, link);
+	if (c->is_update && e->call_status >= 400)
+		forget_update(e, c->uuid); /* it never will be taken: the end must not wait for it */
+	call_free(c);
 	send_next(e);
 	maybe_exit(e); /* the acknowledgement may have been faster than this answer */
 }
@@ -107,12 +141,11 @@ static void on_call_end(void *arg, bool complete)
 static void send_next(struct executor *e)
 {
 	static const struct client_handler h = {on_call_status, on_call_data, on_call_end};
-	if (!e->subscribed || e->calling || list_empty(&e->queue))
+	if (!e->subscribed || e->calling || e->again || list_empty(&e->queue))
 		return;
 	struct call *c = list_first(&e->queue, struct call, link);
 	e->calling = true;
 	e->calls = client_send(e->calls, e->loop, &e->peer, PATH, PROTOBUF, c->body.data, c->body.len, &h, e);
-	call_free(c);
 }
 
 /* A check that has no result yet is told by its type and an empty part. */
@@ -216,7 +249,9 @@ void agent_update(struct executor *e, const struct mz_task_update *u)
 	Mesos__V1__FrameworkID fid;
 	fill(e, &call, &eid, &fid, MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE);
 	call.update = up->msg;
-	enqueue(e, &call);
+	struct call *c = enqueue(e, &call);
+	c->is_update = true;
+	memcpy(c->uuid, uuid.b, UUID_BYTES);
 }
 
 void agent_message(struct executor *e, struct mz_bytes data)
@@ -234,7 +269,7 @@ void agent_message(struct executor *e, struct mz_bytes data)
 	m.data.len = data.size;
 	fill(e, &call, &eid, &fid, MESOS__V1__EXECUTOR__CALL__TYPE__MESSAGE);
 	call.message = &m;
-	enqueue(e, &call);
+	(void)enqueue(e, &call);
 }
 
 /* ---- the end --------------------------------------------------------------------- */
@@ -331,15 +366,8 @@ static void on_acknowledged(struct executor *e, const Mesos__V1__Executor__Event
 		if (str_eq(t->task->task_id->value, a->task_id->value))
 			list_remove(&t->link);
 	}
-	list_each(&e->updates, struct update, link, u)
-	{
-		const ProtobufCBinaryData *uuid = &u->msg->status->uuid;
-		if (uuid->len != a->uuid.len || memcmp(uuid->data, a->uuid.data, uuid->len))
-			continue;
-		list_remove(&u->link);
-		arena_done(&u->arena);
-		free(u);
-	}
+	if (a->uuid.len == UUID_BYTES)
+		forget_update(e, a->uuid.data);
 	maybe_exit(e);
 }
 
@@ -473,6 +501,7 @@ static void lose(struct executor *e)
 	client_close(MZ_MOVE(e->stream));
 	client_close(MZ_MOVE(e->calls));
 	e->calling = false;
+	loop_timer_cancel(e->loop, MZ_MOVE(e->again));
 	while (!list_empty(&e->queue))
 		call_free(list_first(&e->queue, struct call, link));
 	if (e->retry)
@@ -492,8 +521,9 @@ static void lose(struct executor *e)
 	if (was_subscribed)
 		MODULE_TELL(&e->module, connection, 0);
 	int64_t wait = FIRST_RETRY_NS;
+	/* Half of what it may: the agent waits for us about as long as that, and may be busy at first. */
 	if (e->ever_subscribed)
-		wait = (int64_t)loop_random_below(e->loop, (uint64_t)e->backoff_max_ns) + NS_PER_MS;
+		wait = (int64_t)loop_random_below(e->loop, (uint64_t)e->backoff_max_ns / 2) + NS_PER_MS;
 	e->retry = loop_timer(e->loop, wait, subscribe, e);
 }
 

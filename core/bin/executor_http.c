@@ -23,10 +23,13 @@ struct client {
 	struct loop *loop;
 	struct loop_fd *watch;
 	int fd;
-	bool dead, in_call, idle, reused;
+	const struct client_peer *peer;
+	bool dead, in_call, idle;
+	bool stale_ok; /* the peer may have closed it before this request */
+	bool posted;   /* on_no_connection will come */
 	const struct client_handler *h;
 	void *arg;
-	struct buf out, in;
+	struct buf out, in; /* out: kept until an answer comes */
 	size_t sent;
 	enum part part;
 	uint64_t left; /* of the sized body or chunk */
@@ -47,7 +50,7 @@ void client_close(struct client *c)
 	if (!c)
 		return;
 	c->dead = true;
-	if (!c->in_call)
+	if (!c->in_call && !c->posted)
 		client_free(c);
 }
 
@@ -105,6 +108,7 @@ static int step(struct client *c)
 		text = c->in.len ? strstr(c->in.data, "\r\n\r\n") : NULL;
 		if (!text)
 			return c->in.len > MAX_HEAD ? -1 : 0;
+		buf_clear(&c->out);
 		*text = '\0';
 		size_t n = (size_t)(text - c->in.data) + 4;
 		if (!read_head(c, c->in.data))
@@ -155,17 +159,23 @@ static int step(struct client *c)
 	return !c->dead && !c->idle;
 }
 
+static void on_ready(void *arg, int ready);
+
+static void start(struct client *c);
+
 static void broken(struct client *c)
 {
 	if (c->idle)
 		return; /* between two requests: the next one finds out */
+	if (c->stale_ok && c->part == PART_HEAD && !c->in.len) {
+		start(c); /* it was closed for its long silence: the request was read by nobody */
+		return;
+	}
 	if (c->part == PART_HEAD)
 		c->h->on_status(c->arg, 0);
 	if (!c->dead)
 		end(c, c->part == PART_UNTIL_CLOSE);
 }
-
-static void on_ready(void *arg, int ready);
 
 static void rewatch(struct client *c, int events)
 {
@@ -182,11 +192,7 @@ static int flush(struct client *c)
 			return errno == EAGAIN || errno == EINTR || errno == ENOTCONN ? 0 : -1;
 		c->sent += (size_t)n;
 	}
-	if (c->out.len) {
-		buf_clear(&c->out);
-		c->sent = 0;
-		rewatch(c, LOOP_READ);
-	}
+	rewatch(c, LOOP_READ);
 	return 0;
 }
 
@@ -228,7 +234,7 @@ static void on_ready(void *arg, int ready)
 		broken(c);
 	}
 	c->in_call = false;
-	if (c->dead)
+	if (c->dead && !c->posted)
 		client_free(c);
 }
 
@@ -236,19 +242,22 @@ static void on_ready(void *arg, int ready)
 static void on_no_connection(void *arg)
 {
 	struct client *c = arg;
+	c->posted = false;
 	c->in_call = true;
 	if (!c->dead)
 		broken(c);
 	c->in_call = false;
-	if (c->dead)
+	if (c->dead && !c->posted)
 		client_free(c);
 }
 
-static void start(struct client *c, const struct client_peer *peer)
+static void start(struct client *c)
 {
 	struct sockaddr_storage sa;
 	socklen_t len;
-	if (sock_address(peer->ip, peer->port, &sa, &len) == 0)
+	c->sent = 0;
+	c->stale_ok = false;
+	if (sock_address(c->peer->ip, c->peer->port, &sa, &len) == 0)
 		c->fd = socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (c->fd >= 0) {
 		sock_tune(c->fd);
@@ -257,7 +266,7 @@ static void start(struct client *c, const struct client_peer *peer)
 			return;
 		}
 	}
-	c->in_call = true; /* keeps it until the post has run */
+	c->posted = true;
 	loop_post(c->loop, on_no_connection, c);
 }
 
@@ -273,6 +282,7 @@ struct client *client_send(struct client *c, struct loop *l, const struct client
 	if (fresh) {
 		c = xnew(struct client);
 		c->loop = l;
+		c->peer = peer;
 		c->fd = -1;
 	}
 	c->h = h;
@@ -280,15 +290,19 @@ struct client *client_send(struct client *c, struct loop *l, const struct client
 	c->part = PART_HEAD;
 	c->idle = false;
 	mz_autofree char *host = sock_host(peer->ip, peer->port);
+	buf_clear(&c->out);
 	buf_addf(&c->out, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nAccept: %s\r\nContent-Length: %zu\r\n",
 		 path, host, content_type, content_type, size);
 	if (peer->token)
 		buf_addf(&c->out, "Authorization: Bearer %s\r\n", peer->token);
 	buf_adds(&c->out, "\r\n");
 	buf_add(&c->out, body, size);
-	if (fresh)
-		start(c, peer);
-	else
-		rewatch(c, LOOP_READ | LOOP_WRITE);
+	if (fresh) {
+		start(c);
+		return c;
+	}
+	c->sent = 0;
+	c->stale_ok = true;
+	rewatch(c, LOOP_READ | LOOP_WRITE);
 	return c;
 }

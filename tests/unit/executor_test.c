@@ -43,6 +43,7 @@ static struct {
 	int n_subscribed, n_unacknowledged_updates, n_unacknowledged_tasks;
 	VEC(struct status) updates;
 	bool acknowledge, killing, by_socket;
+	int refuse_with, n_refused; /* status for the next updates, how many of them */
 	bool exited;
 	int wait_status;
 	pid_t pid;
@@ -148,6 +149,11 @@ static void on_request(void *arg, const struct http_request *r, struct http_exch
 		return;
 	}
 	assert_int_equal(call->type, MESOS__V1__EXECUTOR__CALL__TYPE__UPDATE);
+	if (agent.n_refused > 0) {
+		agent.n_refused--;
+		http_reply_text(x, agent.refuse_with, "no");
+		return;
+	}
 	http_reply(x, 202, NULL, NULL, 0);
 	on_update(call->update->status);
 }
@@ -265,13 +271,19 @@ static void launch(const char *file, const char *script, int64_t most_ms, int64_
 	send_event(&ev);
 }
 
-static void send_kill(void)
+/* `grace_ms` < 0: without a policy. */
+static void send_kill(int64_t grace_ms)
 {
+	Mesos__V1__DurationInfo grace = MESOS__V1__DURATION_INFO__INIT;
+	Mesos__V1__KillPolicy policy = MESOS__V1__KILL_POLICY__INIT;
 	Mesos__V1__Executor__Event ev = MESOS__V1__EXECUTOR__EVENT__INIT;
 	Mesos__V1__Executor__Event__Kill k = MESOS__V1__EXECUTOR__EVENT__KILL__INIT;
 	Mesos__V1__TaskID id = MESOS__V1__TASK_ID__INIT;
 	id.value = text("t");
 	k.task_id = &id;
+	grace.nanoseconds = grace_ms * NS_PER_MS;
+	policy.grace_period = &grace;
+	k.kill_policy = grace_ms < 0 ? NULL : &policy;
 	ev.has_type = 1;
 	ev.type = MESOS__V1__EXECUTOR__EVENT__TYPE__KILL;
 	ev.kill = &k;
@@ -379,28 +391,41 @@ static void kills(void **state)
 	turn_until_subscribed(1);
 	launch(NULL, "sleep 1000", -1, 60000);
 	turn_until_updates(2);
-	send_kill();
+	send_kill(-1);
 	turn_until_updates(4);
 	is_update(2, 8, "");
 	is_update(3, 4, "Command terminated with signal Terminated");
 	turn_until_exit();
 }
 
-static void escalates(void **state)
+/* A task that SIGTERM does not end is killed with `grace_ms`, and ends all the same. */
+static void kill_stubborn(int64_t own_grace_ms, int64_t grace_ms)
 {
-	(void)state;
+	char ready[128];
 	start_executor("0");
 	turn_until_subscribed(1);
-	launch(NULL, "trap '' TERM; touch ready; while :; do sleep 1000; done", -1, 50);
+	launch(NULL, "trap '' TERM; touch ready; while :; do sleep 1000; done", -1, own_grace_ms);
 	turn_until_updates(2);
-	char ready[128];
 	snprintf(ready, sizeof(ready), "%s/ready", box);
 	while (access(ready, F_OK) < 0)
 		loop_event_turn(agent.loop, NS_PER_MS);
-	send_kill();
+	send_kill(grace_ms);
 	turn_until_updates(3);
 	is_update(2, 4, "Command terminated with signal Killed");
 	turn_until_exit();
+}
+
+static void escalates(void **state)
+{
+	(void)state;
+	kill_stubborn(50, -1);
+}
+
+/* The policy of the task is an hour. */
+static void escalates_as_the_call_says(void **state)
+{
+	(void)state;
+	kill_stubborn(3600 * 1000, 50);
 }
 
 static void ends_in_time(void **state)
@@ -462,6 +487,39 @@ static void returns_with_what_is_not_acknowledged(void **state)
 	assert_int_equal(agent.n_unacknowledged_updates, 3);
 	for (size_t i = 1; i < 4; i++)
 		send_acknowledged(agent.updates.v[i].uuid);
+	turn_until_exit();
+	assert_int_equal(agent.wait_status, 0);
+}
+
+/* It is overloaded, or not through with its recovery. */
+static void says_again_what_the_agent_cannot_take_now(void **state)
+{
+	(void)state;
+	agent.refuse_with = 503;
+	agent.n_refused = 2;
+	start_executor("0");
+	turn_until_subscribed(1);
+	launch(NULL, "exit 0", -1, 100);
+	turn_until_updates(3);
+	is_update(0, 0, "");
+	is_update(1, 1, "");
+	is_update(2, 2, "Command exited with status 0");
+	turn_until_exit();
+	assert_int_equal(agent.wait_status, 0);
+	assert_int_equal(agent.n_subscribed, 1);
+}
+
+static void ends_without_what_the_agent_never_takes(void **state)
+{
+	(void)state;
+	agent.refuse_with = 400;
+	agent.n_refused = 1;
+	start_executor("0");
+	turn_until_subscribed(1);
+	launch(NULL, "exit 0", -1, 100);
+	turn_until_updates(2);
+	is_update(0, 1, "");
+	is_update(1, 2, "Command exited with status 0");
 	turn_until_exit();
 	assert_int_equal(agent.wait_status, 0);
 }
@@ -548,9 +606,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(reports_a_missing_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(escalates, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(escalates_as_the_call_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(shuts_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(returns_with_what_is_not_acknowledged, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(says_again_what_the_agent_cannot_take_now, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(ends_without_what_the_agent_never_takes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(comes_through_a_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_with_its_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(is_small, set_up, tear_down),
