@@ -10,6 +10,8 @@
 
 /* ---- HTTP ------------------------------------------------------------------- */
 
+static unsigned n_ended;
+
 static void note_headers(struct fake_call *c, const struct http_header *h, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -24,6 +26,7 @@ static void on_reply(struct http_exchange *x, int status, const struct http_head
 {
 	struct fake_call *c = (struct fake_call *)x;
 	must(!c->status);
+	c->ended_as = ++n_ended;
 	c->status = status;
 	note_headers(c, h, n);
 	buf_add(&c->body, body ? body : "", size);
@@ -78,6 +81,7 @@ static void on_close(struct http_stream *s)
 {
 	struct fake_call *c = mz_container_of(s, struct fake_call, stream);
 	must(!c->closed);
+	c->ended_as = ++n_ended;
 	c->closed = true;
 }
 

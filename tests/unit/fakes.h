@@ -29,6 +29,7 @@ struct fake_call {
 	bool is_stream, closed, aborted, full; /* full: the next send is refused and the stream cut */
 	size_t queued;		      /* what the peer has not taken, as the test says */
 	struct http_stream stream;
+	unsigned ended_as; /* the how manieth answer or end of a stream it was; 0: it is open */
 	struct loop *loop;
 	struct recordio_reader reader;
 	VEC(char *) records;

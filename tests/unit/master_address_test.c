@@ -1,25 +1,13 @@
 /* master_address_test.c - agents that register without an id where another one is
  * known, or was.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
-#include "master_world.h"
+#include "master_offered.h"
 #include "mezzo/records.pb-c.h"
 
-#define SECS NS_PER_SEC
-#define TO_AGENT(name) MEZZO__LINK__TO_AGENT__MESSAGE_##name
-#define ST(name) MESOS__V1__TASK_STATE__TASK_##name
-#define RS(name) MESOS__V1__TASK_STATUS__REASON__REASON_##name
-#define INFO "\"user\":\"u\",\"name\":\"n\",\"failover_timeout\":6000,\"checkpoint\":true"
-#define AWARE INFO ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]"
-#define RES "cpus:4;mem:4096;disk:1000;ports:[31000-31010]"
+#define KEPT PLAIN ",\"failover_timeout\":6000,\"checkpoint\":true"
+#define KEPT_AWARE KEPT ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]"
 
-static Mesos__V1__TaskStatus *next_status(struct sched *s)
-{
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(UPDATE));
-	return e ? e->update->status : NULL;
-}
-
-static struct fagent *join(struct world *w, int port)
+static struct fagent *join_at(struct world *w, int port)
 {
 	world_port = port;
 	return agent_join(w, RES, NULL, NULL);
@@ -40,23 +28,12 @@ static void assert_waits(struct fagent *a)
 		fail_msg("It is told something");
 }
 
-/* An agent at port 5051, and a framework that runs task "t" there. */
-static struct sched *with_task(struct world *w, const char *info, struct fagent **ret)
+static struct sched *with_task_at_5051(struct world *w, const char *info, struct fagent **ret)
 {
-	struct fagent *a = *ret = join(w, 5051);
-	id_of(a);
-	struct sched *s = sched_subscribe(w, info, NULL);
-	world_pass(w, 2 * SECS);
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
-	assert_non_null(e);
-	sched_call(s,
-		   "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
-		   "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}],\"filters\":{\"refuse_seconds\":3600}}",
-		   e->offers->offers[0]->id->value, task_json(w, "t", a->id, 1, 100));
-	assert_non_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-	agent_update(a, s->id, "t", ST(RUNNING), 1, -1);
-	assert_int_equal(next_status(s)->state, ST(RUNNING));
-	return s;
+	world_port = 5051;
+	struct offered o = with_task(w, info);
+	*ret = o.a;
+	return o.s;
 }
 
 static struct master_counts counts(struct world *w)
@@ -88,8 +65,8 @@ static void test_told_again(void **state)
 {
 	struct world *w = *state;
 	struct fagent *a;
-	struct sched *s = with_task(w, INFO, &a);
-	struct fagent *again = join(w, 5051);
+	struct sched *s = with_task_at_5051(w, KEPT, &a);
+	struct fagent *again = join_at(w, 5051);
 	Mezzo__Link__ToAgent *m = agent_next(again, TO_AGENT(REGISTERED));
 	assert_string_equal(m->registered->agent_id->value, a->id);
 	assert_true(a->link->closed);
@@ -105,21 +82,21 @@ static void test_told_again(void **state)
 static void test_connected_one_is_not_robbed(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	id_of(a);
 	world_hostname = "another";
-	assert_waits(join(w, 5051));
+	assert_waits(join_at(w, 5051));
 	world_hostname = "host";
 	/* Two machines that both call themselves by the name and the address of any. */
 	a->link->link.peer = "10.0.0.1:7";
-	assert_waits(join(w, 5051));
+	assert_waits(join_at(w, 5051));
 	assert_false(a->link->closed);
 	assert_int_equal(counts(w).agents_connected, 1);
 	/* As soon as the first one is known to be away, it is replaced. */
 	fake_link_cut(a->link);
 	world_settle(w);
 	world_hostname = "another";
-	assert_string_not_equal(id_of(join(w, 5051)), a->id);
+	assert_string_not_equal(id_of(join_at(w, 5051)), a->id);
 	assert_int_equal(counts(w).agents, 1);
 	assert_replaced(w, 1, 1);
 }
@@ -128,11 +105,11 @@ static void test_disconnected_is_replaced(void **state)
 {
 	struct world *w = *state;
 	struct fagent *a;
-	struct sched *s = with_task(w, AWARE, &a);
+	struct sched *s = with_task_at_5051(w, KEPT_AWARE, &a);
 	fake_link_cut(a->link);
 	world_settle(w);
 	assert_null(next_status(s));
-	struct fagent *b = join(w, 5051);
+	struct fagent *b = join_at(w, 5051);
 	assert_string_not_equal(id_of(b), a->id);
 	Mesos__V1__TaskStatus *st = next_status(s);
 	assert_int_equal(st->state, ST(GONE));
@@ -152,10 +129,10 @@ static void test_lost_and_failure_are_told(void **state)
 {
 	struct world *w = *state;
 	struct fagent *a;
-	struct sched *s = with_task(w, INFO, &a);
+	struct sched *s = with_task_at_5051(w, KEPT, &a);
 	fake_link_cut(a->link);
 	world_settle(w);
-	join(w, 5051);
+	join_at(w, 5051);
 	Mesos__V1__TaskStatus *st = next_status(s); /* of a framework that does not know GONE */
 	assert_int_equal(st->state, ST(LOST));
 	assert_int_equal(st->reason, RS(AGENT_REMOVED));
@@ -165,12 +142,12 @@ static void test_lost_and_failure_are_told(void **state)
 static void test_recovered_is_replaced(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051), *other = join(w, 5052);
+	struct fagent *a = join_at(w, 5051), *other = join_at(w, 5052);
 	id_of(a);
 	id_of(other);
 	world_restart(w);
 	assert_int_equal(counts(w).agents_recovered, 2);
-	struct fagent *b = join(w, 5051);
+	struct fagent *b = join_at(w, 5051);
 	assert_string_not_equal(id_of(b), a->id);
 	assert_int_equal(counts(w).agents_recovered, 1);
 	assert_replaced(w, 1, 1);
@@ -185,7 +162,7 @@ static void test_recovered_is_replaced(void **state)
 static void unreachable_is_replaced(struct world *w, const char *info, int state, bool after_restart)
 {
 	struct fagent *a;
-	struct sched *s = with_task(w, info, &a);
+	struct sched *s = with_task_at_5051(w, info, &a);
 	fake_link_cut(a->link);
 	world_pass(w, 601 * SECS);
 	Mesos__V1__TaskStatus *st = next_status(s);
@@ -195,7 +172,7 @@ static void unreachable_is_replaced(struct world *w, const char *info, int state
 		s = sched_subscribe(w, info, s->id);
 	}
 	assert_int_equal(counts(w).agents_unreachable, 1);
-	assert_string_not_equal(id_of(join(w, 5051)), a->id);
+	assert_string_not_equal(id_of(join_at(w, 5051)), a->id);
 	assert_int_equal(counts(w).agents_unreachable, 0);
 	assert_replaced(w, after_restart ? 1 : 2, 1);
 	st = next_status(s);
@@ -213,27 +190,27 @@ static void unreachable_is_replaced(struct world *w, const char *info, int state
 
 static void test_unreachable_is_replaced(void **state)
 {
-	unreachable_is_replaced(*state, AWARE, ST(GONE), false);
+	unreachable_is_replaced(*state, KEPT_AWARE, ST(GONE), false);
 }
 
 static void test_unreachable_is_lost_once(void **state)
 {
-	unreachable_is_replaced(*state, INFO, ST(LOST), false);
+	unreachable_is_replaced(*state, KEPT, ST(LOST), false);
 }
 
 static void test_unreachable_before(void **state)
 {
-	unreachable_is_replaced(*state, AWARE, ST(GONE), true);
+	unreachable_is_replaced(*state, KEPT_AWARE, ST(GONE), true);
 }
 
 static void test_the_task_id_is_free_again(void **state)
 {
 	struct world *w = *state;
 	struct fagent *a, *b;
-	struct sched *s = with_task(w, AWARE, &a);
+	struct sched *s = with_task_at_5051(w, KEPT_AWARE, &a);
 	fake_link_cut(a->link);
 	world_pass(w, 601 * SECS);
-	b = join(w, 5051);
+	b = join_at(w, 5051);
 	id_of(b);
 	world_pass(w, 2 * SECS);
 	Mesos__V1__Scheduler__Event *e, *last = NULL;
@@ -252,16 +229,16 @@ static void test_the_task_id_is_free_again(void **state)
 static void test_being_given_up(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	id_of(a);
 	fake_link_cut(a->link);
 	world_settle(w);
 	w->disk.stuck = true;
 	world_pass(w, 601 * SECS);
-	assert_waits(join(w, 5051));
+	assert_waits(join_at(w, 5051));
 	write_now(w);
 	assert_int_equal(counts(w).agents_unreachable, 1);
-	assert_string_not_equal(id_of(join(w, 5051)), a->id);
+	assert_string_not_equal(id_of(join_at(w, 5051)), a->id);
 	assert_int_equal(counts(w).agents_unreachable, 0);
 }
 
@@ -270,12 +247,12 @@ static void test_two_at_once(void **state)
 {
 	struct world *w = *state;
 	w->disk.stuck = true;
-	struct fagent *a = join(w, 5051), *b = join(w, 5051);
+	struct fagent *a = join_at(w, 5051), *b = join_at(w, 5051);
 	write_now(w);
 	id_of(a);
 	assert_waits(b);
 	assert_int_equal(counts(w).agents, 1);
-	assert_string_equal(id_of(join(w, 5051)), a->id);
+	assert_string_equal(id_of(join_at(w, 5051)), a->id);
 	world_restart(w);
 	assert_int_equal(counts(w).agents_recovered, 1); /* nothing is left of the second one */
 }
@@ -285,9 +262,9 @@ static void test_two_at_once_and_one_gone(void **state)
 {
 	struct world *w = *state;
 	w->disk.stuck = true;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	fake_disk_flush(&w->disk);
-	struct fagent *b = join(w, 5051);
+	struct fagent *b = join_at(w, 5051);
 	world_settle(w);
 	id_of(a);
 	fake_link_cut(a->link);
@@ -303,11 +280,11 @@ static void test_two_at_once_and_one_gone(void **state)
 static void test_other_port_other_agent(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	id_of(a);
 	fake_link_cut(a->link);
 	world_settle(w);
-	assert_string_not_equal(id_of(join(w, 5052)), a->id);
+	assert_string_not_equal(id_of(join_at(w, 5052)), a->id);
 	assert_int_equal(counts(w).agents, 2);
 	assert_replaced(w, 0, 0);
 }
@@ -316,7 +293,7 @@ static void test_other_port_other_agent(void **state)
 static void test_a_place_passes_on(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051), *b = join(w, 5052);
+	struct fagent *a = join_at(w, 5051), *b = join_at(w, 5052);
 	id_of(a);
 	id_of(b);
 	fake_link_cut(a->link);
@@ -328,9 +305,9 @@ static void test_a_place_passes_on(void **state)
 	fake_link_cut(back->link);
 	world_settle(w);
 	/* Nobody is at the second place, and the second agent is at the first. */
-	id_of(join(w, 5052));
+	id_of(join_at(w, 5052));
 	assert_int_equal(counts(w).agents, 3);
-	id_of(join(w, 5051));
+	id_of(join_at(w, 5051));
 	assert_int_equal(counts(w).agents, 3);
 	assert_replaced(w, 1, 1);
 	assert_string_equal(id_of(agent_join(w, RES, a->id, NULL)), a->id);
@@ -340,23 +317,23 @@ static void test_a_place_passes_on(void **state)
 static void test_a_place_passes_on_over_restarts(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	id_of(a);
 	fake_link_cut(a->link);
 	world_settle(w);
 	world_port = 5053;
 	id_of(agent_join(w, RES, a->id, NULL)); /* its port alone is new: it is on record */
 	world_restart(w);
-	id_of(join(w, 5051));
+	id_of(join_at(w, 5051));
 	assert_int_equal(counts(w).agents_recovered, 1);
-	id_of(join(w, 5053));
+	id_of(join_at(w, 5053));
 	assert_int_equal(counts(w).agents_recovered, 0);
 }
 
 static void test_place_of_one_who_is_gone(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	mz_autoarena struct arena arena = {0};
 	Mezzo__Records__AgentRecord r = MEZZO__RECORDS__AGENT_RECORD__INIT;
 	Mesos__V1__AgentInfo info = MESOS__V1__AGENT_INFO__INIT;
@@ -373,7 +350,7 @@ static void test_place_of_one_who_is_gone(void **state)
 	store_put(w->store, key, b.data, b.size, NULL, NULL);
 	world_settle(w);
 	world_restart(w);
-	assert_string_not_equal(id_of(join(w, 5051)), a->id);
+	assert_string_not_equal(id_of(join_at(w, 5051)), a->id);
 	assert_replaced(w, 0, 0);
 	/* That one stays gone. */
 	assert_non_null(agent_next(agent_join(w, RES, a->id, NULL), TO_AGENT(SHUTDOWN)));
@@ -403,7 +380,7 @@ static void test_old_record(void **state)
 {
 	struct world *w = *state;
 	with_old_record(w);
-	id_of(join(w, 5051));
+	id_of(join_at(w, 5051));
 	assert_int_equal(counts(w).agents_recovered, 1); /* nobody knows where it was */
 }
 
@@ -415,19 +392,19 @@ static void test_old_record_is_renewed(void **state)
 	assert_non_null(agent_next(agent_join(w, RES, a->id, NULL), TO_AGENT(REGISTERED)));
 	world_restart(w);
 	assert_int_equal(counts(w).agents_recovered, 1);
-	id_of(join(w, 5051));
+	id_of(join_at(w, 5051));
 	assert_int_equal(counts(w).agents_recovered, 0);
 }
 
 static void test_forgotten_ones_leave_their_place(void **state)
 {
 	struct world *w = *state;
-	struct fagent *a = join(w, 5051);
+	struct fagent *a = join_at(w, 5051);
 	id_of(a);
 	fake_link_cut(a->link);
 	world_pass(w, 15 * 86400 * SECS);
 	assert_int_equal(counts(w).agents_unreachable, 0);
-	id_of(join(w, 5051));
+	id_of(join_at(w, 5051));
 	assert_replaced(w, 1, 0); /* it was removed as it became unreachable */
 }
 

@@ -1,54 +1,13 @@
-/* master_agent_test.c - agents: registration, loss and return, restarts of the
- * master, and what the read endpoints show, against recorded answers.
+/* master_agent_test.c - agents: registration, loss and return, restarts of the master.
+ * What is shown of them is in master_views_test.c.
  * SPDX-License-Identifier: Apache-2.0 */
-#include <ctype.h>
-#include <jansson.h>
+#include "master_offered.h"
 
-#include "base/str.h"
-#include "master_world.h"
-#include "mesos/v1/master.pb-c.h"
-#include "wire/codec.h"
-
-#define SECS NS_PER_SEC
-#define TO_AGENT(name) MEZZO__LINK__TO_AGENT__MESSAGE_##name
-#define ST(name) MESOS__V1__TASK_STATE__TASK_##name
-#define RS(name) MESOS__V1__TASK_STATUS__REASON__REASON_##name
-#define PLAIN "\"user\":\"u\",\"name\":\"n\",\"failover_timeout\":600"
-#define RES "cpus:4;mem:4096;disk:1000;ports:[31000-31010]"
-
-static Mesos__V1__TaskStatus *next_status(struct sched *s)
-{
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(UPDATE));
-	return e ? e->update->status : NULL;
-}
-
-struct running {
-	struct fagent *a;
-	struct sched *s;
-};
-
-/* One agent, one framework, one running task "t". */
-static struct running with_task(struct world *w, const char *info)
-{
-	struct running r;
-	r.a = agent_join(w, RES, NULL, NULL);
-	assert_non_null(agent_next(r.a, TO_AGENT(REGISTERED)));
-	r.s = sched_subscribe(w, info, NULL);
-	world_pass(w, 2 * SECS);
-	Mesos__V1__Scheduler__Event *e = sched_event(r.s, EV(OFFERS));
-	assert_non_null(e);
-	sched_call(r.s,
-		   "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
-		   "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}],\"filters\":{\"refuse_seconds\":3600}}",
-		   e->offers->offers[0]->id->value, task_json(w, "t", r.a->id, 1, 100));
-	assert_non_null(agent_next(r.a, TO_AGENT(RUN_TASKS)));
-	agent_update(r.a, r.s->id, "t", ST(RUNNING), 1, -1);
-	assert_int_equal(next_status(r.s)->state, ST(RUNNING));
-	return r;
-}
+#define KEPT LASTING ",\"checkpoint\":true"
+#define KEPT_AWARE KEPT ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]"
 
 /* What the agent of with_task() reports when it returns. */
-static Mezzo__Link__Register *report(struct world *w, const struct running *r, const char *info)
+static Mezzo__Link__Register *report(struct world *w, const struct offered *r, const char *info)
 {
 	struct mz_err err;
 	Mezzo__Link__Register *reg = PB_NEW(&w->arena, Mezzo__Link__Register, mezzo__link__register);
@@ -100,7 +59,7 @@ static void test_registered_after_durable(void **state)
 static void test_lost_link_drops_unchecked_tasks(void **state)
 {
 	struct world *w = *state;
-	struct running r = with_task(w, PLAIN);
+	struct offered r = with_task(w, LASTING);
 	fake_link_cut(r.a->link);
 	world_settle(w);
 	Mesos__V1__TaskStatus *s = next_status(r.s);
@@ -120,8 +79,8 @@ static void test_lost_link_drops_unchecked_tasks(void **state)
 static void test_return_in_time(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true";
-	struct running r = with_task(w, info);
+	const char *info = KEPT;
+	struct offered r = with_task(w, info);
 	struct master_counts n;
 	fake_link_cut(r.a->link);
 	world_settle(w);
@@ -150,8 +109,8 @@ static void test_return_in_time(void **state)
 static void test_unreachable_and_back(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]";
-	struct running r = with_task(w, info);
+	const char *info = KEPT_AWARE;
+	struct offered r = with_task(w, info);
 	struct master_counts n;
 	fake_link_cut(r.a->link);
 	world_pass(w, 601 * SECS);
@@ -198,8 +157,8 @@ static void test_pongs_keep_an_agent(void **state)
 static void test_master_restart(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true";
-	struct running r = with_task(w, info);
+	const char *info = KEPT;
+	struct offered r = with_task(w, info);
 	struct master_counts n;
 	mz_autofree char *old = xstrdup(master_id(w->m));
 	world_restart(w);
@@ -261,14 +220,9 @@ static void test_another_address_is_refused(void **state)
 static void test_unregister(void **state)
 {
 	struct world *w = *state;
-	struct running r = with_task(w, PLAIN);
+	struct offered r = with_task(w, LASTING ",\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
 	struct master_counts n;
-	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
-	Mezzo__Link__Unregister u = MEZZO__LINK__UNREGISTER__INIT;
-	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_UNREGISTER;
-	msg.unregister = &u;
-	fake_link_send(r.a->link, &msg.base);
-	world_settle(w);
+	agent_unregister(r.a);
 	Mesos__V1__TaskStatus *s = next_status(r.s);
 	assert_int_equal(s->state, ST(LOST));
 	assert_int_equal(s->reason, RS(AGENT_REMOVED));
@@ -279,7 +233,7 @@ static void test_unregister(void **state)
 
 /* ---- what a report lacks, and what it does not know yet ------------------------------ */
 
-static Mezzo__Link__ExecutorReport *executor_report(struct world *w, const struct running *r, const char *id)
+static Mezzo__Link__ExecutorReport *executor_report(struct world *w, const struct offered *r, const char *id)
 {
 	Mezzo__Link__ExecutorReport *x = PB_NEW(&w->arena, Mezzo__Link__ExecutorReport, mezzo__link__executor_report);
 	x->framework_id = PB_NEW(&w->arena, Mesos__V1__FrameworkID, mesos__v1__framework_id);
@@ -310,8 +264,8 @@ static void agent_says_exited(struct fagent *a, char *framework_id, char *execut
 static void test_executor_ends_during_admission(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true";
-	struct running r = with_task(w, info);
+	const char *info = KEPT;
+	struct offered r = with_task(w, info);
 	struct master_counts n;
 	fake_link_cut(r.a->link);
 	world_settle(w);
@@ -350,8 +304,8 @@ static void test_executor_ends_during_admission(void **state)
 static void test_killed_and_missing_is_asked_for_once(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true";
-	struct running r = with_task(w, info);
+	const char *info = KEPT;
+	struct offered r = with_task(w, info);
 	fake_link_cut(r.a->link);
 	world_settle(w);
 	sched_call(r.s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
@@ -372,8 +326,8 @@ static void test_killed_and_missing_is_asked_for_once(void **state)
 static void test_dropped_as_the_framework_takes_it(void **state)
 {
 	struct world *w = *state;
-	struct running r =
-		with_task(w, PLAIN ",\"checkpoint\":true,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
+	struct offered r =
+		with_task(w, KEPT_AWARE);
 	struct master_counts n;
 	/* The agent has nothing of the framework left, and does not know its capabilities. */
 	agent_update(r.a, r.s->id, "t", ST(LOST), 0, -1);
@@ -383,19 +337,11 @@ static void test_dropped_as_the_framework_takes_it(void **state)
 	world_check(w);
 }
 
-static void launch(struct sched *s, const char *offer_id, const char *task)
-{
-	sched_call(s,
-		   "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
-		   "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}]}",
-		   offer_id, task);
-}
-
 static void test_ids_of_missing_unreachable_tasks_are_free(void **state)
 {
 	struct world *w = *state;
-	struct running r =
-		with_task(w, PLAIN ",\"checkpoint\":true,\"capabilities\":[{\"type\":\"PARTITION_AWARE\"}]");
+	struct offered r =
+		with_task(w, KEPT_AWARE);
 	struct master_counts n;
 	fake_link_cut(r.a->link);
 	world_pass(w, 601 * SECS);
@@ -413,7 +359,7 @@ static void test_ids_of_missing_unreachable_tasks_are_free(void **state)
 	assert_int_equal(next_status(r.s)->state, ST(GONE));
 	struct fake_call *x = world_get(w, "/tasks?task_id=t");
 	assert_non_null(strstr(buf_str(&x->body), "\"state\":\"TASK_GONE\""));
-	launch(r.s, e->offers->offers[0]->id->value, task_json(w, "t", r.a->id, 1, 100));
+	launch_on(r.s, e->offers->offers[0]->id->value, r.a->id, "t");
 	assert_non_null(agent_next(back, TO_AGENT(RUN_TASKS)));
 	master_counts(w->m, &n);
 	assert_int_equal(n.tasks, 1);
@@ -423,8 +369,8 @@ static void test_ids_of_missing_unreachable_tasks_are_free(void **state)
 static void test_second_task_of_an_id_ends(void **state)
 {
 	struct world *w = *state;
-	const char *info = PLAIN ",\"checkpoint\":true";
-	struct running r = with_task(w, info);
+	const char *info = KEPT;
+	struct offered r = with_task(w, info);
 	struct master_counts n;
 	world_restart(w);
 	/* Before its agent returns, the framework uses the id again. */
@@ -433,7 +379,7 @@ static void test_second_task_of_an_id_ends(void **state)
 	assert_non_null(agent_next(other, TO_AGENT(REGISTERED)));
 	world_pass(w, 2 * SECS);
 	Mesos__V1__Offer *o = sched_event(s, EV(OFFERS))->offers->offers[0];
-	launch(s, o->id->value, task_json(w, "t", o->agent_id->value, 1, 100));
+	launch_on(s, o->id->value, o->agent_id->value, "t");
 	assert_non_null(agent_next(other, TO_AGENT(RUN_TASKS)));
 	for (int i = 0; i < 2; i++) { /* also when it is known already */
 		struct fagent *back = agent_join(w, RES, r.a->id, report(w, &r, info));
@@ -462,181 +408,6 @@ static void test_second_task_of_an_id_ends(void **state)
 	}
 }
 
-/* ---- read endpoints ------------------------------------------------------------------ */
-
-static json_t *golden(const char *name)
-{
-	mz_autofree char *path = xasprintf("%s/%s.txt", GOLDEN_DIR, name);
-	mz_autofile FILE *f = fopen(path, "r");
-	if (!f)
-		fail_msg("%s is not there", path);
-	struct buf b = {0};
-	char part[4096];
-	size_t n;
-	while ((n = fread(part, 1, sizeof(part), f)))
-		buf_add(&b, part, n);
-	const char *body = strstr(buf_str(&b), "\n\n");
-	json_t *j = json_loads(body + 2, 0, NULL);
-	assert_non_null(j);
-	buf_done(&b);
-	return j;
-}
-
-/* Keys of objects that are data, not shape; and what only a bigger state has. */
-static bool is_data(const char *path, const char *key)
-{
-	static const char *const paths[] = {".flags", ".attributes", "resources_full", "reserved_resources",
-					    ".consumed", ".allocated", ".offered", ".reserved",
-					    ".resources", ".offer_constraints", ".framework_info", ".container_status",
-					    ".environment", ".guarantee", ".limit"};
-	for (size_t i = 0; i < MZ_N(paths); i++)
-		if (str_ends(path, paths[i]))
-			return true;
-	return str_eq(key, "container_status") || str_eq(key, "checkpoint") || str_eq(key, "domain") ||
-	       str_eq(key, "executor_id");
-}
-
-/* Every key of `want` is in `got`, with the same type; arrays by their first. */
-static void assert_shape(const char *path, const json_t *want, const json_t *got)
-{
-	const char *key;
-	json_t *v;
-	if (json_typeof(want) != json_typeof(got) && !(json_is_boolean(want) && json_is_boolean(got)))
-		fail_msg("%s is of type %d instead of %d", path, json_typeof(got), json_typeof(want));
-	if (json_is_array(want) && json_array_size(want) && json_array_size(got)) {
-		assert_shape(path, json_array_get(want, 0), json_array_get(got, 0));
-	} else if (json_is_object(want)) {
-		json_object_foreach((json_t *)want, key, v) {
-			if (is_data(path, key))
-				continue;
-			json_t *g = json_object_get(got, key);
-			mz_autofree char *sub = xasprintf("%s.%s", path, key);
-			if (!g)
-				fail_msg("%s is missing", sub);
-			assert_shape(sub, v, g);
-		}
-	}
-}
-
-static json_t *body_of(struct fake_call *c)
-{
-	json_error_t e;
-	json_t *j = json_loads(buf_str(&c->body), 0, &e);
-	if (!j)
-		fail_msg("%s: %s", e.text, buf_str(&c->body));
-	return j;
-}
-
-static void compare(struct fake_call *c, const char *name)
-{
-	json_t *want = golden(name), *got = body_of(c);
-	assert_shape(name, want, got);
-	json_decref(want);
-	json_decref(got);
-}
-
-static void test_shapes(void **state)
-{
-	struct world *w = *state;
-	static const char *const gets[] = {"state",  "state-summary", "slaves", "frameworks",
-					   "tasks", "roles",	     "version", "flags"};
-	static const char *const calls[] = {"GET_AGENTS",  "GET_EXECUTORS", "GET_FRAMEWORKS", "GET_HEALTH", "GET_FLAGS",
-					    "GET_MASTER", "GET_METRICS",   "GET_ROLES",	     "GET_STATE",  "GET_TASKS",
-					    "GET_VERSION"};
-	with_task(w, PLAIN ",\"roles\":[\"dev\"],\"capabilities\":[{\"type\":\"MULTI_ROLE\"}]");
-	for (size_t i = 0; i < MZ_N(gets); i++) {
-		mz_autofree char *name = xasprintf("master_%s", gets[i]);
-		mz_autofree char *path = xasprintf("/master/%s", gets[i]);
-		mz_autofree char *json = xasprintf("/%s.json?jsonp=f&x=1", gets[i]);
-		compare(world_get(w, path), name);
-		struct fake_call *c = world_get(w, json);
-		assert_true(str_starts(buf_str(&c->body), "f({") && str_ends(buf_str(&c->body), "});"));
-	}
-	for (size_t i = 0; i < MZ_N(calls); i++) {
-		mz_autofree char *name = xasprintf("v1_master_%s", calls[i]);
-		mz_autofree char *body = xasprintf("{\"type\":\"%s\"}", calls[i]);
-		struct fake_call *c = world_http(w, "POST", "/api/v1", "Content-Type: application/json", body);
-		assert_int_equal(c->status, 200);
-		compare(c, name);
-		c = world_http(w, "POST", "/api/v1",
-			       "Content-Type: application/json\nAccept: application/x-protobuf", body);
-		assert_int_equal(c->status, 200);
-		assert_non_null(pb_decode(&mesos__v1__master__response__descriptor, &w->arena, buf_str(&c->body),
-					  c->body.len, NULL));
-	}
-	assert_int_equal(world_get(w, "/health")->body.len, 0);
-}
-
-/* Names that stand for one object, or for what this master has no notion of. */
-static bool is_own_metric(const char *name)
-{
-	return !str_starts(name, "master/") || str_starts(name, "master/frameworks/") ||
-	       str_starts(name, "master/task_");
-}
-
-static void test_metrics(void **state)
-{
-	struct world *w = *state;
-	with_task(w, PLAIN);
-	json_t *want = golden("master_metrics_snapshot"), *got = body_of(world_get(w, "/metrics/snapshot"));
-	const char *key, *before = "";
-	json_t *v;
-	json_object_foreach(want, key, v)
-		if (!is_own_metric(key) && !json_object_get(got, key))
-			fail_msg("%s is missing", key);
-	json_object_foreach(got, key, v) {
-		assert_true(strcmp(before, key) < 0); /* sorted */
-		before = key;
-	}
-	assert_true(json_number_value(json_object_get(got, "master/tasks_running")) == 1);
-	assert_true(json_number_value(json_object_get(got, "master/cpus_used")) == 1);
-	json_decref(want);
-	json_decref(got);
-}
-
-static void test_tasks_window(void **state)
-{
-	struct world *w = *state;
-	with_task(w, PLAIN);
-	json_t *j = body_of(world_get(w, "/tasks?limit=nonsense&order=asc&task_id=t"));
-	assert_int_equal(json_array_size(json_object_get(j, "tasks")), 1);
-	json_decref(j);
-	j = body_of(world_get(w, "/tasks?limit=0"));
-	assert_int_equal(json_array_size(json_object_get(j, "tasks")), 0);
-	json_decref(j);
-	j = body_of(world_get(w, "/tasks?framework_id=nobody"));
-	assert_int_equal(json_array_size(json_object_get(j, "tasks")), 0);
-	json_decref(j);
-}
-
-static void test_standby(void **state)
-{
-	struct world *w = *state;
-	struct http_router router = {0};
-	struct master_config c = {0};
-	struct master_deps d = {.loop = w->loop, .store = w->store, .router = &router};
-	struct master *m = master_new(&c, &d);
-	static const char *const paths[] = {"/state", "/master/state", "/api/v1"};
-	for (size_t i = 0; i < MZ_N(paths); i++) {
-		struct fake_call *x = fake_http(w->loop, &router, "GET", paths[i], NULL, NULL, 0);
-		assert_int_equal(x->status, 503);
-		fake_call_free(x);
-	}
-	master_set_leader(m, "leader:5050");
-	struct fake_call *x = fake_http(w->loop, &router, "GET", "/state?a=b", NULL, NULL, 0);
-	assert_int_equal(x->status, 307);
-	assert_string_equal(buf_str(&x->headers), "Location: //leader:5050/master/state?a=b\n");
-	fake_call_free(x);
-	x = fake_http(w->loop, &router, "GET", "/redirect", NULL, NULL, 0);
-	assert_string_equal(buf_str(&x->headers), "Location: //leader:5050\n");
-	fake_call_free(x);
-	x = fake_http(w->loop, &router, "GET", "/health", NULL, NULL, 0);
-	assert_int_equal(x->status, 200);
-	fake_call_free(x);
-	master_free(m);
-	http_router_done(&router);
-}
-
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -648,7 +419,6 @@ int main(void)
 		T(test_executor_ends_during_admission), T(test_killed_and_missing_is_asked_for_once),
 		T(test_dropped_as_the_framework_takes_it), T(test_ids_of_missing_unreachable_tasks_are_free),
 		T(test_second_task_of_an_id_ends),
-		T(test_shapes), T(test_metrics), T(test_tasks_window), T(test_standby),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

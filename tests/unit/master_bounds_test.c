@@ -189,12 +189,7 @@ static void come_and_go(struct world *w, int i)
 	sched_call(o.s, "\"type\":\"REQUEST\",\"request\":{\"requests\":[{\"resources\":[{\"name\":\"wish%d\",\"type\":"
 			"\"SCALAR\",\"scalar\":{\"value\":1}}]}]}", i);
 	sched_call(o.s, "\"type\":\"TEARDOWN\"");
-	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
-	Mezzo__Link__Unregister bye = MEZZO__LINK__UNREGISTER__INIT;
-	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_UNREGISTER;
-	msg.unregister = &bye;
-	fake_link_send(o.a->link, &msg.base);
-	world_settle(w);
+	agent_unregister(o.a);
 }
 
 /* Who invents roles and names of resources, and agents that come and go, leave nothing

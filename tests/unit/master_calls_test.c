@@ -1,40 +1,10 @@
-/* master_calls_test.c - UPDATE_FRAMEWORK and roles, the small calls, what becomes
- * of refused ones and of those that wait for the authorizer. Each test runs in
- * both encodings.
+/* master_calls_test.c - UPDATE_FRAMEWORK and roles, the small calls, and what becomes
+ * of refused ones. Each test runs in both encodings.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "base/str.h"
-#include "master_world.h"
+#include "master_offered.h"
+#include "model/resources.h"
 
-#define SECS NS_PER_SEC
-#define TO_AGENT(name) MEZZO__LINK__TO_AGENT__MESSAGE_##name
-#define PLAIN "\"user\":\"u\",\"name\":\"n\""
-#define MULTI(roles) \
-	PLAIN ",\"roles\":[" roles "],\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":\"RESERVATION_REFINEMENT\"}]"
-#define RES "cpus:4;mem:4096;disk:1000;ports:[31000-31010]"
 #define UPDATE "\"type\":\"UPDATE_FRAMEWORK\",\"update_framework\":{\"framework_info\":{%s,\"id\":{\"value\":\"%s\"}}%s}"
-
-static struct fagent *join(struct world *w, const char *resources)
-{
-	struct fagent *a = agent_join(w, resources, NULL, NULL);
-	assert_non_null(agent_next(a, TO_AGENT(REGISTERED)));
-	return a;
-}
-
-static Mesos__V1__Offer *next_offer(struct sched *s)
-{
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
-	return e ? e->offers->offers[0] : NULL;
-}
-
-static void launch(struct sched *s, const char *offer, const char *agent, const char *task)
-{
-	assert_int_equal(sched_call(s,
-				    "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
-				    "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}],"
-				    "\"filters\":{\"refuse_seconds\":0}}",
-				    offer, task_json(s->w, task, agent, 1, 100)),
-			 202);
-}
 
 /* ---- UPDATE_FRAMEWORK ----------------------------------------------------------- */
 
@@ -125,6 +95,21 @@ static void teardown_is_durable_first(void **state)
 	assert_string_equal(sched_event(late, EV(ERROR))->error->message, "Framework has been removed");
 }
 
+/* Its tasks are killed, and the answer is there before the stream ends. */
+static void teardown_ends_tasks(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN);
+	launch_one(&o, "t");
+	struct fake_call *c = sched_post(o.s, "\"type\":\"TEARDOWN\"");
+	assert_int_equal(c->status, 202);
+	assert_true(o.s->stream->closed);
+	assert_true(c->ended_as < o.s->stream->ended_as);
+	Mezzo__Link__ToAgent *m = agent_next(o.a, TO_AGENT(SHUTDOWN_FRAMEWORK));
+	assert_string_equal(m->shutdown_framework->framework_id->value, o.s->id);
+	assert_non_null(strstr(buf_str(&world_get(w, "/tasks")->body), "\"state\":\"TASK_KILLED\""));
+}
+
 static void update_moves_roles(void **state)
 {
 	struct world *w = *state;
@@ -183,6 +168,47 @@ static void suppressed_at_subscribe(void **state)
 	assert_string_equal(next_offer(s)->allocation_info->role, "a");
 	struct sched *bad = sched_subscribe_with(w, MULTI("\"a\""), NULL, ",\"suppressed_roles\":[\"c\"]");
 	assert_int_equal(sched_any(bad)->type, EV(ERROR));
+}
+
+/* A role that is named is suppressed or revived, and no other one. */
+static void each_role_for_itself(void **state)
+{
+	struct world *w = *state;
+	struct sched *s = sched_subscribe(w, MULTI("\"a\",\"b\""), NULL);
+	assert_int_equal(sched_call(s, "\"type\":\"SUPPRESS\",\"suppress\":{\"roles\":[\"a\"]}"), 202);
+	join(w, "cpus(a):4;mem(a):4096;cpus(b):4;mem(b):4096");
+	world_pass(w, 3 * SECS);
+	Mesos__V1__Offer *of_b = next_offer(s);
+	assert_string_equal(of_b->allocation_info->role, "b");
+	assert_null(next_offer(s));
+	assert_int_equal(sched_call(s, "\"type\":\"SUPPRESS\""), 202);
+	sched_call(s, "\"type\":\"DECLINE\",\"decline\":{\"offer_ids\":[{\"value\":\"%s\"}],\"filters\":{\"refuse_seconds\":0}}",
+		   of_b->id->value);
+	assert_int_equal(sched_call(s, "\"type\":\"REVIVE\",\"revive\":{\"roles\":[\"a\"]}"), 202);
+	world_pass(w, 3 * SECS);
+	assert_string_equal(next_offer(s)->allocation_info->role, "a");
+	assert_null(next_offer(s));
+}
+
+/* Its filter holds as long as it says; what it names wrongly costs the others nothing. */
+static void declined_for_a_while(void **state)
+{
+	struct world *w = *state;
+	struct offered o = with_offer(w, PLAIN);
+	struct sched *other = sched_subscribe(w, PLAIN, NULL);
+	struct master_counts n;
+	sched_call(other, "\"type\":\"DECLINE\",\"decline\":{\"offer_ids\":[{\"value\":\"%s\"}]}", o.offer);
+	master_counts(w->m, &n);
+	assert_int_equal(n.offers, 1); /* it is not that framework's */
+	sched_call(other, "\"type\":\"SUPPRESS\"");
+	sched_call(o.s, "\"type\":\"DECLINE\",\"decline\":{\"offer_ids\":[{\"value\":\"x\"},{\"value\":\"%s\"}],"
+			"\"filters\":{\"refuse_seconds\":20}}", o.offer);
+	master_counts(w->m, &n);
+	assert_int_equal(n.offers, 0);
+	world_pass(w, 18 * SECS);
+	assert_null(next_offer(o.s));
+	world_pass(w, 5 * SECS);
+	assert_non_null(next_offer(o.s));
 }
 
 static void hierarchical_roles(void **state)
@@ -253,6 +279,38 @@ static void messages_both_ways(void **state)
 	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(MESSAGE));
 	assert_string_equal(e->message->agent_id->value, a->id);
 	assert_memory_equal(e->message->data.data, "\0\1\2", 3);
+}
+
+static mz_key asked_framework, asked_agent;
+static int64_t asked_cpus;
+
+static void on_request(void *inst, mz_key framework, mz_key agent, const struct mz_resources *wanted)
+{
+	(void)inst;
+	asked_framework = framework;
+	asked_agent = agent;
+	asked_cpus = res_scalar(wanted, "cpus");
+}
+
+/* The allocator that ships has no use for a wish: another one listens in its place. */
+static void request_reaches_the_allocator(void **state)
+{
+	struct world *w = *state;
+	struct fagent *a = join(w, RES);
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	struct module_allocator alloc;
+	module_as_allocator(w->allocator, &alloc);
+	struct mz_allocator_ops *ops = (struct mz_allocator_ops *)alloc.ops; /* the host's copy */
+	ops->request_resources = on_request;
+	static const char format[] = "\"type\":\"REQUEST\",\"request\":{\"requests\":[{%s%s%s\"resources\":[{\"name\":\"cpus\","
+				     "\"type\":\"SCALAR\",\"scalar\":{\"value\":%d}}]}]}";
+	assert_int_equal(sched_call(s, format, "", "", "", 3), 202);
+	assert_int_equal(asked_cpus, 3000);
+	assert_true(asked_framework != 0);
+	assert_true(asked_agent == 0);
+	assert_int_equal(sched_call(s, format, "\"agent_id\":{\"value\":\"", a->id, "\"},", 5), 202);
+	assert_int_equal(asked_cpus, 5000);
+	assert_true(asked_agent != 0);
 }
 
 static void shutdown_and_failure(void **state)
@@ -351,98 +409,6 @@ static void operations_of_recovered_agents(void **state)
 	assert_null(sched_event(s, EV(UPDATE))); /* nor is anything said of tasks */
 }
 
-/* ---- what the authorizer forbids, and what is killed meanwhile ------------------------------ */
-
-#define POD_RES                                                          \
-	"\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":0.1}}," \
-	"{\"name\":\"mem\",\"type\":\"SCALAR\",\"scalar\":{\"value\":32}},"           \
-	"{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":10}}]"
-
-static void forbidden_group(void **state)
-{
-	struct world *w = *state;
-	struct fagent *a = join(w, RES);
-	struct sched *s = sched_subscribe(w, "\"user\":\"" WORLD_DENIED_USER "\",\"name\":\"n\"", NULL);
-	world_pass(w, 2 * SECS);
-	sched_call(s, "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":[{\"type\":"
-		      "\"LAUNCH_GROUP\",\"launch_group\":{\"executor\":{\"type\":\"DEFAULT\",\"executor_id\":{\"value\":\"p\"},"
-		      POD_RES "},\"task_group\":{\"tasks\":[%s,%s]}}}]}",
-		   next_offer(s)->id->value, task_json(w, "x", a->id, 1, 32), task_json(w, "y", a->id, 1, 32));
-	for (int i = 0; i < 2; i++) {
-		Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
-		assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_ERROR);
-		assert_int_equal(u->reason, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_GROUP_UNAUTHORIZED);
-	}
-	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-}
-
-static void killed_while_asked(void **state)
-{
-	struct world *w = *state;
-	struct fagent *a = join(w, RES);
-	struct sched *s = sched_subscribe(w, PLAIN, NULL);
-	world_pass(w, 2 * SECS);
-	const char *offer = next_offer(s)->id->value;
-	world_hold_authorizer(w, true);
-	launch(s, offer, a->id, "t");
-	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-	sched_call(s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
-	Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
-	assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_KILLED);
-	assert_int_equal(u->reason, MESOS__V1__TASK_STATUS__REASON__REASON_TASK_KILLED_DURING_LAUNCH);
-	world_hold_authorizer(w, false);
-	world_settle(w);
-	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-	assert_null(sched_event(s, EV(UPDATE)));
-}
-
-/* The id of a killed task is used again before the authorizer has answered for the
- * first one: the second one runs, the first one does not. */
-static void killed_and_used_again(void **state)
-{
-	struct world *w = *state;
-	struct fagent *a = join(w, RES), *b = join(w, RES);
-	struct sched *s = sched_subscribe(w, PLAIN, NULL);
-	world_pass(w, 2 * SECS);
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
-	assert_int_equal(e->offers->n_offers, 2);
-	bool first_is_a = str_eq(e->offers->offers[0]->agent_id->value, a->id);
-	const char *of_a = e->offers->offers[!first_is_a]->id->value, *of_b = e->offers->offers[first_is_a]->id->value;
-	world_hold_authorizer(w, true);
-	launch(s, of_a, a->id, "t");
-	sched_call(s, "\"type\":\"KILL\",\"kill\":{\"task_id\":{\"value\":\"t\"}}");
-	assert_int_equal(sched_event(s, EV(UPDATE))->update->status->state, MESOS__V1__TASK_STATE__TASK_KILLED);
-	launch(s, of_b, b->id, "t");
-	world_hold_authorizer(w, false);
-	world_settle(w);
-	assert_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-	assert_non_null(agent_next(b, TO_AGENT(RUN_TASKS)));
-	assert_null(sched_event(s, EV(UPDATE)));
-}
-
-/* Not killed: the second one is refused, and the first one runs. */
-static void used_again_while_asked(void **state)
-{
-	struct world *w = *state;
-	struct fagent *a = join(w, RES);
-	struct sched *s = sched_subscribe(w, PLAIN, NULL);
-	world_pass(w, 2 * SECS);
-	const char *offer = next_offer(s)->id->value;
-	world_hold_authorizer(w, true);
-	launch(s, offer, a->id, "t");
-	join(w, RES);
-	world_pass(w, 2 * SECS);
-	Mesos__V1__Offer *second = next_offer(s);
-	launch(s, second->id->value, second->agent_id->value, "t");
-	world_hold_authorizer(w, false);
-	world_settle(w);
-	assert_non_null(agent_next(a, TO_AGENT(RUN_TASKS)));
-	Mesos__V1__TaskStatus *u = sched_event(s, EV(UPDATE))->update->status;
-	assert_int_equal(u->state, MESOS__V1__TASK_STATE__TASK_ERROR);
-	assert_string_equal(u->agent_id->value, second->agent_id->value);
-	assert_null(sched_event(s, EV(UPDATE)));
-}
-
 /* ---- refused calls ------------------------------------------------------------------------ */
 
 static void refused_calls_are_seen(void **state)
@@ -476,7 +442,7 @@ static void refused_calls_are_seen(void **state)
 	struct fagent *a = join(w, RES);
 	struct sched *s = sched_subscribe(w, PLAIN, NULL);
 	world_pass(w, 2 * SECS);
-	launch(s, next_offer(s)->id->value, a->id, "t");
+	launch_on(s, next_offer(s)->id->value, a->id, "t");
 	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"refused_calls\":{}"));
 	for (size_t i = 0; i < MZ_N(rows); i++) {
 		for (int n = 1; n <= 2; n++) {
@@ -506,32 +472,6 @@ static void answered_calls_are_not_refused(void **state)
 	sched_call(s, "\"type\":\"REQUEST\",\"request\":{\"requests\":[{\"resources\":[{\"name\":\"cpus\",\"type\":\"SCALAR\","
 		      "\"scalar\":{\"value\":1}}]}]}");
 	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"refused_calls\":{}"));
-}
-
-/* What was accepted of an agent that has come anew meanwhile is offered again. */
-static void agent_returns_while_asked(void **state)
-{
-	struct world *w = *state;
-	struct fagent *a = join(w, RES);
-	struct sched *s = sched_subscribe(w, PLAIN, NULL);
-	world_pass(w, 2 * SECS);
-	world_hold_authorizer(w, true);
-	launch(s, next_offer(s)->id->value, a->id, "t");
-	fake_link_cut(a->link);
-	world_pass(w, SECS);
-	struct fagent *b = agent_join(w, RES, a->id, NULL);
-	world_pass(w, SECS);
-	world_hold_authorizer(w, false);
-	world_settle(w);
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(UPDATE));
-	assert_int_equal(e->update->status->state, MESOS__V1__TASK_STATE__TASK_LOST);
-	assert_int_equal(e->update->status->reason, MESOS__V1__TASK_STATUS__REASON__REASON_AGENT_DISCONNECTED);
-	assert_null(agent_next(b, TO_AGENT(RUN_TASKS)));
-	world_check(w);
-	world_pass(w, 10 * SECS);
-	Mesos__V1__Offer *o = next_offer(s);
-	assert_string_equal(o->agent_id->value, a->id);
-	assert_float_equal(o->resources[0]->scalar->value, 4, 0);
 }
 
 /* Nor is any number of quantities looked at for each agent. */
@@ -576,22 +516,15 @@ static void too_many_roles(void **state)
 			       "\"REVIVE\":{\"count\":1,\"last_reason\":\"It names 1001 roles"));
 }
 
-#define T(fn) \
-	{#fn, fn, world_setup, world_teardown, NULL}, {#fn "/protobuf", fn, world_setup_protobuf, world_teardown, NULL}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(update_rules), T(update_is_durable_first), T(teardown_is_durable_first),
-		T(update_moves_roles), T(suppressed_at_subscribe),
-		T(hierarchical_roles), T(min_allocatable_of_a_role), T(messages_both_ways), T(shutdown_and_failure),
-		T(operations_are_reconciled), T(operations_of_recovered_agents), T(refused_calls_are_seen), T(answered_calls_are_not_refused),
-		T(too_many_roles), T(too_many_quantities),
-		{"forbidden_group", forbidden_group, world_setup_authorized, world_teardown, NULL},
-		{"agent_returns_while_asked", agent_returns_while_asked, world_setup_authorized, world_teardown, NULL},
-		{"killed_while_asked", killed_while_asked, world_setup_authorized, world_teardown, NULL},
-		{"killed_and_used_again", killed_and_used_again, world_setup_authorized, world_teardown, NULL},
-		{"used_again_while_asked", used_again_while_asked, world_setup_authorized, world_teardown, NULL},
+		BOTH(update_rules), BOTH(update_is_durable_first), BOTH(teardown_is_durable_first), BOTH(teardown_ends_tasks),
+		BOTH(update_moves_roles), BOTH(suppressed_at_subscribe),
+		BOTH(each_role_for_itself), BOTH(declined_for_a_while), BOTH(request_reaches_the_allocator),
+		BOTH(hierarchical_roles), BOTH(min_allocatable_of_a_role), BOTH(messages_both_ways), BOTH(shutdown_and_failure),
+		BOTH(operations_are_reconciled), BOTH(operations_of_recovered_agents), BOTH(refused_calls_are_seen), BOTH(answered_calls_are_not_refused),
+		BOTH(too_many_roles), BOTH(too_many_quantities),
 		{"update_forbidden", update_forbidden, world_setup_authorized, world_teardown, NULL},
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,22 +3,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master_offered.h"
 
-#define MULTI(roles) \
-	PLAIN ",\"roles\":[" roles "],\"capabilities\":[{\"type\":\"MULTI_ROLE\"},{\"type\":\"RESERVATION_REFINEMENT\"}]"
-
-static struct fagent *join(struct world *w, const char *resources)
-{
-	struct fagent *a = agent_join(w, resources, NULL, NULL);
-	assert_non_null(agent_next(a, TO_AGENT(REGISTERED)));
-	return a;
-}
-
-static Mesos__V1__Offer *next_offer(struct sched *s)
-{
-	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
-	return e ? e->offers->offers[0] : NULL;
-}
-
 /* ---- rates ----------------------------------------------------------------------------------- */
 
 #define REVIVE "\"type\":\"REVIVE\""

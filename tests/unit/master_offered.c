@@ -2,11 +2,23 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "master_offered.h"
 
+struct fagent *join(struct world *w, const char *resources)
+{
+	struct fagent *a = agent_join(w, resources, NULL, NULL);
+	assert_non_null(agent_next(a, TO_AGENT(REGISTERED)));
+	return a;
+}
+
+Mesos__V1__Offer *next_offer(struct sched *s)
+{
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	return e ? e->offers->offers[0] : NULL;
+}
+
 struct offered with_offer(struct world *w, const char *info)
 {
 	struct offered o;
-	o.a = agent_join(w, RES, NULL, NULL);
-	assert_non_null(agent_next(o.a, TO_AGENT(REGISTERED)));
+	o.a = join(w, RES);
 	o.s = sched_subscribe(w, info, NULL);
 	world_pass(w, 2 * SECS);
 	Mesos__V1__Scheduler__Event *e = sched_event(o.s, EV(OFFERS));
@@ -27,6 +39,26 @@ void launch(struct offered *o, const char *tasks, const char *more)
 void launch_one(struct offered *o, const char *id)
 {
 	launch(o, task_json(o->s->w, id, o->a->id, 1, 100), NULL);
+}
+
+void launch_on(struct sched *s, const char *offer, const char *agent, const char *task)
+{
+	assert_int_equal(sched_call(s,
+				    "\"type\":\"ACCEPT\",\"accept\":{\"offer_ids\":[{\"value\":\"%s\"}],\"operations\":["
+				    "{\"type\":\"LAUNCH\",\"launch\":{\"task_infos\":[%s]}}],"
+				    "\"filters\":{\"refuse_seconds\":0}}",
+				    offer, task_json(s->w, task, agent, 1, 100)),
+			 202);
+}
+
+struct offered with_task(struct world *w, const char *info)
+{
+	struct offered o = with_offer(w, info);
+	launch(&o, task_json(w, "t", o.a->id, 1, 100), ",\"filters\":{\"refuse_seconds\":3600}");
+	assert_non_null(agent_next(o.a, TO_AGENT(RUN_TASKS)));
+	agent_update(o.a, o.s->id, "t", ST(RUNNING), 1, -1);
+	assert_int_equal(next_status(o.s)->state, ST(RUNNING));
+	return o;
 }
 
 Mesos__V1__TaskStatus *next_status(struct sched *s)

@@ -175,6 +175,7 @@ static int setup(void **state, bool with_authorizer, enum codec codec)
 	world_denied_action = world_asked = 0;
 	world_port = 0;
 	world_hostname = "host";
+	world_zone = NULL;
 	fake_disk_init(&w->disk, w->loop);
 	world_start(w);
 	*state = w;
@@ -344,6 +345,7 @@ const char *world_attributes;
 uint32_t world_capabilities;
 int world_port;
 const char *world_hostname;
+const char *world_zone;
 
 static int port_for(struct world *w, const char *id)
 {
@@ -353,6 +355,21 @@ static int port_for(struct world *w, const char *id)
 		if (str_eq(w->fagents.v[i]->id, id))
 			port = w->fagents.v[i]->port;
 	return port ? port : 5051 + (int)w->fagents.n;
+}
+
+static Mesos__V1__DomainInfo *domain(struct world *w)
+{
+	Mesos__V1__DomainInfo *d = PB_NEW(&w->arena, Mesos__V1__DomainInfo, mesos__v1__domain_info);
+	Mesos__V1__DomainInfo__FaultDomain *f =
+		PB_NEW(&w->arena, Mesos__V1__DomainInfo__FaultDomain, mesos__v1__domain_info__fault_domain);
+	d->fault_domain = f;
+	f->region = PB_NEW(&w->arena, Mesos__V1__DomainInfo__FaultDomain__RegionInfo,
+			   mesos__v1__domain_info__fault_domain__region_info);
+	f->zone = PB_NEW(&w->arena, Mesos__V1__DomainInfo__FaultDomain__ZoneInfo,
+			 mesos__v1__domain_info__fault_domain__zone_info);
+	f->region->name = (char *)"r";
+	f->zone->name = (char *)world_zone;
+	return d;
 }
 
 struct fagent *agent_join(struct world *w, const char *text, const char *id, Mezzo__Link__Register *reg)
@@ -373,6 +390,8 @@ struct fagent *agent_join(struct world *w, const char *text, const char *id, Mez
 	assert_int_equal(attributes_parse(world_attributes, &w->arena, &info->attributes, &info->n_attributes, &err),
 			 0);
 	res_free(r);
+	if (world_zone)
+		info->domain = domain(w);
 	if (id) {
 		info->id = PB_NEW(&w->arena, Mesos__V1__AgentID, mesos__v1__agent_id);
 		info->id->value = (char *)id;
@@ -416,6 +435,16 @@ Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message)
 	if (m && message == MEZZO__LINK__TO_AGENT__MESSAGE_REGISTERED)
 		a->id = m->registered->agent_id->value;
 	return m;
+}
+
+void agent_unregister(struct fagent *a)
+{
+	Mezzo__Link__ToMaster msg = MEZZO__LINK__TO_MASTER__INIT;
+	Mezzo__Link__Unregister u = MEZZO__LINK__UNREGISTER__INIT;
+	msg.message_case = MEZZO__LINK__TO_MASTER__MESSAGE_UNREGISTER;
+	msg.unregister = &u;
+	fake_link_send(a->link, &msg.base);
+	world_settle(a->w);
 }
 
 void agent_update(struct fagent *a, const char *framework, const char *task, int state, int uuid, int latest)

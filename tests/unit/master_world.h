@@ -102,8 +102,10 @@ extern uint32_t world_capabilities; /* of such agents, besides MULTI_ROLE: 1 << 
  * from 5051. */
 extern int world_port;
 extern const char *world_hostname; /* of agents that join from now on; "host" */
+extern const char *world_zone;	   /* of them, in region "r"; NULL: they have no domain */
 struct fagent *agent_join(struct world *w, const char *resources, const char *id, Mezzo__Link__Register *reg);
 Mezzo__Link__ToAgent *agent_next(struct fagent *a, int message);
+void agent_unregister(struct fagent *a);
 /* state, uuid byte (0: none) and latest state (-1: the same). */
 void agent_update(struct fagent *a, const char *framework, const char *task, int state, int uuid, int latest);
 
