@@ -157,6 +157,26 @@ ok "fails" until_true 30 reached f n1 TASK_FAILED
 like "and is named" "$(statuses n1 | jq -r 'select(.state == "TASK_FAILED") | .message')" no-such-program
 ok "with its group" until_true 30 reached f n2 TASK_KILLED
 
+# ---- a kill while a task's files are fetched, which would take a minute to fail ----
+"$MEZZO_BUILD/tests/integ/fileserver" "$T" >"$T/server.out" 2>&1 &
+pids+=("$!")
+wait_for 20 "the server of files" grep -q listens "$T/server.out"
+o=$(offer f)
+jq -r .id.value <<<"$o" >>"$T/f.used"
+is "a task with much to fetch" "$(call "$(jq -c --argjson r "$resources" --arg url "http://$(sed 's/.* on //' "$T/server.out")/stall" '
+	([$r[] | .allocation_info = {role: "dev"}]) as $r | .agent_id as $agent |
+	{type: "ACCEPT", accept: {offer_ids: [.id], filters: {refuse_seconds: 0}, operations: [{type: "LAUNCH_GROUP",
+	launch_group: {executor: {type: "DEFAULT", executor_id: {value: "fetching"}, resources: $r}, task_group: {tasks: [
+	{name: "u1", task_id: {value: "u1"}, agent_id: $agent, resources: $r, command: {value: "true", uris: [{value: $url}]}},
+	{name: "u2", task_id: {value: "u2"}, agent_id: $agent, resources: $r, command: {value: "exec tail -f /dev/null"}}
+	]}}}]}}' <<<"$o")")" 202
+ok "is being fetched" until_true 30 eval "grep -q Fetching '$T'/agent/slaves/*/frameworks/*/executors/fetching/runs/latest/tasks/u1/stderr"
+wait_for 30 "the other one to run" reached f u2 TASK_RUNNING
+is "kill" "$(call '{"type":"KILL","kill":{"task_id":{"value":"u1"}}}')" 202
+ok "calls its launch off" until_true 20 reached f u1 TASK_KILLED
+ok "and ends its group" until_true 20 reached f u2 TASK_KILLED
+is "it never ran" "$(states u1)" "TASK_STARTING TASK_KILLING TASK_KILLED "
+
 # ---- the API by itself ----
 is "a container that stands alone" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},"command":{"value":"echo hello; exec tail -f /dev/null"}}}')" 200
 is "its id is in use" "$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"alone"},"command":{"value":"true"}}}')" 202
