@@ -146,6 +146,22 @@ if [ -z "$sanitized" ]; then
 	is "and to its end" "$(tail -n 1 "$T/other.log")" "12 done, 0 failed"
 fi
 
+# ---- `make install` is enough: in a mount namespace where what it writes to is ours ----
+if [ -n "$sanitized" ] || [ "$(id -u)" -ne 0 ] || ! grep -qx 'prefix=/usr/local' "$pc" || ! unshare -m true 2>/dev/null; then
+	skip "a program finds what is installed" "not root, no mount namespaces, another --prefix or sanitized"
+else
+	cp -a /etc "$T/etc"
+	# shellcheck disable=SC2016
+	ok "a program finds what is installed, without further ado" unshare -m env -u LD_LIBRARY_PATH -u PKG_CONFIG_PATH \
+		-u PKG_CONFIG_SYSROOT_DIR sh -ec 'mount --make-rprivate /
+		mount -t tmpfs none /usr/local; mount -t tmpfs none /var/cache
+		mount --bind "$1/etc" /etc
+		make -C "$2" -s install >/dev/null
+		make -C "$1/c" -s clean batch
+		ldd "$1/c/batch"; ldd "$1/c/batch" | grep -q "libmezzo-framework.so.0 => /usr/local/lib/"
+		"$1/c/batch" 2>&1 | grep usage' sh "$T" "$MEZZO_BUILD"
+fi
+
 # ---- a job that fails is told apart ----
 if [ -z "$sanitized" ]; then
 	printf 'true\nexit 3\n' >"$T/fail.jobs"
