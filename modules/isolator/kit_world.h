@@ -31,6 +31,15 @@ static inline void world_open(const char *settings)
 	w.ops = mz_kit_ops(w.m);
 }
 
+/* The agent starts again: the same directory and storage, nothing of what was known. */
+static inline void world_restart(const char *settings)
+{
+	mz_kit_unload(w.m);
+	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
+		fail_msg("%s", w.err.msg);
+	w.ops = mz_kit_ops(w.m);
+}
+
 static inline void world_close(void)
 {
 	mz_kit_free(w.k);

@@ -93,8 +93,8 @@ static inline struct by_id *by_id_take(struct by_id_table *t, const char *id)
 	return b;
 }
 
-/* One after the other, in no order; NULL: the first, or there are no more. What is added or taken
- * out meanwhile may upset that. */
+/* One after the other, in no order; NULL: the first, or there are no more. Nothing may be added
+ * meanwhile, and b itself only be taken out when the next one is known. */
 static inline struct by_id *by_id_next(const struct by_id_table *t, const struct by_id *b)
 {
 	if (b && b->next)

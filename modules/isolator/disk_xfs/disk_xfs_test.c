@@ -217,13 +217,6 @@ static void ends_containers(void **state)
 	world_close();
 }
 
-static void restart(const char *settings)
-{
-	mz_kit_unload(w.m);
-	assert_int_equal(mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err), 0);
-	w.ops = mz_kit_ops(w.m);
-}
-
 static int projects_are(void *arg)
 {
 	return mz_kit_metric(w.m, "projects") == *(double *)arg;
@@ -277,7 +270,7 @@ static void numbers(void **state)
 	assert_int_equal(world_cleanup("b"), 0);
 	mz_kit_advance(w.k, minute);
 	assert_true(projects_are(&(double){2}));
-	restart(settings);
+	world_restart(settings);
 	const struct mz_container *v[] = {a};
 	assert_int_equal(world_recover(v, 1), 0);
 	assert_true(projects_are(&(double){2}));
@@ -299,7 +292,7 @@ static void numbers(void **state)
 	remove_sandbox(c);
 	assert_int_equal(mz_kit_until(w.k, projects_are, &none, minute), 0);
 	/* Nothing of it is left after another restart. */
-	restart(settings);
+	world_restart(settings);
 	assert_int_equal(world_recover(NULL, 0), 0);
 	assert_true(projects_are(&none));
 	world_close();
@@ -367,7 +360,7 @@ static void volumes(void **state)
 	assert_non_null(strstr(mz_kit_events(w.k), "limitation c1 reason 20 Disk usage of the volume v1 ("));
 	assert_non_null(strstr(mz_kit_events(w.k), "is over its size (6144KB)"));
 	/* It goes on after a restart; then it is another container's. */
-	restart(settings);
+	world_restart(settings);
 	const struct mz_container *v[] = {c};
 	assert_int_equal(world_recover(v, 1), 0);
 	assert_true(projects_are(&(double){2}));

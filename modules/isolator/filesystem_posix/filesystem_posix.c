@@ -11,47 +11,45 @@
 
 /* What a container has: to know what comes and goes. */
 struct box {
-	struct box *next;
-	char *id, *sandbox;
+	struct by_id by; /* first */
+	char *sandbox;
 	struct mz_resources *res;
+	char id[];
 };
 
 struct filesystem_posix {
 	struct volume_jobs jobs;
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct box *boxes;
+	struct by_id_table boxes;
 };
 
-static struct box **find(struct filesystem_posix *m, const char *id)
+static struct box *find(const struct filesystem_posix *m, const char *id)
 {
-	struct box **at = &m->boxes;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
+	return (struct box *)by_id_find(&m->boxes, id);
 }
 
 static void box_free(struct filesystem_posix *m, struct box *b)
 {
+	if (!b)
+		return;
 	m->k->resources->destroy(b->res);
-	free(b->id);
 	free(b->sandbox);
 	free(b);
 }
 
 static struct box *box_new(struct filesystem_posix *m, const struct mz_container *c)
 {
-	struct box *b = calloc(1, sizeof(*b));
+	size_t size = strlen(c->id) + 1;
+	struct box *b = calloc(1, sizeof(*b) + size);
 	if (!b)
 		return NULL;
-	b->id = strdup(c->id);
+	memcpy(b->id, c->id, size);
 	b->sandbox = strdup(c->sandbox);
-	if (!b->id || !b->sandbox) {
+	if (!b->sandbox || by_id_add(&m->boxes, &b->by, b->id) < 0) {
 		box_free(m, b);
 		return NULL;
 	}
-	b->next = m->boxes;
-	m->boxes = b;
 	return b;
 }
 
@@ -108,7 +106,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		m->h->op_done(op, NULL, NULL);
 		return;
 	}
-	struct box *b = *find(m, c->id);
+	struct box *b = find(m, c->id);
 	if (!b)
 		b = box_new(m, c);
 	if (b) {
@@ -122,7 +120,7 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct filesystem_posix *m = inst;
-	struct box *b = *find(m, c->id);
+	struct box *b = find(m, c->id);
 	if (b && concerns(c))
 		change(m, b, c, NULL, op);
 	else
@@ -150,11 +148,7 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct filesystem_posix *m = inst;
-	struct box **at = find(m, id), *b = *at;
-	if (b) {
-		*at = b->next;
-		box_free(m, b);
-	}
+	box_free(m, (struct box *)by_id_take(&m->boxes, id));
 	m->h->op_done(op, NULL, NULL);
 }
 
@@ -176,10 +170,9 @@ static void destroy(void *inst)
 	if (!m)
 		return;
 	volume_jobs_done(&m->jobs);
-	while (m->boxes) {
-		struct box *b = m->boxes;
-		m->boxes = b->next;
-		box_free(m, b);
+	for (struct by_id *b = by_id_empty(&m->boxes), *next; b; b = next) {
+		next = b->next;
+		box_free(m, (struct box *)b);
 	}
 	free(m);
 }

@@ -5,7 +5,9 @@
  * it is not given twice after a restart.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
+#include "../../lib/by_id.h"
 #include "../../lib/id_name.h"
+#include "../../lib/pending.h"
 #include "../answer.h"
 
 #include <dirent.h>
@@ -18,24 +20,24 @@
 #include <unistd.h>
 
 struct box {
-	struct box *next;
-	int32_t pid;
+	struct by_id by; /* first */
+	int32_t pid;	 /* -1: not one that runs */
 	uint32_t slot;
-	char id[];
+	char key[];
 };
 
 struct userns {
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
 	uint32_t first_id, ids, n_slots;
-	struct box *first; /* top level: those with a slot */
+	struct by_id_table boxes; /* top level: those with a slot, by their keys */
 	unsigned char *taken;
-	struct job *jobs; /* prepares and cleanups under way */
+	struct pending *jobs; /* prepares and cleanups under way */
 };
 
 /* One prepare, from storing the slot to handing over the sandbox; or one cleanup. */
 struct job {
-	struct job *next;
+	struct pending pending; /* first */
 	struct userns *p;
 	const struct mz_container *c; /* lives as long as op */
 	struct mz_launch *l;
@@ -45,14 +47,6 @@ struct job {
 	struct mz_err err;
 };
 
-static struct box **find(struct userns *p, const char *id)
-{
-	struct box **b = &p->first;
-	while (*b && strcmp((*b)->id, id))
-		b = &(*b)->next;
-	return b;
-}
-
 /* Its key in the storage, which takes no longer ones. */
 static const char *key_of(const char *id, char out[ID_NAME_SIZE])
 {
@@ -60,42 +54,62 @@ static const char *key_of(const char *id, char out[ID_NAME_SIZE])
 	return id_short(id, MAX_KEY, out);
 }
 
-static struct box *add(struct userns *p, const char *id, uint32_t slot)
+static struct box *find(const struct userns *p, const char *id)
 {
-	size_t size = strlen(id) + 1;
+	char key[ID_NAME_SIZE];
+	return (struct box *)by_id_find(&p->boxes, key_of(id, key));
+}
+
+static struct box *add(struct userns *p, const char *key, uint32_t slot)
+{
+	size_t size = strlen(key) + 1;
 	struct box *b = calloc(1, sizeof(*b) + size);
 	if (!b)
 		return NULL;
-	memcpy(b->id, id, size);
+	memcpy(b->key, key, size);
+	if (by_id_add(&p->boxes, &b->by, b->key) < 0) {
+		free(b);
+		return NULL;
+	}
 	b->slot = slot;
-	b->next = p->first;
-	p->first = b;
 	p->taken[slot] = 1;
 	return b;
 }
 
+static void job_drop(struct pending *pending)
+{
+	free(pending);
+}
+
+static struct job *job_new(struct userns *p, struct mz_op *op)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	if (!j)
+		return NULL;
+	j->p = p;
+	j->op = op;
+	pending_add(&p->jobs, &j->pending, job_drop);
+	return j;
+}
+
 static void job_free(struct job *j)
 {
-	struct job **at = &j->p->jobs;
-	while (*at != j)
-		at = &(*at)->next;
-	*at = j->next;
+	pending_end(&j->pending);
 	free(j);
 }
 
 static void destroy(void *inst)
 {
 	struct userns *p = inst;
-	struct box *next;
+	if (!p)
+		return;
 	/* The host has waited for running work; no done() or callback of the storage follows. */
-	while (p && p->jobs)
-		job_free(p->jobs);
-	for (struct box *b = p ? p->first : NULL; b; b = next) {
+	pending_drop_all(&p->jobs);
+	for (struct by_id *b = by_id_empty(&p->boxes), *next; b; b = next) {
 		next = b->next;
 		free(b);
 	}
-	if (p)
-		free(p->taken);
+	free(p->taken);
 	free(p);
 }
 
@@ -272,7 +286,7 @@ static int enter(struct userns *p, const struct mz_container *c, struct mz_launc
 {
 	char top[512], path[48];
 	snprintf(top, sizeof(top), "%.*s", (int)strcspn(c->id, "."), c->id);
-	struct box *b = *find(p, top);
+	const struct box *b = find(p, top);
 	if (!b || b->pid <= 0)
 		return iso_error(err, -ESRCH, "The process of container %.150s is not known", top);
 	*ret_slot = b->slot;
@@ -286,13 +300,14 @@ static void prepare_inside(struct userns *p, const struct mz_container *c, struc
 	struct mz_err err;
 	uint32_t slot = 0;
 	int rc = enter(p, c, l, &slot, &err);
-	struct job *j = rc == 0 && c->sandbox ? calloc(1, sizeof(*j)) : NULL;
+	struct job *j = rc == 0 && c->sandbox ? job_new(p, op) : NULL;
 	if (!j) {
 		iso_end(p->h, op, rc == 0 && c->sandbox ? iso_no_memory(&err) : rc, &err);
 		return;
 	}
-	*j = (struct job){.next = p->jobs, .p = p, .c = c, .l = l, .op = op, .outside = p->first_id + slot * p->ids};
-	p->jobs = j;
+	j->c = c;
+	j->l = l;
+	j->outside = p->first_id + slot * p->ids;
 	if (p->h->offload(p->h, work, on_given_inside, j) < 0) {
 		j->rc = iso_error(&j->err, -EAGAIN, "The agent has too much work waiting");
 		end(j);
@@ -302,17 +317,16 @@ static void prepare_inside(struct userns *p, const struct mz_container *c, struc
 /* A slot for a container: its own, if it has one already. */
 static struct box *allocate(struct userns *p, const char *id, struct mz_err *err)
 {
-	struct box *b = *find(p, id);
-	uint32_t slot = 0;
+	char key[ID_NAME_SIZE];
+	struct box *b = find(p, id);
 	if (b)
 		return b;
-	while (slot < p->n_slots && p->taken[slot])
-		slot++;
-	if (slot == p->n_slots) {
+	const unsigned char *hole = memchr(p->taken, 0, p->n_slots);
+	if (!hole) {
 		iso_error(err, -ENOSPC, "All %u ranges of user ids are in use", p->n_slots);
 		return NULL;
 	}
-	b = add(p, id, slot);
+	b = add(p, key_of(id, key), (uint32_t)(hole - p->taken));
 	if (!b)
 		iso_no_memory(err);
 	return b;
@@ -327,33 +341,27 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		return;
 	}
 	struct box *b = allocate(p, c->id, &err);
-	struct job *j = b ? calloc(1, sizeof(*j)) : NULL;
+	struct job *j = b ? job_new(p, op) : NULL;
 	if (!j) {
 		iso_end(p->h, op, err.code ? err.code : iso_no_memory(&err), &err);
 		return;
 	}
-	*j = (struct job){.next = p->jobs, .p = p, .c = c, .l = l, .op = op, .outside = p->first_id + b->slot * p->ids};
-	p->jobs = j;
-	char key[ID_NAME_SIZE];
-	p->h->storage_put(p->h, key_of(c->id, key), (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
+	j->c = c;
+	j->l = l;
+	j->outside = p->first_id + b->slot * p->ids;
+	p->h->storage_put(p->h, b->key, (struct mz_bytes){&b->slot, sizeof(b->slot)}, on_stored, j);
 }
 
 static void isolate(void *inst, const struct mz_container *c, int32_t pid, struct mz_op *op)
 {
 	struct userns *p = inst;
-	struct box *b = *find(p, c->id);
+	struct box *b = find(p, c->id);
 	if (b)
 		b->pid = pid;
 	iso_end(p->h, op, 0, NULL);
 }
 
 /* ---- recovery and the end ------------------------------------------------------ */
-
-struct recovery {
-	struct userns *p;
-	const struct mz_container *const *v;
-	size_t n;
-};
 
 static void on_forgotten(void *arg, const struct mz_err *err)
 {
@@ -367,70 +375,64 @@ static void on_cleaned(void *arg, const struct mz_err *err)
 	job_free(j);
 }
 
-/* Slots of other containers are kept until the loop below forgets them. */
 static int on_record(void *arg, const char *key, struct mz_bytes value)
 {
-	struct recovery *r = arg;
+	struct userns *p = arg;
 	uint32_t slot = 0;
-	char own[ID_NAME_SIZE];
-	size_t i = 0;
 	if (value.size != sizeof(slot))
 		return 0;
 	memcpy(&slot, value.data, sizeof(slot));
-	while (i < r->n && strcmp(key_of(r->v[i]->id, own), key) != 0)
-		i++;
-	const char *id = i < r->n ? r->v[i]->id : key;
-	if (slot >= r->p->n_slots || *find(r->p, id))
+	if (slot >= p->n_slots || by_id_find(&p->boxes, key))
 		return 0;
-	struct box *b = add(r->p, id, slot);
+	struct box *b = add(p, key, slot);
 	if (!b)
 		return -ENOMEM;
-	b->pid = i < r->n ? r->v[i]->pid : -1;
+	b->pid = -1;
 	return 0;
 }
 
-static void forget(struct userns *p, struct box **at)
+static void forget(struct userns *p, struct box *b)
 {
-	struct box *b = *at;
-	*at = b->next;
+	(void)by_id_take(&p->boxes, b->key);
 	p->taken[b->slot] = 0;
 	free(b);
 }
 
 static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
 {
-	struct recovery r = {inst, v, n};
+	struct userns *p = inst;
 	struct mz_err err;
-	int rc = r.p->h->storage_each(r.p->h, on_record, &r);
-	for (struct box **at = &r.p->first; *at;) {
-		if ((*at)->pid >= 0) {
-			at = &(*at)->next;
+	int rc = p->h->storage_each(p->h, on_record, p);
+	for (size_t i = 0; i < n; i++) {
+		struct box *b = find(p, v[i]->id);
+		if (b)
+			b->pid = v[i]->pid;
+	}
+	for (struct box *b = (struct box *)by_id_next(&p->boxes, NULL), *next; b; b = next) {
+		next = (struct box *)by_id_next(&p->boxes, &b->by);
+		if (b->pid >= 0)
 			continue;
-		}
-		char key[ID_NAME_SIZE];
-		r.p->h->storage_put(r.p->h, key_of((*at)->id, key), (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
-		forget(r.p, at);
+		p->h->storage_put(p->h, b->key, (struct mz_bytes){NULL, 0}, on_forgotten, NULL);
+		forget(p, b);
 	}
 	/* The record of one that is gone may have stayed, while another got its range. */
-	for (const struct box *b = r.p->first; b; b = b->next)
-		r.p->taken[b->slot] = 1;
-	iso_end(r.p->h, op, rc < 0 ? iso_error(&err, rc, "The ranges of user ids cannot be read: %s", strerror(-rc)) : 0, &err);
+	for (const struct by_id *b = by_id_next(&p->boxes, NULL); b; b = by_id_next(&p->boxes, b))
+		p->taken[((const struct box *)b)->slot] = 1;
+	iso_end(p->h, op, rc < 0 ? iso_error(&err, rc, "The ranges of user ids cannot be read: %s", strerror(-rc)) : 0, &err);
 }
 
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct userns *p = inst;
 	struct mz_err err;
-	struct box **at = find(p, id);
-	struct job *j = *at ? calloc(1, sizeof(*j)) : NULL;
+	struct box *b = find(p, id);
+	struct job *j = b ? job_new(p, op) : NULL;
 	if (!j) {
-		iso_end(p->h, op, *at ? iso_no_memory(&err) : 0, &err);
+		iso_end(p->h, op, b ? iso_no_memory(&err) : 0, &err);
 		return;
 	}
-	*j = (struct job){.next = p->jobs, .p = p, .op = op};
-	p->jobs = j;
-	forget(p, at);
 	char key[ID_NAME_SIZE];
+	forget(p, b);
 	p->h->storage_put(p->h, key_of(id, key), (struct mz_bytes){NULL, 0}, on_cleaned, j);
 }
 

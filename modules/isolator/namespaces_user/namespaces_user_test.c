@@ -56,6 +56,15 @@ static void ranges(void **state)
 	assert_non_null(strstr(w.err.msg, "go beyond the last id"));
 }
 
+/* The agent starts again; `c` alone has gone on, as process 42. */
+static void restart_with(struct mz_container *c)
+{
+	const struct mz_container *v[] = {c};
+	world_restart(settings);
+	c->pid = 42;
+	assert_int_equal(world_recover(v, 1), 0);
+}
+
 static void nested_and_restart(void **state)
 {
 	(void)state;
@@ -68,13 +77,7 @@ static void nested_and_restart(void **state)
 	assert_int_equal(w.err.code, -ESRCH);
 	assert_int_equal(world_isolate(c, 4711), 0);
 	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/4711/ns/user\n");
-	mz_kit_unload(w.m);
-	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
-		fail_msg("%s", w.err.msg);
-	w.ops = mz_kit_ops(w.m);
-	c->pid = 42;
-	const struct mz_container *v[] = {c};
-	assert_int_equal(world_recover(v, 1), 0);
+	restart_with(c);
 	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/42/ns/user\n");
 	/* c1 is gone, its range is free; that of c2 is not. */
 	assert_string_equal(world_prepare(world_container("c3", NULL)), mapped(2000));
@@ -127,13 +130,7 @@ static void long_ids(void **state)
 	n->id = child;
 	assert_string_equal(world_prepare(d), mapped(2000));
 	assert_string_equal(world_prepare(c), mapped(2100));
-	mz_kit_unload(w.m);
-	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
-		fail_msg("%s", w.err.msg);
-	w.ops = mz_kit_ops(w.m);
-	c->pid = 42;
-	const struct mz_container *v[] = {c};
-	assert_int_equal(world_recover(v, 1), 0);
+	restart_with(c);
 	assert_string_equal(world_prepare(n), "enter 0x10000000 /proc/42/ns/user\n");
 	assert_string_equal(world_prepare(world_container("c3", NULL)), mapped(2000));
 	assert_int_equal(world_cleanup(one), 0);
@@ -159,13 +156,7 @@ static void a_record_that_stayed(void **state)
 	h->storage_put(h, "gone", (struct mz_bytes){&slot, sizeof(slot)}, ignore, NULL);
 	while (mz_kit_turn(w.k))
 		;
-	mz_kit_unload(w.m);
-	if (mz_kit_add(w.k, &mz_module, settings, &w.m, &w.err) < 0)
-		fail_msg("%s", w.err.msg);
-	w.ops = mz_kit_ops(w.m);
-	c->pid = 42;
-	const struct mz_container *v[] = {c};
-	assert_int_equal(world_recover(v, 1), 0);
+	restart_with(c);
 	assert_string_equal(world_prepare(world_container("c2", NULL)), mapped(2100));
 	world_close();
 }

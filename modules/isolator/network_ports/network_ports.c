@@ -5,13 +5,14 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "../answer.h"
 
+#include "../../lib/by_id.h"
 #include "../../lib/cgroup.h"
 #include "listening.h"
 
 enum { REASON_CONTAINER_LIMITATION = 19 };
 
 struct box {
-	struct box *next;
+	struct by_id by; /* first */
 	int32_t pid;
 	int told; /* the limitation was */
 	struct mz_range *ranges;
@@ -28,7 +29,7 @@ struct ports {
 	int enforce;
 	struct cg groups; /* the launcher's */
 	struct mz_range agent; /* checked within these only */
-	struct box *first;
+	struct by_id_table boxes;
 	struct mz_timer *timer;
 	struct scan *scan; /* that a worker has, or NULL */
 	uint64_t generation;
@@ -43,30 +44,30 @@ struct scan {
 		int32_t pid;
 		int rc;
 		uint64_t generation;
-		char *group;
+		char *id, *group;
 		struct listening l;
 	} v[];
 };
 
 static void start_timer(struct ports *p);
 
-static struct box **find(struct ports *p, const char *id)
+static struct box *find(const struct ports *p, const char *id)
 {
-	struct box **b = &p->first;
-	while (*b && strcmp((*b)->id, id))
-		b = &(*b)->next;
-	return b;
+	return (struct box *)by_id_find(&p->boxes, id);
+}
+
+static void box_free(struct box *b)
+{
+	if (!b)
+		return;
+	free(b->ranges);
+	free(b->group);
+	free(b);
 }
 
 static void drop(struct ports *p, const char *id)
 {
-	struct box **at = find(p, id), *b = *at;
-	if (b) {
-		*at = b->next;
-		free(b->ranges);
-		free(b->group);
-		free(b);
-	}
+	box_free((struct box *)by_id_take(&p->boxes, id));
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
@@ -91,6 +92,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 static void scan_free(struct scan *s)
 {
 	for (size_t i = 0; s && i < s->n; i++) {
+		free(s->v[i].id);
 		free(s->v[i].group);
 		free(s->v[i].l.ports);
 	}
@@ -102,8 +104,10 @@ static void destroy(void *inst)
 	struct ports *p = inst;
 	if (!p)
 		return;
-	while (p->first)
-		drop(p, p->first->id);
+	for (struct by_id *b = by_id_empty(&p->boxes), *next; b; b = next) {
+		next = b->next;
+		box_free((struct box *)b);
+	}
 	p->h->timer_cancel(p->h, p->timer);
 	scan_free(p->scan); /* the host has waited for running work; its done() will not be called */
 	free(p);
@@ -155,17 +159,17 @@ static int add(struct ports *p, const struct mz_container *c, int32_t pid)
 	drop(p, c->id);
 	size_t size = strlen(c->id) + 1;
 	struct box *b = calloc(1, sizeof(*b) + size);
-	if (!b || !set_ranges(p, b, c)) {
-		free(b);
+	if (!b)
+		return 0;
+	memcpy(b->id, c->id, size);
+	if (!set_ranges(p, b, c) || by_id_add(&p->boxes, &b->by, b->id) < 0) {
+		box_free(b);
 		return 0;
 	}
-	memcpy(b->id, c->id, size);
 	b->pid = pid;
 	char group[CG_PATH_SIZE];
 	b->group = cg_of_launcher(&p->groups, c, group) == 0 ? strdup(group) : NULL;
 	b->generation = ++p->generation;
-	b->next = p->first;
-	p->first = b;
 	start_timer(p);
 	return 1;
 }
@@ -215,14 +219,6 @@ static void work(void *arg)
 	tables_done(&t);
 }
 
-static struct box *find_generation(struct ports *p, uint64_t generation)
-{
-	struct box *b = p->first;
-	while (b && b->generation != generation)
-		b = b->next;
-	return b;
-}
-
 static void on_scanned(void *arg)
 {
 	struct scan *s = arg;
@@ -230,8 +226,8 @@ static void on_scanned(void *arg)
 	p->scan = NULL;
 	p->h->metric_add(p->scans, 1);
 	for (size_t i = 0; i < s->n; i++) {
-		struct box *b = find_generation(p, s->v[i].generation);
-		if (b && s->v[i].rc == 0)
+		struct box *b = s->v[i].id ? find(p, s->v[i].id) : NULL;
+		if (b && b->generation == s->v[i].generation && s->v[i].rc == 0)
 			judge(p, b, &s->v[i].l);
 	}
 	scan_free(s);
@@ -241,16 +237,18 @@ static void on_scanned(void *arg)
 static void on_timer(void *arg)
 {
 	struct ports *p = arg;
-	size_t n = 0;
+	size_t n = p->boxes.n;
 	p->timer = NULL;
-	for (struct box *b = p->first; b; b = b->next)
-		n++;
 	struct scan *s = n ? calloc(1, sizeof(*s) + n * sizeof(s->v[0])) : NULL;
 	if (s) {
 		s->p = p;
-		for (struct box *b = p->first; b; b = b->next)
-			s->v[s->n++] = (struct target){
-				.pid = b->pid, .generation = b->generation, .group = b->group ? strdup(b->group) : NULL};
+		for (const struct by_id *at = by_id_next(&p->boxes, NULL); at; at = by_id_next(&p->boxes, at)) {
+			const struct box *b = (const struct box *)at;
+			s->v[s->n++] = (struct target){.pid = b->pid,
+						       .generation = b->generation,
+						       .id = strdup(b->id),
+						       .group = b->group ? strdup(b->group) : NULL};
+		}
 		if (p->h->offload(p->h, work, on_scanned, s) == 0) {
 			p->scan = s;
 			return;
@@ -263,7 +261,7 @@ static void on_timer(void *arg)
 /* Runs while there are containers. */
 static void start_timer(struct ports *p)
 {
-	if (p->first && !p->timer && !p->scan)
+	if (p->boxes.n && !p->timer && !p->scan)
 		p->timer = p->h->timer(p->h, p->interval_ns, on_timer, p);
 }
 
@@ -288,7 +286,7 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct ports *p = inst;
 	struct mz_err err;
-	struct box *b = *find(p, c->id);
+	struct box *b = find(p, c->id);
 	iso_end(p->h, op, !b || set_ranges(p, b, c) ? 0 : iso_no_memory(&err), &err);
 }
 

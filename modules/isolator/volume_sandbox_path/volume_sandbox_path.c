@@ -15,49 +15,39 @@
 #include <sys/mount.h>
 
 struct sandbox {
-	struct sandbox *next;
-	char *id, *path;
+	struct by_id by; /* first */
+	char *path;	 /* behind the id */
+	char id[];
 };
 
 struct volume_sandbox_path {
 	struct volume_jobs jobs;
 	const struct mz_host *h;
 	const struct mz_isolator_host *k;
-	struct sandbox *sandboxes; /* of all containers: a child may ask for its parent's */
+	struct by_id_table sandboxes; /* of all containers: a child may ask for its parent's */
 	int links;
 };
 
-static struct sandbox **find(struct volume_sandbox_path *m, const char *id)
+static const struct sandbox *find(const struct volume_sandbox_path *m, const char *id)
 {
-	struct sandbox **at = &m->sandboxes;
-	while (*at && strcmp((*at)->id, id))
-		at = &(*at)->next;
-	return at;
-}
-
-static void sandbox_free(struct sandbox *s)
-{
-	free(s->id);
-	free(s->path);
-	free(s);
+	return (const struct sandbox *)by_id_find(&m->sandboxes, id);
 }
 
 static int remember(struct volume_sandbox_path *m, const struct mz_container *c)
 {
-	if (!c->sandbox || *find(m, c->id))
+	if (!c->sandbox || find(m, c->id))
 		return 0;
-	struct sandbox *s = calloc(1, sizeof(*s));
+	size_t id_size = strlen(c->id) + 1, path_size = strlen(c->sandbox) + 1;
+	struct sandbox *s = malloc(sizeof(*s) + id_size + path_size);
 	if (!s)
 		return -ENOMEM;
-	s->id = strdup(c->id);
-	s->path = strdup(c->sandbox);
-	if (!s->id || !s->path) {
-		sandbox_free(s);
-		return -ENOMEM;
-	}
-	s->next = m->sandboxes;
-	m->sandboxes = s;
-	return 0;
+	s->path = s->id + id_size;
+	memcpy(s->id, c->id, id_size);
+	memcpy(s->path, c->sandbox, path_size);
+	int rc = by_id_add(&m->sandboxes, &s->by, s->id);
+	if (rc < 0)
+		free(s);
+	return rc;
 }
 
 static const char *text(const struct volume_sandbox_path *m, const struct mz_container *c, size_t i, const char *field)
@@ -91,7 +81,7 @@ static const char *base_of(struct volume_sandbox_path *m, const struct mz_contai
 			    type);
 		return NULL;
 	}
-	struct sandbox *parent = c->parent ? *find(m, c->parent) : NULL;
+	const struct sandbox *parent = c->parent ? find(m, c->parent) : NULL;
 	if (!c->parent)
 		volume_fail(err, -EINVAL, "container.volumes[%zu].source.sandbox_path.type 'PARENT': the container has none",
 			    i);
@@ -157,11 +147,7 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 static void cleanup(void *inst, const char *id, struct mz_op *op)
 {
 	struct volume_sandbox_path *m = inst;
-	struct sandbox **at = find(m, id), *s = *at;
-	if (s) {
-		*at = s->next;
-		sandbox_free(s);
-	}
+	free(by_id_take(&m->sandboxes, id));
 	volume_guard_drop(&m->jobs, id);
 	m->h->op_done(op, NULL, NULL);
 }
@@ -178,10 +164,9 @@ static void destroy(void *inst)
 	if (!m)
 		return;
 	volume_jobs_done(&m->jobs);
-	while (m->sandboxes) {
-		struct sandbox *s = m->sandboxes;
-		m->sandboxes = s->next;
-		sandbox_free(s);
+	for (struct by_id *s = by_id_empty(&m->sandboxes), *next; s; s = next) {
+		next = s->next;
+		free(s);
 	}
 	free(m);
 }
