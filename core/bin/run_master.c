@@ -113,6 +113,12 @@ static int configure_rates(struct daemon *d, struct master_config *c, struct mz_
 	return rc;
 }
 
+static size_t some_or_none(const struct daemon *d, const char *key)
+{
+	int64_t n = daemon_int(d, key);
+	return n ? (size_t)n : MASTER_NONE;
+}
+
 static void configure(struct daemon *d, struct master_config *c, const char ***ret_roles)
 {
 	const struct conf_node *roles = conf_at(d->conf, "roles");
@@ -139,9 +145,11 @@ static void configure(struct daemon *d, struct master_config *c, const char ***r
 	c->max_constraint_pattern = (size_t)daemon_int(d, "offer_constraints_max_pattern");
 	c->constraint_match_limit = (uint32_t)daemon_int(d, "offer_constraints_match_limit");
 	c->offer_timeout_ns = daemon_int(d, "offer_timeout");
-	c->max_completed_frameworks = (size_t)daemon_int(d, "max_completed_frameworks");
-	c->max_completed_tasks = (size_t)daemon_int(d, "max_completed_tasks_per_framework");
-	c->max_unreachable_tasks = (size_t)daemon_int(d, "max_unreachable_tasks_per_framework");
+	c->max_frameworks = (size_t)daemon_int(d, "max_frameworks");
+	c->max_agents = (size_t)daemon_int(d, "max_agents");
+	c->max_completed_frameworks = some_or_none(d, "max_completed_frameworks");
+	c->max_completed_tasks = some_or_none(d, "max_completed_tasks_per_framework");
+	c->max_unreachable_tasks = some_or_none(d, "max_unreachable_tasks_per_framework");
 }
 _Static_assert(sizeof(struct daemon_flag) == sizeof(struct master_flag), "flags are handed on as they are");
 
@@ -172,6 +180,8 @@ static int listen_for_links(struct daemon *d, struct mz_err *err)
 	if (port < 0)
 		port = d->port + LINK_PORT_OFFSET <= 65535 ? d->port + LINK_PORT_OFFSET : 0;
 	struct link_limits limits = LINK_LIMITS_DEFAULT;
+	/* As many again may be on their way in. */
+	limits.max_links = (int)MZ_MAX(limits.max_links, 2 * daemon_int(d, "max_agents"));
 	return link_server_new(d->loop, d->ip, port, &limits, on_link, self, &self->links, err);
 }
 

@@ -56,9 +56,9 @@ static void task_gone(struct task *t, task_reason reason, const char *message, b
 	task_add_status(t, s);
 	f->m->n_tasks_in[t->state]--;
 	t->state = (uint8_t)state;
-	framework_add_completed(f, t);
 	if (tell && is_news)
-		status_send(f, s);
+		status_send(f, s); /* which points into the task */
+	framework_add_completed(f, t);
 }
 
 /* The agent is there again, and what it has reported is live. The rest has ended
@@ -104,8 +104,8 @@ static void task_unreachable(struct task *t, struct lost_agent *lost)
 	}
 	task_add_status(t, s);
 	task_set_state(t, state);
+	status_send(f, s); /* which points into the task */
 	task_make_unreachable(t, lost);
-	status_send(f, s);
 }
 
 /* Out of the tables; its tasks and executors are gone already. */

@@ -42,6 +42,12 @@ static void copy_lists(struct master *m, const struct master_config *c)
 			m->cfg.member = (value); \
 	} while (0)
 
+/* 0 is not a bound but the default. */
+static size_t bound(size_t given, size_t otherwise)
+{
+	return given == MASTER_NONE ? 0 : given ? given : otherwise;
+}
+
 static void set_config(struct master *m, const struct master_config *c)
 {
 	m->cfg = *c;
@@ -63,11 +69,12 @@ static void set_config(struct master *m, const struct master_config *c)
 	DEFAULT(registry_gc_interval_ns, 900 * NS_PER_SEC);
 	DEFAULT(registry_max_agent_age_ns, 14 * 86400 * NS_PER_SEC);
 	DEFAULT(registry_max_agents, 102400);
-	DEFAULT(max_completed_frameworks, 50);
-	DEFAULT(max_completed_tasks, 1000);
-	DEFAULT(max_unreachable_tasks, 1000);
+	m->cfg.max_completed_frameworks = bound(c->max_completed_frameworks, 50);
+	m->cfg.max_completed_tasks = bound(c->max_completed_tasks, 1000);
+	m->cfg.max_unreachable_tasks = bound(c->max_unreachable_tasks, 1000);
 	DEFAULT(max_history_bytes, 64 << 20);
 	DEFAULT(max_frameworks, 100000);
+	DEFAULT(max_agents, 100000);
 	DEFAULT(max_unregistered_links, 100000);
 	DEFAULT(framework_calls_burst, 100);
 	DEFAULT(max_constraint_pattern, 1024);

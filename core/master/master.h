@@ -34,6 +34,9 @@ struct master_rate_limit {
 	uint32_t burst;
 };
 
+/* For bounds of which 0 is the default. */
+#define MASTER_NONE SIZE_MAX
+
 /* Strings are copied. Zero and NULL mean the default in brackets. */
 struct master_config {
 	const char *id;	      /* [random UUID] */
@@ -59,11 +62,12 @@ struct master_config {
 	int64_t registry_gc_interval_ns;   /* [15 min] */
 	int64_t registry_max_agent_age_ns; /* [2 weeks] */
 	size_t registry_max_agents;	   /* [102,400] */
-	size_t max_completed_frameworks;   /* [50] */
+	size_t max_completed_frameworks;   /* [50]; MASTER_NONE: not one. The same of the next two. */
 	size_t max_completed_tasks;	   /* of each framework [1,000] */
 	size_t max_unreachable_tasks;	   /* of each framework [1,000] */
 	size_t max_history_bytes;	   /* of each framework's completed tasks, and of its unreachable ones [64 MiB] */
 	size_t max_frameworks;		   /* known at once [100,000] */
+	size_t max_agents;		   /* known at once, unreachable ones apart [100,000] */
 	size_t max_unregistered_links;	   /* links that have not registered yet [100,000] */
 	double framework_calls_per_second; /* of each framework [no limit] */
 	uint32_t framework_calls_burst;	   /* at once [100] */

@@ -250,11 +250,23 @@ static bool find_id(struct agent_link *al, const char **ret_id)
 	return true;
 }
 
+/* It is not told to shut down: it comes again, and there may be room then. Those whose
+ * records are being written may make it a few more. */
+static bool has_room(const struct agent_link *al)
+{
+	struct master *m = al->m;
+	size_t n = m->agents.n + m->recovered.n;
+	if (n < m->cfg.max_agents || known_agent(m, given_id(al->reg)))
+		return true;
+	log_warning(AREA, "The agent at %s has to wait: %zu are known, and no more may be", al->link->peer, n);
+	return false;
+}
+
 static void write_record(struct agent_link *al)
 {
 	struct master *m = al->m;
 	const char *id;
-	if (!find_id(al, &id)) {
+	if (!find_id(al, &id) || !has_room(al)) {
 		agent_link_drop(al, NULL);
 		return;
 	}

@@ -109,7 +109,7 @@ static int check(struct subscribe *s, struct mz_err *err)
 			return mz_fail(err, -EINVAL, "Framework has been removed");
 	}
 	if (!(id && framework_get(s->m, id)) && s->m->frameworks.n >= s->m->cfg.max_frameworks)
-		return mz_fail(err, -ENOSPC, "Too many frameworks");
+		return mz_fail(err, -ENOSPC, "Too many frameworks: %zu are known, and no more may be", s->m->frameworks.n);
 	int r = framework_info_allowed(s->m, s->info, sub->suppressed_roles, sub->n_suppressed_roles,
 				       sub->offer_constraints, err);
 	struct framework *f = id ? framework_get(s->m, id) : NULL;

@@ -42,6 +42,62 @@ static void test_histories_are_bounded(void **state)
 	assert_int_equal(sched_any(sched_subscribe(w, AWARE, o.s->id))->type, EV(HEARTBEAT));
 }
 
+/* Whoever wants no history gets none: what ends is gone at once, and was told before. */
+static void test_no_histories(void **state)
+{
+	struct world *w = *state;
+	w->cfg.max_completed_tasks = w->cfg.max_unreachable_tasks = w->cfg.max_completed_frameworks = MASTER_NONE;
+	world_restart(w);
+	struct offered o = with_offer(w, AWARE);
+	launch_on(o.s, o.offer, o.a->id, "t");
+	agent_update(o.a, o.s->id, "t", ST(FINISHED), 0, -1);
+	assert_int_equal(next_status(o.s)->state, ST(FINISHED));
+	assert_null(strstr(buf_str(&world_get(w, "/tasks")->body), "\"t\""));
+	launch_on(o.s, offer_in(w, o.s)->id->value, o.a->id, "t");
+	world_pass(w, 100 * SECS); /* no pings are answered */
+	Mesos__V1__TaskStatus *u = next_status(o.s);
+	assert_int_equal(u->state, ST(UNREACHABLE));
+	assert_string_equal(u->task_id->value, "t");
+	assert_null(strstr(buf_str(&world_get(w, "/tasks")->body), "\"t\""));
+	assert_true(metric(w, "master/tasks_unreachable") == 0);
+	sched_call(o.s, "\"type\":\"TEARDOWN\"");
+	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"completed_frameworks\":[]"));
+}
+
+/* Those that are known may return; one more waits, or is refused, until one has gone. */
+static void test_too_many(void **state)
+{
+	struct world *w = *state;
+	w->cfg.max_agents = 2;
+	w->cfg.max_frameworks = 1;
+	world_restart(w);
+	struct fagent *a = join(w, RES), *b = join(w, RES), *c = agent_join(w, RES, NULL, NULL);
+	assert_null(agent_next(c, TO_AGENT(REGISTERED)));
+	assert_null(agent_next(c, TO_AGENT(SHUTDOWN)));
+	assert_true(c->link->closed);
+	fake_link_cut(b->link);
+	world_settle(w);
+	b = agent_join(w, RES, b->id, NULL);
+	assert_non_null(agent_next(b, TO_AGENT(REGISTERED)));
+	world_restart(w); /* those that are expected back have their places */
+	b = agent_join(w, RES, b->id, NULL);
+	assert_non_null(agent_next(b, TO_AGENT(REGISTERED)));
+	c = agent_join(w, RES, NULL, NULL);
+	assert_true(c->link->closed);
+	a = agent_join(w, RES, a->id, NULL);
+	assert_non_null(agent_next(a, TO_AGENT(REGISTERED)));
+	agent_unregister(a);
+	join(w, RES);
+
+	struct sched *s = sched_subscribe(w, PLAIN ",\"failover_timeout\":60", NULL);
+	assert_string_equal(sched_any(sched_subscribe(w, PLAIN, NULL))->error->message,
+			    "Too many frameworks: 1 are known, and no more may be");
+	s = sched_subscribe(w, PLAIN, s->id);
+	assert_int_equal(sched_any(s)->type, EV(HEARTBEAT));
+	sched_call(s, "\"type\":\"TEARDOWN\"");
+	assert_int_equal(sched_any(sched_subscribe(w, PLAIN, NULL))->type, EV(HEARTBEAT));
+}
+
 /* An executor that changes its mind for ever, at length, costs a bounded part. */
 static void test_kept_statuses_are_bounded(void **state)
 {
@@ -216,7 +272,7 @@ static void test_names_and_keys_are_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_histories_are_bounded), BOTH(test_kept_statuses_are_bounded), BOTH(test_histories_have_a_size),
+		BOTH(test_histories_are_bounded), BOTH(test_no_histories), BOTH(test_too_many), BOTH(test_kept_statuses_are_bounded), BOTH(test_histories_have_a_size),
 		BOTH(test_slow_reader_is_cut), BOTH(test_names_and_keys_are_bounded), BOTH(test_names_in_metrics),
 		BOTH(test_agents_are_bounded), BOTH(test_roles_are_bounded), BOTH(test_silent_links_are_cut),
 	};

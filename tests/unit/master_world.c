@@ -133,7 +133,8 @@ void world_start(struct world *w)
 	c.flags = flags;
 	c.n_flags = 2;
 	c.version = "0.1";
-	c.max_completed_tasks = 3;
+	if (!c.max_completed_tasks)
+		c.max_completed_tasks = 3;
 	struct master_deps d = {
 		.loop = w->loop,
 		.store = w->store,
