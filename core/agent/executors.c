@@ -42,6 +42,7 @@ struct executor *agent_executor_new(struct framework *f, const Mesos__V1__Execut
 	ex->command = command;
 	ex->fsm = AGENT_EXECUTOR_REGISTERING;
 	ex->end_state = ex->end_reason = -1;
+	list_init(&ex->failures);
 	struct uuid uuid;
 	char text[UUID_TEXT];
 	loop_uuid(a->loop, &uuid);
@@ -519,6 +520,7 @@ void on_container_exited(void *arg, const char *id, const struct mz_termination 
 	nested_drop_all(a, id, t);
 	struct framework *f = ex->framework;
 	log_debug(AREA, "Executor '%s' of framework '%s' ended with wait status %d", ex->id, f->id, t->wait_status);
+	agent_executor_settle_failures(ex, t->limitation != NULL);
 	ex->launched = ex->launched || t->wait_status >= 0;
 	ex->wait_status = t->wait_status;
 	ex->ended = true;
@@ -590,6 +592,7 @@ void agent_executor_free(struct executor *ex)
 	if (!ex)
 		return;
 	close_stream(ex);
+	agent_executor_forget_failures(ex);
 	for (size_t i = 0; i < ex->tasks.n; i++)
 		agent_task_free(ex->tasks.v[i]);
 	vec_done(&ex->tasks);

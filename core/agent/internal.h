@@ -89,7 +89,8 @@ struct executor {
 	bool launch_pending;
 	bool subscribed_once, recovered;
 	bool sent_task; /* it has had one, or may have had */
-	uint32_t n_failures; /* of its tasks, that wait for what modules know of limits */
+	struct list failures; /* api/executor.c: of its tasks, that wait for what modules know of limits */
+	uint32_t n_failures;
 	int32_t pid;
 	struct http_stream *stream;
 	enum codec codec;
@@ -275,6 +276,9 @@ void agent_maybe_recovered(struct agent *a);
 resources *agent_used(struct agent *a);
 void agent_api_routes(struct agent *a);
 void agent_api_unroute(struct agent *a);
+/* Its container ends: what it has said of failures is taken, or a limit's end tells more. */
+void agent_executor_settle_failures(struct executor *ex, bool limited);
+void agent_executor_forget_failures(struct executor *ex);
 void agent_attached_done(struct agent *a); /* answers all open requests about containers' I/O */
 void agent_gathers_done(struct agent *a); /* answers all open requests for what containers use, with what is known */
 

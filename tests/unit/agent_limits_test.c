@@ -117,7 +117,7 @@ static void test_failures_without_a_limit(void **state)
 	world_settle(w);
 	assert_int_equal(executor_update(w, "e", "u", "TASK_FINISHED", 2), 202);
 	assert_int_equal(next_status(w)->state, ST(FINISHED));
-	/* It ends before the answer. */
+	/* It ends before the answer: what it has said is not lost. */
 	run_task(w, "v", "e");
 	world_settle(w);
 	assert_int_equal(executor_update(w, "e", "v", "TASK_FAILED", 3), 202);
@@ -125,7 +125,7 @@ static void test_failures_without_a_limit(void **state)
 	world_settle(w);
 	s = next_status(w);
 	assert_string_equal(s->task_id->value, "v");
-	assert_int_equal(s->source, MESOS__V1__TASK_STATUS__SOURCE__SOURCE_AGENT);
+	assert_int_equal(s->source, MESOS__V1__TASK_STATUS__SOURCE__SOURCE_EXECUTOR);
 	container_limited(w, false);
 	assert_null(next_status(w));
 }

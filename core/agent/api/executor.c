@@ -141,27 +141,49 @@ enum { MAX_FAILURES = 64 };
 
 /* A failure that waits until it is known whether a limit was the cause. */
 struct failure {
-	struct agent *agent;
-	char *container_id;
+	struct list node; /* in executor.failures */
+	struct executor *ex; /* NULL: it has ended */
 	struct arena m;
 	Mesos__V1__TaskStatus *status;
 };
 
+static struct executor *take_out(struct failure *q)
+{
+	list_remove(&q->node);
+	q->ex->n_failures--;
+	return MZ_MOVE(q->ex);
+}
+
+static void settle(struct failure *q, bool limited)
+{
+	struct executor *ex = take_out(q);
+	struct mz_err err;
+	if (limited)
+		log_debug(AREA, "Task '%s' failed at a limit of its container, whose end tells more",
+			  q->status->task_id->value);
+	else
+		(void)take_update(ex, q->status, &err); /* the end of a task is always taken */
+}
+
 static void on_limits_known(void *arg, bool limited)
 {
 	struct failure *q = arg;
-	struct mz_err err;
-	struct executor *ex = map_get(&q->agent->containers, q->container_id);
-	if (ex)
-		ex->n_failures--;
-	if (ex && limited)
-		log_debug(AREA, "Task '%s' failed at a limit of its container, whose end tells more",
-			  q->status->task_id->value);
-	else if (ex)
-		(void)take_update(ex, q->status, &err);
+	if (q->ex)
+		settle(q, limited);
 	arena_done(&q->m);
-	free(q->container_id);
 	free(q);
+}
+
+void agent_executor_settle_failures(struct executor *ex, bool limited)
+{
+	list_each(&ex->failures, struct failure, node, q)
+		settle(q, limited);
+}
+
+void agent_executor_forget_failures(struct executor *ex)
+{
+	list_each(&ex->failures, struct failure, node, q)
+		(void)take_out(q); /* freed with the answer */
 }
 
 /* The executor sees that a process was killed; that a limit did it is known to modules,
@@ -171,8 +193,8 @@ static void take_failure(struct executor *ex, const Mesos__V1__TaskStatus *s)
 	struct containers *c = ex->agent->deps.containers;
 	struct failure *q = xnew(struct failure);
 	ex->n_failures++;
-	q->agent = ex->agent;
-	q->container_id = xstrdup(ex->container_id);
+	list_append(&ex->failures, &q->node);
+	q->ex = ex;
 	q->status = (Mesos__V1__TaskStatus *)pb_copy(&s->base, &q->m);
 	c->ops->limited(c, ex->container_id, on_limits_known, q);
 }
@@ -188,7 +210,7 @@ static void update(struct executor *ex, call_msg *m, struct http_exchange *x)
 	}
 	if (s->state == MESOS__V1__TASK_STATE__TASK_FAILED && !s->limitation && ex->n_failures < MAX_FAILURES &&
 	    ex->agent->deps.containers->ops->limited) {
-		http_reply(x, 202, NULL, NULL, 0); /* the end of a task is always taken */
+		http_reply(x, 202, NULL, NULL, 0);
 		take_failure(ex, s);
 	} else if (take_update(ex, s, &err) < 0) {
 		http_reply_text(x, 429, "%s", err.msg);
