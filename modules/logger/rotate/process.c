@@ -81,28 +81,28 @@ static void keep(struct log *l)
 
 /* ---- logs ----------------------------------------------------------------------------- */
 
-struct log *log_new(struct rotate *r, const char *id)
+int log_new(struct rotate *r, const char *id, struct log **ret, struct mz_err *err)
 {
+	if (log_find(r, id))
+		return refuse_with(err, -EEXIST, "Container '%.180s' has a logger already", id);
 	struct log *l = calloc(1, sizeof(*l));
 	char *own = strdup(id);
-	if (!l || !own) {
+	if (!l || !own || by_id_add(&r->logs, &l->by, own) < 0) {
 		free(l);
 		free(own);
-		return NULL;
+		return refuse_with(err, -ENOMEM, "Out of memory");
 	}
-	*l = (struct log){
-		.next = r->logs, .r = r, .id = own, .out = -1, .err = -1, .ins = {-1, -1}, .report = -1, .pidfd = -1};
-	r->logs = l;
+	l->r = r;
+	l->id = own;
+	l->out = l->err = l->ins[0] = l->ins[1] = l->report = l->pidfd = -1;
 	r->h->metric_add(r->running, 1);
-	return l;
+	*ret = l;
+	return 0;
 }
 
 void log_free(struct log *l)
 {
-	struct log **at = &l->r->logs;
-	while (*at != l)
-		at = &(*at)->next;
-	*at = l->next;
+	by_id_take(&l->r->logs, l->id);
 	stop_waiting(l);
 	l->r->h->timer_cancel(l->r->h, l->ending);
 	close_fd(&l->out);
@@ -120,10 +120,7 @@ void log_free(struct log *l)
 
 struct log *log_find(struct rotate *r, const char *id)
 {
-	struct log *l = r->logs;
-	while (l && strcmp(l->id, id))
-		l = l->next;
-	return l;
+	return (struct log *)by_id_find(&r->logs, id);
 }
 
 /* The sandbox as seen from the work directory, which containers cannot change. */
@@ -149,16 +146,16 @@ __attribute__((format(printf, 2, 3))) static int set_arg(char **to, const char *
 	return n < 0;
 }
 
-int log_set_args(struct log *l, const struct mz_container *c, const struct options *o)
+int log_set_args(struct log *l, const struct mz_container *c, const struct options *o, struct mz_err *err)
 {
 	const char *base, *dir = beneath(c, &base);
-	return set_arg(&l->args[0], "base=%s", base) || set_arg(&l->args[1], "dir=%s", dir) ||
-			       set_arg(&l->args[2], "owner=%d", l->r->k->is_root(l->r->h) != 0) ||
-			       set_arg(&l->args[3], "out=%lld:%lld", (long long)o->out.size, (long long)o->out.n_files) ||
-			       set_arg(&l->args[4], "err=%lld:%lld", (long long)o->err.size, (long long)o->err.n_files) ||
-			       set_arg(&l->args[5], "gzip=%d", o->compress) || set_arg(&l->args[6], "time=%d", o->timestamps) ?
-		       -ENOMEM :
-		       0;
+	if (set_arg(&l->args[0], "base=%s", base) || set_arg(&l->args[1], "dir=%s", dir) ||
+	    set_arg(&l->args[2], "owner=%d", l->r->k->is_root(l->r->h) != 0) ||
+	    set_arg(&l->args[3], "out=%lld:%lld", (long long)o->out.size, (long long)o->out.n_files) ||
+	    set_arg(&l->args[4], "err=%lld:%lld", (long long)o->err.size, (long long)o->err.n_files) ||
+	    set_arg(&l->args[5], "gzip=%d", o->compress) || set_arg(&l->args[6], "time=%d", o->timestamps))
+		return refuse_with(err, -ENOMEM, "Out of memory");
+	return 0;
 }
 
 /* ---- its end -------------------------------------------------------------------------- */
@@ -386,12 +383,6 @@ int log_start(struct log *l, struct mz_err *err)
 
 /* ---- after a restart of the agent --------------------------------------------------------- */
 
-struct recovery {
-	struct rotate *r;
-	const struct mz_container *const *v;
-	size_t n;
-};
-
 /* The pipes are those that the process reads; only root may ask for them. It has closed one that
  * is at its end, and may have opened a file in its place. */
 static void reopen(struct log *l)
@@ -408,8 +399,7 @@ static void reopen(struct log *l)
 
 static int recover_one(void *arg, const char *key, struct mz_bytes record)
 {
-	struct recovery *all = arg;
-	struct rotate *r = all->r;
+	struct rotate *r = arg;
 	const char *texts[ROTATE_N_ARGS + 2], *at = record.data, *end = at + record.size;
 	size_t n = 0;
 	for (; n < ROTATE_N_ARGS + 2 && at < end && memchr(at, 0, (size_t)(end - at)); at += strlen(at) + 1)
@@ -420,16 +410,16 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 		r->h->storage_put(r->h, key, (struct mz_bytes){NULL, 0}, on_stored, r);
 	if (pidfd < 0)
 		return pidfd == -ESRCH ? 0 : pidfd;
-	struct log *l = log_new(r, texts[1]);
-	if (!l) {
+	struct log *l;
+	struct mz_err err;
+	int rc = log_new(r, texts[1], &l, &err);
+	if (rc < 0) {
 		close(pidfd);
-		return -ENOMEM;
+		return rc == -EEXIST ? 0 : rc; /* the second of two has no more to tell than the first */
 	}
 	l->pid = pid;
 	l->pidfd = pidfd;
 	l->is_known = l->is_orphan = 1;
-	for (size_t i = 0; i < all->n; i++)
-		l->is_orphan &= strcmp(all->v[i]->id, l->id) != 0;
 	for (size_t i = 0; i < ROTATE_N_ARGS; i++)
 		if (!(l->args[i] = strdup(texts[i + 2]))) {
 			log_free(l);
@@ -443,6 +433,11 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 
 int log_recover_all(struct rotate *r, const struct mz_container *const *v, size_t n)
 {
-	struct recovery all = {r, v, n};
-	return r->h->storage_each(r->h, recover_one, &all);
+	int rc = r->h->storage_each(r->h, recover_one, r);
+	for (size_t i = 0; i < n; i++) {
+		struct log *l = log_find(r, v[i]->id);
+		if (l)
+			l->is_orphan = 0;
+	}
+	return rc;
 }

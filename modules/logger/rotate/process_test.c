@@ -161,6 +161,22 @@ static void killed_now_and_then(void **state)
 	assert_null(strstr(mz_kit_log(t.kit), "is lost"));
 }
 
+static void one_is_enough(void **state)
+{
+	(void)state;
+	start("");
+	t.ops->prepare(mz_kit_inst(t.m), t.c, mz_kit_op(t.m, &t.r, sizeof(struct mz_logger_result)));
+	assert_int_equal(mz_kit_wait(t.kit, &t.r), -EEXIST);
+	assert_string_equal(t.r.err.msg, "Container 'c1' has a logger already");
+	put(t.out, "of the first\n", 13);
+	close(t.out);
+	close(t.err);
+	ended();
+	holds("of the first\n");
+	assert_int_equal(prepare(), 0); /* its id is free again */
+	end();
+}
+
 static void ended_while_it_begins(void **state)
 {
 	(void)state;
@@ -248,6 +264,7 @@ int main(void)
 		TEST(killed_at_the_end),
 		TEST(many_in_vain),
 		TEST(killed_now_and_then),
+		TEST(one_is_enough),
 		TEST(ended_while_it_begins),
 		TEST(the_next_life_waits),
 		TEST(of_no_container),

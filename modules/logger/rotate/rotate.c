@@ -38,10 +38,12 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_op *op)
 	struct rotate *r = inst;
 	struct options o = r->defaults;
 	struct mz_err err;
+	struct log *l = NULL;
 	int rc = override_apply(c, r->prefix, &o, &err);
-	struct log *l = rc < 0 ? NULL : log_new(r, c->id);
-	if (rc == 0 && (!l || log_set_args(l, c, &o) < 0))
-		rc = refuse_with(&err, -ENOMEM, "Out of memory");
+	if (rc == 0)
+		rc = log_new(r, c->id, &l, &err);
+	if (rc == 0)
+		rc = log_set_args(l, c, &o, &err);
 	if (rc == 0) {
 		l->op = op;
 		rc = log_start(l, &err);
@@ -84,10 +86,13 @@ static void recover(void *inst, const struct mz_container *const *v, size_t n, s
 static void destroy(void *inst)
 {
 	struct rotate *r = inst;
-	while (r && r->logs)
-		log_free(r->logs); /* the processes go on */
-	if (r)
-		free(r->helper);
+	if (!r)
+		return;
+	for (struct by_id *b = by_id_empty(&r->logs), *next; b; b = next) {
+		next = b->next;
+		log_free((struct log *)b); /* the process goes on */
+	}
+	free(r->helper);
 	free(r);
 }
 

@@ -6,6 +6,8 @@
 #define MZ_MODULE_ABI 1
 #include <mezzo/logger.h>
 
+#include "../../lib/by_id.h"
+
 enum { ROTATE_PAGE = 4096, ROTATE_MAX_FILES = 1000, ROTATE_N_ARGS = 7 };
 
 struct stream_options {
@@ -22,7 +24,7 @@ struct options {
 struct rotate {
 	const struct mz_host *h;
 	const struct mz_logger_host *k;
-	struct log *logs;
+	struct by_id_table logs;
 	struct options defaults;
 	const char *prefix;
 	char *helper;
@@ -31,7 +33,7 @@ struct rotate {
 
 /* One container's output, and the mezzo-logger that writes it down. */
 struct log {
-	struct log *next;
+	struct by_id by;
 	struct rotate *r;
 	char *id;
 	char *args[ROTATE_N_ARGS]; /* of mezzo-logger */
@@ -61,11 +63,11 @@ void say(struct rotate *r, int level, const char *fmt, ...) __attribute__((forma
 int override_apply(const struct mz_container *c, const char *prefix, struct options *o, struct mz_err *err);
 
 /* ---- process.c ---- */
-/* Knows nothing of pipes or processes yet; NULL: out of memory. */
-struct log *log_new(struct rotate *r, const char *id);
+/* Knows nothing of pipes or processes yet. -EEXIST: the container has one. */
+int log_new(struct rotate *r, const char *id, struct log **ret, struct mz_err *err);
 void log_free(struct log *l); /* the process goes on */
 struct log *log_find(struct rotate *r, const char *id);
-int log_set_args(struct log *l, const struct mz_container *c, const struct options *o);
+int log_set_args(struct log *l, const struct mz_container *c, const struct options *o, struct mz_err *err);
 /* Pipes, and the process at their other ends. l->op is completed when it has said whether
  * it can write, l is freed if not. */
 int log_start(struct log *l, struct mz_err *err);
