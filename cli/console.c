@@ -25,6 +25,8 @@ typedef Mesos__V1__Agent__ProcessIO process_io;
 
 #define IO(name) MESOS__V1__AGENT__PROCESS_IO__##name
 #define HEARTBEAT_NS (30 * NS_PER_SEC)
+/* The agent sends a heartbeat as often: two and a half without a word. */
+#define SILENCE_NS (75 * NS_PER_SEC)
 enum { READ_BYTES = 32768, QUEUE_BYTES = 256 * 1024, MAX_RECORD = 64 << 20, CTRL_P = 16, CTRL_Q = 17 };
 
 struct console {
@@ -37,6 +39,9 @@ struct console {
 	struct loop_fd *stdin_fd;
 	struct loop_timer *stdin_timer, *heartbeat; /* stdin_timer: a file, which no loop watches */
 	bool held_ctrl_p, stdin_over, raw;
+	struct loop_timer *silence;
+	int64_t heard_ns;
+	bool last_look; /* what waits in the socket is read before silence counts */
 };
 
 static void finish(struct console *c, enum console_end end, int status, const char *text)
@@ -293,6 +298,22 @@ static bool write_all(int fd, const void *data, size_t size)
 	return true;
 }
 
+/* The network may have gone, or the agent be stuck: neither closes a connection. */
+static void on_silence(void *arg)
+{
+	struct console *c = arg;
+	int64_t left = c->heard_ns + SILENCE_NS - loop_now(c->loop);
+
+	c->silence = NULL;
+	if (left <= 0 && c->last_look) {
+		finish(c, CONSOLE_LOST, 0, "nothing has come from it for 75 seconds");
+		return;
+	}
+	/* We may have been held up by whoever reads our output. */
+	c->last_look = left <= 0;
+	c->silence = loop_timer(c->loop, c->last_look ? NS_PER_SEC : left, on_silence, c);
+}
+
 static int on_record(void *arg, const char *record, size_t len)
 {
 	struct console *c = arg;
@@ -322,6 +343,8 @@ static void on_output_open(void *arg, const struct http_response *r)
 		return;
 	}
 	c->opened = true;
+	c->heard_ns = loop_now(c->loop);
+	c->silence = loop_timer(c->loop, SILENCE_NS, on_silence, c);
 	if (c->o->input == CONSOLE_STDIN && c->o->tty && terminal_is_there()) {
 		if (terminal_raw(&err) < 0) {
 			finish(c, CONSOLE_LOST, 0, err.msg);
@@ -338,6 +361,8 @@ static void on_output_data(void *arg, const void *data, size_t size)
 	struct console *c = arg;
 	struct mz_err err;
 
+	c->heard_ns = loop_now(c->loop);
+	c->last_look = false;
 	if (!c->over && c->opened && recordio_feed(&c->reader, data, size, on_record, c, &err) < 0)
 		finish(c, CONSOLE_LOST, 0, "the agent sends nonsense");
 }
@@ -370,6 +395,7 @@ static void run(struct console *c)
 	while (!c->over)
 		loop_event_turn(c->loop, NS_PER_SEC);
 	terminal_restore();
+	loop_timer_cancel(c->loop, MZ_MOVE(c->silence));
 	close_input(c);
 	http_client_stream_close(c->output);
 }

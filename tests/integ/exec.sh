@@ -6,7 +6,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq python3
-start_cluster --set registration_backoff=200ms
+start_master
 
 # start NAME ARGUMENT…: mezzo run --detach; prints the task's id once it runs
 runs()
@@ -20,6 +20,19 @@ start()
 	wait_for 30 "task $id to run" runs "$id" >&2
 	echo "$id"
 }
+
+# ---- an agent that says nothing more, while all of the following goes on ----
+start_agent silent --resources 'cpus:0.1;mem:32;disk:0;ports:[]' # all of it is the task's
+wait_for 30 "an agent" agents_are 1
+task=$(start talker -- sleep 1000)
+"$MEZZO" exec "$task" sh -c 'echo here; exec sleep 1000' >"$T/silent.out" 2>"$T/silent.err" </dev/null &
+unheard=$!
+pids+=("$unheard")
+wait_for 30 "the session with it" grep -q here "$T/silent.out"
+kill -STOP "${AGENT_PID[silent]}"
+
+start_agent agent --set registration_backoff=200ms
+wait_for 30 "the agent to register" agents_are 2
 
 # nested: the ids of all nested containers, one a line, as JSON
 nested()
@@ -169,7 +182,6 @@ if command -v tmux >/dev/null 2>&1; then
 	ok "it is attached to again" keys '^(task>)?back$' "clear; $MEZZO attach $tty_task" Enter 'echo back' Enter
 	ok "until it ends" keys '^outer>' 'clear; exit 5' Enter
 	ok "with its status" keys '^ended=5$' 'echo ended=$?' Enter
-	tm kill-server
 else
 	skip "sessions in a terminal" "no tmux here"
 fi
@@ -289,6 +301,13 @@ is "attach to another one, from a pipe: its status" "${PIPESTATUS[1]}" 6
 like "and what it says" "$(tr -d '\r' <"$T/out" | tr '\n' '|')" '\|got word\|$'
 kill -KILL "$SUBSCRIBE_PID"
 
+# ---- what became of the silent one ----
+wait "$unheard"
+is "an agent that is silent for long: the client ends" $? 1
+like "and says why" "$(cat "$T/silent.err")" "connection to the agent of task '.*' is lost: nothing has come from it for 75 seconds"
+stop_hard "${AGENT_PID[silent]}"
+wait_for 30 "the silent one to be given up" agents_are 1
+
 # ---- kill -9 of the agent ----
 info='{"user":"root","name":"sessions","checkpoint":true,"failover_timeout":600,"roles":["dev"],"capabilities":[{"type":"MULTI_ROLE"}]}'
 [ "$(id -u)" -eq 0 ] || info=$(jq -c --arg u "$(id -un)" '.user = $u' <<<"$info")
@@ -296,10 +315,20 @@ subscribe f "$info"
 launch f "$(offer f)" kept 'exec sleep 1000' '.resources |= map(.allocation_info = {role: "dev"})' >/dev/null
 wait_for 30 "the task that is kept" reached f kept TASK_RUNNING
 open_session kept
+if [ -n "${before-}" ]; then
+	ok "exec -it beside it" keys '^inner>' "clear; $MEZZO exec -it -e 'PS1=inner>' kept sh" Enter
+fi
 stop_hard "${AGENT_PID[agent]}"
 wait "$client"
 is "kill -9 of the agent: the client ends" $? 1
 like "and says why" "$(cat "$T/err")" "connection to the agent of task 'kept' is lost"
+if [ -n "${before-}" ]; then
+	ok "so does the one in the terminal" until_true 30 shows '^outer>'
+	ok "with the same status" keys '^lost=1$' 'echo lost=$?' Enter
+	settings lost
+	is "the terminal is what it was" "$lost" "$before"
+	tm kill-server
+fi
 start_agent agent --set registration_backoff=200ms
 wait_for 30 "the agent to register again" agents_are 1
 ok "the session's command has gone" until_true 60 gone
