@@ -96,6 +96,14 @@ static uint32_t isolator_flags(const struct mz_host *h, size_t i)
 	return MODULE_HAS(m, flags) ? MODULE_CALL(m, flags) : 0;
 }
 
+static int isolator_provides(const struct mz_host *h, size_t i, const char *what)
+{
+	for (const char *const *p = ISOLATOR(h, i)->ops->provides; p && *p; p++)
+		if (strcmp(*p, what) == 0)
+			return 1;
+	return 0;
+}
+
 static void isolator_recover(const struct mz_host *h, size_t i, const struct mz_container *const *v, size_t n,
 			     struct mz_op *op)
 {
@@ -319,6 +327,7 @@ void containers_host_init(struct containers_real *r)
 		.n_isolators = n_isolators,
 		.isolator_name = isolator_name,
 		.isolator_flags = isolator_flags,
+		.isolator_provides = isolator_provides,
 		.isolator_recover = isolator_recover,
 		.isolator_prepare = isolator_prepare,
 		.isolator_isolate = isolator_isolate,

@@ -82,6 +82,52 @@ static void reports_what_cannot_run(void **state)
 	assert_int_equal(r->code, 0);
 }
 
+/* A container without what it asks for would not be what was asked for. */
+static void refuses_what_nobody_provides(void **state)
+{
+	static const char *const kinds[] = {"mesos.image", "volumes/HOST_PATH", "volumes/SANDBOX_PATH", "volumes/SECRET",
+					    "volumes/IMAGE", "network_infos", NULL};
+	struct life *l = *state;
+	const char *const argv[] = {"/bin/true", NULL};
+	for (size_t i = 0; i < MZ_N(kinds); i++) {
+		Mesos__V1__ContainerInfo c = MESOS__V1__CONTAINER_INFO__INIT;
+		Mesos__V1__ContainerInfo__MesosInfo mesos = MESOS__V1__CONTAINER_INFO__MESOS_INFO__INIT;
+		Mesos__V1__Image image = MESOS__V1__IMAGE__INIT;
+		Mesos__V1__Volume volume = MESOS__V1__VOLUME__INIT, *volumes = &volume;
+		Mesos__V1__Volume__Source source = MESOS__V1__VOLUME__SOURCE__INIT;
+		Mesos__V1__NetworkInfo network = MESOS__V1__NETWORK_INFO__INIT, *networks = &network;
+		char id[8];
+		snprintf(id, sizeof(id), "p%zu", i);
+		c.type = MESOS__V1__CONTAINER_INFO__TYPE__MESOS;
+		c.mesos = &mesos;
+		c.network_infos = &networks;
+		c.n_network_infos = 1; /* that of the host, which has no name */
+		image.type = MESOS__V1__IMAGE__TYPE__DOCKER;
+		volume.container_path = (char *)"v";
+		const char *kind = kinds[i] ? kinds[i] : "";
+		c.volumes = &volumes;
+		c.n_volumes = str_starts(kind, "volumes/");
+		if (str_eq(kind, "mesos.image"))
+			mesos.image = &image;
+		else if (str_eq(kind, "network_infos"))
+			network.name = (char *)"other";
+		else if (str_eq(kind, "volumes/IMAGE"))
+			volume.image = &image;
+		else if (str_eq(kind, "volumes/HOST_PATH"))
+			volume.host_path = (char *)"/";
+		else
+			volume.source = &source;
+		source.has_type = 1;
+		source.type = str_eq(kind, "volumes/SECRET") ? MESOS__V1__VOLUME__SOURCE__TYPE__SECRET
+							     : MESOS__V1__VOLUME__SOURCE__TYPE__SANDBOX_PATH;
+		struct run *r = run_launch(l, (struct container_config){.id = id, .argv = argv, .container = &c});
+		until_end(l, r);
+		assert_int_equal(r->code, kinds[i] ? -EOPNOTSUPP : 0);
+		if (kinds[i])
+			assert_non_null(strstr(r->message, kinds[i]));
+	}
+}
+
 static void runs_as_another_user(void **state)
 {
 	struct life *l = *state;
@@ -398,6 +444,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(tells_how_it_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(captures_output, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reports_what_cannot_run, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(refuses_what_nobody_provides, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_as_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_everything, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_what_is_launching, set_up, tear_down),

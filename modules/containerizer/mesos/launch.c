@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "mesos.h"
@@ -194,6 +195,44 @@ static void prepare_next(struct box *b)
 		prepare_logger(b);
 }
 
+static int is_provided(struct mesos *m, const char *id, const char *what, const char *path, struct mz_err *err)
+{
+	for (size_t i = 0; i < m->k->n_isolators(m->h); i++)
+		if (concerns(m, i, id) && m->k->isolator_provides(m->h, i, what))
+			return 0;
+	return fail(err, -EOPNOTSUPP, "container.%s: no isolator of this agent provides '%s'", path, what);
+}
+
+/* What nobody sees to would be passed over in silence. */
+static int all_provided(struct mesos *m, const struct mz_container *c, struct mz_err *err)
+{
+	const struct mz_info_api *in = c->info;
+	char path[64], part[96];
+	int rc = 0;
+	if (!c->container || !HOST_HAS(m->k, isolator_provides))
+		return 0;
+	if (in->has(c->container, "mesos.image"))
+		rc = is_provided(m, c->id, "mesos.image", "mesos.image", err);
+	for (size_t i = 0, n = in->count(c->container, "volumes"); rc == 0 && i < n; i++) {
+		const char *type = "HOST_PATH";
+		snprintf(path, sizeof(path), "volumes.%zu", i);
+		snprintf(part, sizeof(part), "%s.image", path);
+		if (in->has(c->container, part))
+			type = "IMAGE";
+		snprintf(part, sizeof(part), "%s.source.type", path);
+		if (in->has(c->container, part))
+			type = in->str(c->container, part);
+		snprintf(part, sizeof(part), "volumes/%.60s", type ? type : "");
+		rc = is_provided(m, c->id, part, path, err);
+	}
+	for (size_t i = 0, n = in->count(c->container, "network_infos"); rc == 0 && i < n; i++) {
+		snprintf(path, sizeof(path), "network_infos.%zu.name", i);
+		if (in->has(c->container, path))
+			rc = is_provided(m, c->id, "network_infos", path, err);
+	}
+	return rc;
+}
+
 void mesos_launch(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct mesos *m = inst;
@@ -203,6 +242,9 @@ void mesos_launch(void *inst, const struct mz_container *c, struct mz_op *op)
 		m->h->op_done(op, NULL, &r);
 		return;
 	}
+	struct mz_err err;
+	if (all_provided(m, c, &err) < 0)
+		return m->h->op_done(op, &err, NULL);
 	if (box_find(m, c->id))
 		return refuse(m, op, -EEXIST, "There is a container of this id already");
 	struct box *b = box_new(m, c->id);

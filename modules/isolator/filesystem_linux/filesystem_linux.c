@@ -141,8 +141,6 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 	struct mz_err err;
 	struct volumes *vs = NULL;
 	int rc = remember(m, c) < 0 ? volume_fail(&err, -ENOMEM, "Out of memory") : 0;
-	if (rc == 0 && c->container && m->k->info->has(c->container, "mesos.image"))
-		rc = volume_fail(&err, -EOPNOTSUPP, "container.mesos.image: this agent has no image provisioner");
 	if (rc == 0 && c->container_class == MZ_CONTAINER_DEBUG)
 		rc = enter_parent(m, c, l, &err);
 	else if (rc == 0)

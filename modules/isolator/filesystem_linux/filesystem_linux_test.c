@@ -195,16 +195,6 @@ static void after_a_restart(void **state)
 	assert_string_equal(asked(), "enter 0x20000 /proc/4712/ns/mnt\n");
 }
 
-static void images(void **state)
-{
-	(void)state;
-	const struct mz_isolator_ops *ops = mz_kit_ops(world.m);
-	world.c->container = mz_kit_info(world.k, "{type: MESOS, mesos: {image: {type: DOCKER, docker: {name: alpine}}}}");
-	ops->prepare(mz_kit_inst(world.m), world.c, mz_kit_launch(world.k), mz_kit_op(world.m, &world.r, 0));
-	assert_int_equal(mz_kit_wait(world.k, &world.r), -EOPNOTSUPP);
-	assert_string_equal(world.r.err.msg, "container.mesos.image: this agent has no image provisioner");
-}
-
 /* ---- a root file system of its own --------------------------------------------------- */
 
 static int own_root(void **state)
@@ -340,7 +330,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(later_volumes, bare, tear_down),
 		cmocka_unit_test_setup_teardown(debug_containers, bare, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_restart, bare, tear_down),
-		cmocka_unit_test_setup_teardown(images, bare, tear_down),
 		cmocka_unit_test_setup_teardown(a_root_of_its_own, own_root, tear_down),
 		cmocka_unit_test_setup_teardown(links_of_the_host, own_root, tear_down),
 		cmocka_unit_test_setup_teardown(paths_that_are_refused, own_root, tear_down),

@@ -139,12 +139,15 @@ static const struct mz_setting settings[] = {
 
 static const char *const requires[] = {"isolator/filesystem_linux", NULL};
 
+static const char *const provides[] = {"volumes/HOST_PATH", NULL};
+
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
 	.destroy = destroy,
 	.flags = flags,
 	.prepare = prepare,
+	.provides = provides,
 };
 
 MZ_MODULE = {

@@ -188,6 +188,8 @@ static const struct mz_setting settings[] = {
 	MZ_SETTING_END,
 };
 
+static const char *const provides[] = {"volumes/SANDBOX_PATH", NULL};
+
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
@@ -196,6 +198,7 @@ static const struct mz_isolator_ops ops = {
 	.recover = recover,
 	.prepare = prepare,
 	.cleanup = cleanup,
+	.provides = provides,
 };
 
 MZ_MODULE = {

@@ -304,6 +304,8 @@ static void destroy(void *inst)
 
 static const char *const requires[] = {"isolator/filesystem_linux", NULL};
 
+static const char *const provides[] = {"volumes/SECRET", NULL};
+
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
@@ -312,6 +314,7 @@ static const struct mz_isolator_ops ops = {
 	.recover = recover,
 	.prepare = prepare,
 	.cleanup = cleanup,
+	.provides = provides,
 };
 
 MZ_MODULE = {
