@@ -56,7 +56,7 @@ static int add_below(struct list *l, char *path, int depth)
 	struct dirent *e;
 	int rc = 0;
 	while (dir && rc == 0 && (e = readdir(dir))) {
-		if (e->d_type != DT_DIR || e->d_name[0] == '.' || len + strlen(e->d_name) + 2 > CG_PATH_SIZE)
+		if (e->d_type != DT_DIR || !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || len + strlen(e->d_name) + 2 > CG_PATH_SIZE)
 			continue;
 		(void)snprintf(path + len, CG_PATH_SIZE - len, "/%s", e->d_name);
 		rc = add_group(l, path);

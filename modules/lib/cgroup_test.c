@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "cgroup_world.h"
 
+#include "cgroup_isolator.h"
+
 static void find(struct cg *g, const char *controller)
 {
 	struct mz_err err;
@@ -41,6 +43,37 @@ static void paths_on_v2(void **state)
 	/* Needs no enabling. */
 	assert_int_equal(cg_find(&g, &world_host, world.hierarchy, "mezzo", "devices", &err), 0);
 	assert_true(g.implicit);
+	world_v2_remove();
+}
+
+/* Whoever is root in a container names its groups as he likes. */
+static void members(void **state)
+{
+	(void)state;
+	static const char *const dirs[] = {"c1", "c1/a", "c1/.hidden", "c1/.hidden/..b"};
+	char path[CG_PATH_SIZE];
+	struct cg_pids pids;
+	world_v2(NULL, "cpu");
+	for (int i = 0; i < 4; i++) {
+		char file[64], text[16];
+		(void)snprintf(path, sizeof(path), "%s/%s", world.hierarchy, dirs[i]);
+		assert_int_equal(mkdir(path, 0755), 0);
+		(void)snprintf(file, sizeof(file), "%s/cgroup.procs", dirs[i]);
+		(void)snprintf(text, sizeof(text), "%d\n", 1 << i);
+		world_file(file, text);
+	}
+	(void)snprintf(path, sizeof(path), "%s/c1", world.hierarchy);
+	assert_int_equal(cg_members(path, 1, 100, &pids), 0);
+	int32_t sum = 0;
+	for (size_t i = 0; i < pids.n; i++)
+		sum += pids.v[i];
+	assert_int_equal(pids.n, 4);
+	assert_int_equal(sum, 15);
+	free(pids.v);
+	assert_int_equal(cg_members(path, 0, 100, &pids), 0);
+	assert_int_equal(pids.n, 1);
+	free(pids.v);
+	assert_int_equal(cg_members(path, 1, 3, &pids), -E2BIG);
 	world_v2_remove();
 }
 
@@ -277,6 +310,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(paths_on_v2),
+		cmocka_unit_test(members),
 		cmocka_unit_test(makes_on_v2),
 		cmocka_unit_test(files),
 		cmocka_unit_test(who_owns),
