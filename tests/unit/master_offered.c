@@ -15,6 +15,15 @@ Mesos__V1__Offer *next_offer(struct sched *s)
 	return e ? e->offers->offers[0] : NULL;
 }
 
+Mesos__V1__Offer *only_offer(struct sched *s)
+{
+	Mesos__V1__Scheduler__Event *e = sched_event(s, EV(OFFERS));
+	assert_non_null(e);
+	assert_int_equal(e->offers->n_offers, 1);
+	assert_null(sched_event(s, EV(OFFERS)));
+	return e->offers->offers[0];
+}
+
 struct offered with_offer(struct world *w, const char *info)
 {
 	struct offered o;

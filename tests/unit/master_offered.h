@@ -20,6 +20,7 @@
 
 struct fagent *join(struct world *w, const char *resources); /* a new one, registered */
 Mesos__V1__Offer *next_offer(struct sched *s); /* the first one of the next OFFERS; NULL: none */
+Mesos__V1__Offer *only_offer(struct sched *s); /* there is one, and no other */
 
 struct offered {
 	struct fagent *a;
