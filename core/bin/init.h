@@ -40,7 +40,8 @@
  *	I is_gid inside outside count
  *	Y path, H name	working directory inside, host name
  *	h argument	of a hook; behind it: a further argument
- *   Only K's and nothing else: those groups are killed and removed, that is all.
+ *   Only K's and nothing else: those groups are killed and removed, that is all; those that
+ *   are not empty after argv[2] milliseconds stay, and we exit with 1.
  *
  * I/O SERVER (i): a process beside us that is no child of ours and outlives us by what
  * is left to do; init_io.h says what it does. Its socket is `folder`/PID.START, its own
@@ -183,7 +184,10 @@ void init_reap(pid_t payload, int *status);
 int group_make(const char *path, struct init_failure *f);
 int group_kill_once(const char *path); /* without the freezer; how many there were */
 int group_is_frozen(const char *path);	/* who was killed dies when it goes on, no sooner */
-void group_kill(const char *path, int at_once); /* at once: with the freezer */
+/* Until nobody is in it. Not for ever if until_ms (of init_now_ms) is not 0, and with the
+ * freezer at once: -1 then. */
+int group_kill(const char *path, int64_t until_ms);
+int64_t init_now_ms(void);
 void group_remove(const char *path);
 
 /* Descriptors that the first process needs, opened before anything is left: what it

@@ -6,8 +6,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -35,10 +37,48 @@ int group_make(const char *path, struct init_failure *f)
 	return init_broken(f, "make the cgroup", path);
 }
 
-static void nap(int ms)
+int64_t init_now_ms(void)
 {
-	struct timespec t = {ms / 1000, ms % 1000 * 1000000L};
-	nanosleep(&t, NULL);
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Until something is to be read from fd (-1: nothing ever is), but not for long: what we
+ * wait for is not all that there is. */
+static void wait_for(int fd, short events, int ms)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	(void)poll(&p, 1, ms);
+}
+
+/* The process that was signalled last ends last, as a rule. */
+static pid_t last_killed;
+
+static void wait_for_last(int ms)
+{
+	int fd = pidfd_open(last_killed, 0);
+	if (fd < 0 && errno == ESRCH)
+		return;
+	wait_for(fd, POLLIN, ms);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Nobody is in it any more: on v2 the kernel says so. On v1 it tells but one program of the
+ * whole machine, its release agent. */
+static void wait_until_empty(const char *path, int ms)
+{
+	char text[256];
+	int dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = dir < 0 ? -1 : openat(dir, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!read(fd, text, sizeof(text)); /* what changes after this is an event */
+	wait_for(fd, POLLPRI, ms);
+	if (fd >= 0)
+		close(fd);
+	if (dir >= 0)
+		close(dir);
 }
 
 static int put(int dir, const char *name, const char *text)
@@ -66,6 +106,7 @@ static int kill_listed(int dir)
 			}
 			if (pid > 1) {
 				kill(pid, SIGKILL);
+				last_killed = pid;
 				found++;
 			}
 			pid = 0;
@@ -75,6 +116,8 @@ static int kill_listed(int dir)
 	return found;
 }
 
+static int remove_below(int dir, int depth);
+
 struct entry { /* as getdents64 gives it */
 	uint64_t ino;
 	int64_t off;
@@ -83,7 +126,7 @@ struct entry { /* as getdents64 gives it */
 	char name[];
 };
 
-/* Calls fn for each folder in `dir`, after what it is in for; the sum. */
+/* Calls fn for each folder in `dir`, whatever a container has called it; the sum. */
 static int each_below(int dir, int depth, int (*fn)(int dir, int depth))
 {
 	_Alignas(struct entry) char buf[1024];
@@ -93,13 +136,15 @@ static int each_below(int dir, int depth, int (*fn)(int dir, int depth))
 		for (long at = 0; at < n;) {
 			const struct entry *e = (const struct entry *)(buf + at);
 			at += e->len;
-			if (e->type != DT_DIR || e->name[0] == '.')
+			if (e->type != DT_DIR || !strcmp(e->name, ".") || !strcmp(e->name, ".."))
 				continue;
 			int fd = openat(dir, e->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 			if (fd < 0)
 				continue;
 			found += fn(fd, depth + 1);
 			close(fd);
+			if (fn == remove_below)
+				(void)unlinkat(dir, e->name, AT_REMOVEDIR);
 		}
 	return found;
 }
@@ -134,8 +179,9 @@ static int pass(const char *path)
 		return 0;
 	(void)put(dir, "cgroup.kill", "1");
 	int freezes = put(dir, "freezer.state", "FROZEN") == 0;
+	/* The kernel tells nobody: it looks whether all stand still when this is read. */
 	for (int i = 0; freezes && i < MAX_FREEZE_TRIES && !is_frozen(dir); i++)
-		nap(1);
+		wait_for(-1, 0, 1);
 	int found = kill_tree(dir, 0);
 	if (freezes)
 		(void)thaw_tree(dir, 0);
@@ -168,17 +214,19 @@ int group_is_frozen(const char *path)
 
 /* Who was killed is soon gone, and most containers are empty by now. The freezer is for
  * those that fork as fast as they die: they do not become fewer. */
-void group_kill(const char *path, int at_once)
+int group_kill(const char *path, int64_t until_ms)
 {
 	int before = 0, shrinks = 0;
 	for (int round = 0, ms = 1;; round++) {
-		int freeze = round > (at_once ? 0 : shrinks ? 8 : 2);
+		int freeze = round > (until_ms ? 0 : shrinks ? 8 : 2);
 		int found = freeze ? pass(path) : group_kill_once(path);
 		if (!found)
-			return;
+			return 0;
+		if (until_ms && init_now_ms() > until_ms)
+			return -1;
 		shrinks = found < before;
 		before = found;
-		nap(ms);
+		wait_for_last(ms);
 		ms = ms < 50 ? ms * 2 : ms;
 	}
 }
@@ -186,22 +234,7 @@ void group_kill(const char *path, int at_once)
 /* What is in `dir`; the folders of a cgroup are all that can be removed there. */
 static int remove_below(int dir, int depth)
 {
-	_Alignas(struct entry) char buf[1024];
-	long n;
-	while (depth < MAX_DEPTH && (n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
-		for (long at = 0; at < n;) {
-			const struct entry *e = (const struct entry *)(buf + at);
-			at += e->len;
-			if (e->type != DT_DIR || e->name[0] == '.')
-				continue;
-			int fd = openat(dir, e->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-			if (fd >= 0) {
-				remove_below(fd, depth + 1);
-				close(fd);
-			}
-			(void)unlinkat(dir, e->name, AT_REMOVEDIR);
-		}
-	return 0;
+	return each_below(dir, depth, remove_below);
 }
 
 /* On v2 isolators have their groups there as well, and processes live in this one
@@ -230,7 +263,7 @@ void group_remove(const char *path)
 		}
 		if (rmdir(path) == 0 || errno == ENOENT)
 			return;
-		group_kill(path, 0);
-		nap(i < 20 ? 1 : 25);
+		(void)group_kill(path, 0);
+		wait_until_empty(path, i < 20 ? 1 : 25);
 	}
 }

@@ -294,7 +294,7 @@ static void destroy(const struct init_launch *l, pid_t payload, int *status)
 	if (l->group && group_kill_once(l->group) && !group_is_frozen(l->group))
 		init_reap(payload, status);
 	if (l->group)
-		group_kill(l->group, 0);
+		(void)group_kill(l->group, 0);
 	init_kill_all(payload, status);
 	if (l->group)
 		group_remove(l->group);
@@ -434,14 +434,21 @@ static void run_linux(struct init_launch *l, const sigset_t *signals)
 		report_exit(sh->has_status ? sh->status : late);
 }
 
-static void run_groups(const struct init_launch *l)
+static int run_groups(const struct init_launch *l, const char *patience)
 {
 	size_t at = 0;
 	const char *path;
-	while ((path = init_next(l, &at, "K", NULL))) {
-		group_kill(path, 1);
-		group_remove(path);
-	}
+	uint64_t ms;
+	int rc = 0;
+	if (text_number(&patience, 10, &ms) < 0)
+		return 1;
+	int64_t until = init_now_ms() + (int64_t)ms;
+	while ((path = init_next(l, &at, "K", NULL)))
+		if (group_kill(path, until) == 0)
+			group_remove(path);
+		else
+			rc = 1;
+	return rc;
 }
 
 int main(int argc, char **argv)
@@ -467,8 +474,8 @@ int main(int argc, char **argv)
 	/* The agent's may be narrower, and folders in the container are for its user, too. */
 	umask(022);
 	if (!launch.n_argv)
-		run_groups(&launch);
-	else if (launch.is_linux)
+		return run_groups(&launch, argc > 2 ? argv[2] : "");
+	if (launch.is_linux)
 		run_linux(&launch, &signals);
 	else
 		run_posix(&launch, &signals);

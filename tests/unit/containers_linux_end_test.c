@@ -44,11 +44,34 @@ static void kills_what_forks(void **state)
 	}
 }
 
-static int shim_of(const char *id)
+/* A process of the container is put into the group, which is made. */
+static void move_child(struct life *l, const char *id, const char *dir)
 {
-	int pid = 0;
-	assert_int_equal(sscanf(read_text(at("run/containers/%s", id)), "linux shim %d", &pid), 1);
-	return pid;
+	mz_autofree char *procs = procs_of(dir);
+	until_text(l, at("runs/%s/child", id));
+	assert_int_equal(mkdir(dir, 0755), 0);
+	put_number(procs, atoi(read_text(at("runs/%s/child", id))));
+}
+
+/* In a group of its own whose name begins as those do that are not shown, and in one below that. */
+static void kills_what_hides(void **state)
+{
+	struct life *l = *state;
+	for (int i = 0; i < 2; i++) {
+		struct run *r = launch(l, i ? "hides2" : "hides", "", "sleep 1000 & echo $! > child; exec sleep 1000");
+		until(l, &r->launched);
+		assert_int_equal(r->code, 0);
+		mz_autofree char *dir = group_of(l, r->id), *hidden = xasprintf("%s/.hidden", dir), *below = xasprintf("%s/..below", hidden);
+		if (i)
+			assert_int_equal(mkdir(hidden, 0755), 0);
+		move_child(l, r->id, i ? below : hidden);
+		int child = atoi(read_text(at("runs/%s/child", r->id)));
+		terminate(l, r);
+		until_end(l, r);
+		assert_true(WIFSIGNALED(r->wait_status));
+		assert_nothing_left(l);
+		until_dead(l, child);
+	}
 }
 
 /* By itself below its own group, or with its shim. */
@@ -59,11 +82,10 @@ static void kills_what_stands_still(void **state)
 	until(l, &r->launched);
 	assert_int_equal(r->code, 0);
 	until_text(l, at("runs/%s/child", "still"));
-	mz_autofree char *dir = group_of(l, "still"), *below = xasprintf("%s/below", dir), *tasks = xasprintf("%s/tasks", below);
+	mz_autofree char *dir = group_of(l, "still"), *below = xasprintf("%s/below", dir);
 	mz_autofree char *frozen = xasprintf("echo FROZEN > %s/freezer.state", below);
 	if (access("/sys/fs/cgroup/freezer/tasks", W_OK) == 0) {
-		assert_int_equal(mkdir(below, 0755), 0);
-		put_number(tasks, atoi(read_text(at("runs/%s/child", "still"))));
+		move_child(l, "still", below);
 		assert_int_equal(system(frozen), 0);
 	}
 	assert_int_equal(kill(shim_of("still"), SIGSTOP), 0);
@@ -92,6 +114,43 @@ static void survives_no_shim(void **state)
 		until_dead(l, r->pid);
 		assert_nothing_left(l);
 	}
+}
+
+static void put_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* As if the kernel were within a file system that does not answer: the agent goes on. */
+static void goes_on_without_what_does_not_die(void **state)
+{
+	struct life *l = *state;
+	static const char *const ids[] = {"stuck"};
+	mz_autofree char *top = group_of(l, ""), *dir = group_of(l, "stuck"), *freezer = xasprintf("%s/freezer.state", top);
+	if (access("/sys/fs/cgroup/freezer/tasks", W_OK) < 0)
+		skip();
+	struct run *r = launch(l, "stuck", PID, "sleep 1000 & sleep 1000");
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	put_text(freezer, "FROZEN");
+	more_settings = ", destroy_timeout: 50ms";
+	life_end(l);
+	kill(shim_of("stuck"), SIGKILL);
+	(void)waitpid(-1, NULL, 0);
+	life_begin(l);
+	run_recover(l, ids, 1);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, -1);
+	assert_int_equal(access(dir, F_OK), 0);
+	put_text(freezer, "THAWED");
+	until_dead(l, r->pid);
+	while (rmdir(dir) < 0)
+		loop_event_turn(l->loop, NS_PER_MS);
+	more_settings = "";
+	assert_nothing_left(l);
 }
 
 static void on_recovered(void *arg, const struct mz_err *err)
@@ -362,13 +421,9 @@ static void stops_while_isolators_are_busy(void **state)
 
 static void works_on_v2(void **state)
 {
-	struct life *l = *state;
-	if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
-		skip();
-	life_end(l);
-	l->hierarchy = "/sys/fs/cgroup/unified";
-	life_begin(l);
+	on_v2(*state);
 	kills_what_forks(state);
+	kills_what_hides(state);
 	survives_no_shim(state);
 }
 
@@ -412,7 +467,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(kills_what_forks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills_what_stands_still, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(kills_what_hides, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_no_shim, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(goes_on_without_what_does_not_die, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_in_every_state, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_by_a_limit_while_it_starts, set_up, tear_down),

@@ -69,6 +69,52 @@ static void passes_signals_on(void **state)
 	}
 }
 
+/* Under both launchers: signals of a terminal or of a group reach nobody else. */
+static void leads_a_session(void **state)
+{
+	struct life *l = *state;
+	static const struct {
+		const char *launcher, *id, *steps;
+	} cases[] = {{"linux", "own", ""}, {"linux", "inner", PID MNT "mount /proc - proc 14\n"}, {"posix", "posix", ""}};
+	for (size_t i = 0; i < MZ_N(cases); i++) {
+		int pid = 0, pgrp = 0, session = 0;
+		if (strcmp(launcher, cases[i].launcher)) {
+			life_end(l);
+			launcher = cases[i].launcher;
+			life_begin(l);
+		}
+		struct run *r = launch(l, cases[i].id, cases[i].steps, "set -- $(cat /proc/$$/stat); echo $1 $5 $6");
+		until_end(l, r);
+		const char *out = read_text(at("runs/%s/stdout", cases[i].id));
+		if (sscanf(out, "%d %d %d", &pid, &pgrp, &session) != 3 || pid != pgrp || pid != session)
+			fail_msg("%s: pid, group and session are %s", cases[i].id, out);
+	}
+	launcher = "linux";
+}
+
+/* Of a container's environment, those that run with more rights than it get nothing. */
+static void keeps_its_environment(void **state)
+{
+	struct life *l = *state;
+	mz_autofree char *hook = xstrdup(at("%s", "hook")), *steps = xasprintf(PID MNT "hook %s\n", hook);
+	char environ[64];
+	FILE *f = fopen(hook, "w");
+	fprintf(f, "#!/bin/sh\ntr '\\0' '\\n' </proc/self/environ >%s/hook-environment\n", root);
+	assert_int_equal(fchmod(fileno(f), 0700), 0);
+	fclose(f);
+	struct run *r = launch(l, "environment", steps, "env; exec sleep 1000");
+	until(l, &r->launched);
+	assert_string_equal(r->message, "");
+	until_text(l, at("runs/%s/stdout", "environment"));
+	assert_non_null(strstr(read_text(at("runs/%s/stdout", "environment")), "STEPS="));
+	assert_string_equal(read_text(at("%s", "hook-environment")), "PATH=/usr/sbin:/usr/bin:/sbin:/bin\n");
+	snprintf(environ, sizeof(environ), "/proc/%d/environ", shim_of("environment"));
+	assert_string_equal(read_text(environ), "");
+	terminate(l, r);
+	until_end(l, r);
+	assert_nothing_left(l);
+}
+
 /* What isolate gets is already where the payload will be. */
 static void isolates_the_first_process(void **state)
 {
@@ -266,6 +312,68 @@ static void gives_pid_1_few_rights(void **state)
 	assert_string_equal(read_text(at("runs/%s/stdout", "asked")), "CapPrm:\t0000000000000020\nCapEff:\t0000000000000020\n");
 }
 
+/* The sandbox is its user's, who can put a link there. */
+static void follows_no_link_for_output(void **state)
+{
+	struct life *l = *state;
+	struct mz_err err;
+	static const char *const launchers[] = {"linux", "posix"}, *const names[] = {"stdout", "stderr"};
+	for (size_t i = 0; i < 4; i++) {
+		char id[32];
+		snprintf(id, sizeof(id), "%s-%s", launchers[i / 2], names[i % 2]);
+		if (i % 2 == 0) {
+			launcher = launchers[i / 2];
+			life_end(l);
+			life_begin(l);
+		}
+		assert_int_equal(tree_make(at("runs/%s", id), 0755, &err), 0);
+		mz_autofree char *link = xasprintf("%s/runs/%s/%s", root, id, names[i % 2]);
+		assert_int_equal(symlink(at("%s", "elsewhere"), link), 0);
+		struct run *r = launch(l, id, "", "exit 0");
+		until_end(l, r);
+		assert_int_equal(r->code, -ELOOP);
+		assert_non_null(strstr(r->message, "Cannot open the output file"));
+		assert_int_equal(access(at("%s", "elsewhere"), F_OK), -1);
+	}
+	launcher = "linux";
+}
+
+/* Nor for a mount point, where an isolator knows that others may write to what is above it. */
+static void mounts_over_no_link(void **state)
+{
+	struct life *l = *state;
+	static const struct {
+		const char *step, *target, *message;
+		int code;
+	} cases[] = {
+		{"exact", "dir/there", "", 0},
+		{"made", "dir/new", "", 0},
+		{"mount", "link/there", "", 0},
+		{"exact", "link/there", "Cannot open the mount point", -ELOOP},
+		{"made", "link/there", "Cannot make the mount point", -ELOOP},
+		{"made", "link/newer", "Cannot make the mount point", -ELOOP},
+		{"made", "link/and/newer", "Cannot make the mount point", -ELOOP},
+		{"exact", "dir/last", "Cannot open the mount point", -ELOOP},
+	};
+	mz_autofree char *make = xasprintf("cd %s && mkdir -p dir/there shared && ln -s dir link && ln -s there dir/last && echo x > shared/file", root);
+	assert_int_equal(system(make), 0);
+	for (size_t i = 0; i < MZ_N(cases); i++) {
+		char id[16];
+		snprintf(id, sizeof(id), "over%zu", i);
+		mz_autofree char *steps = xasprintf(MNT "%s %s/%s %s/shared - 4096\n", cases[i].step, root, cases[i].target, root);
+		mz_autofree char *script = xasprintf("cat %s/%s/file", root, cases[i].target);
+		struct run *r = launch(l, id, steps, script);
+		until_end(l, r);
+		assert_int_equal(r->code, cases[i].code);
+		assert_non_null(strstr(r->message, cases[i].message));
+		if (r->code == 0)
+			assert_string_equal(read_text(at("runs/%s/stdout", id)), "x\n");
+		assert_nothing_left(l);
+	}
+	assert_int_equal(access(at("%s", "dir/newer"), F_OK), -1);
+	assert_int_equal(access(at("%s", "dir/and"), F_OK), -1);
+}
+
 /* Nobody there would open its other end. */
 static void does_not_wait_for_a_pipe(void **state)
 {
@@ -404,12 +512,7 @@ static void enters_nobody_else(void **state)
 
 static void works_on_v2(void **state)
 {
-	struct life *l = *state;
-	if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
-		skip();
-	life_end(l);
-	l->hierarchy = "/sys/fs/cgroup/unified";
-	life_begin(l);
+	on_v2(*state);
 	isolates_the_first_process(state);
 }
 
@@ -418,6 +521,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(tells_how_it_ended, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(passes_signals_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leads_a_session, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keeps_its_environment, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(isolates_the_first_process, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_a_root_of_its_own, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(maps_users, set_up, tear_down),
@@ -427,6 +532,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(is_not_left_by_a_descriptor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(executes_nothing_by_a_descriptor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(gives_pid_1_few_rights, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(follows_no_link_for_output, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(mounts_over_no_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(does_not_wait_for_a_pipe, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(takes_no_device_for_a_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(has_keys_of_its_own, set_up, tear_down),

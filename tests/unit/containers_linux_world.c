@@ -17,7 +17,7 @@
 #include "module/containers_real.h"
 #include "os/tree.h"
 
-const char *launcher = "linux";
+const char *launcher = "linux", *more_settings = "";
 
 void life_begin(struct life *l)
 {
@@ -25,7 +25,7 @@ void life_begin(struct life *l)
 	life_open(l);
 	snprintf(text, sizeof(text), "%s/tests/unit/steps_isolator.so", build);
 	life_add(l, MZ_KIND_ISOLATOR, text, NULL);
-	snprintf(text, sizeof(text), "{init: %s/core/bin/mezzo-init, launcher: %s}", build, launcher);
+	snprintf(text, sizeof(text), "{init: %s/core/bin/mezzo-init, launcher: %s%s}", build, launcher, more_settings);
 	life_add(l, MZ_KIND_CONTAINERIZER, "mesos", text);
 }
 
@@ -145,6 +145,27 @@ void put_number(const char *path, int number)
 	assert_non_null(f);
 	fprintf(f, "%d", number);
 	assert_int_equal(fclose(f), 0);
+}
+
+int shim_of(const char *id)
+{
+	int pid = 0;
+	assert_int_equal(sscanf(read_text(at("run/containers/%s", id)), "linux shim %d", &pid), 1);
+	return pid;
+}
+
+char *procs_of(const char *dir)
+{
+	return xasprintf("%s/cgroup.procs", dir);
+}
+
+void on_v2(struct life *l)
+{
+	if (access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) < 0)
+		skip();
+	life_end(l);
+	l->hierarchy = "/sys/fs/cgroup/unified";
+	life_begin(l);
 }
 
 int cannot_run(const char *argv0)

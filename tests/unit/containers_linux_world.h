@@ -10,7 +10,7 @@
 #define PID "ns 0x20000000\n"
 #define MNT "ns 0x20000\n"
 
-extern const char *launcher; /* of the next life */
+extern const char *launcher, *more_settings; /* of the next life; the latter with a comma ahead */
 
 /* A program cannot run here: its exit status; 0: it can. */
 int cannot_run(const char *argv0);
@@ -32,5 +32,11 @@ void assert_nothing_left(struct life *l);
 /* A small root file system in `rootfs` with nothing but busybox in it; skips without one. */
 void make_rootfs(void);
 void put_number(const char *path, int number);
+/* Of a container that runs under the launcher linux. */
+int shim_of(const char *id);
+/* Where its process may be put to be in the cgroup, in the container's or below. */
+char *procs_of(const char *dir);
+/* Begins another life with cgroup v2, which may be mounted beside v1; skips without it. */
+void on_v2(struct life *l);
 
 #endif

@@ -150,11 +150,13 @@ static int step(const struct mz_isolator_host *k, struct mz_launch *l, char **w)
 		return k->launch_namespace(l, (int)num(w[1]));
 	if (!strcmp(w[0], "rootfs"))
 		return k->launch_rootfs(l, w[1]);
-	if (!strcmp(w[0], "mount")) {
+	if (!strcmp(w[0], "mount") || !strcmp(w[0], "exact") || !strcmp(w[0], "made")) {
 		struct mz_mount m = {.size = sizeof(m), .target = w[1], .source = or_null(w[2]), .type = or_null(w[3])};
 		m.flags = (uint32_t)num(w[4]);
 		m.target_is_file = (int)num(w[5]);
 		m.options = or_null(w[6]);
+		m.no_symlinks = strcmp(w[0], "mount") != 0;
+		m.make_target = !strcmp(w[0], "made");
 		return k->launch_mount(l, &m);
 	}
 	if (!strcmp(w[0], "mask"))

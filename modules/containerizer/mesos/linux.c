@@ -275,7 +275,9 @@ int linux_kill_groups(struct mesos *m, const char *const *ids, size_t n, mz_exit
 	int rc = text_file(&t, &fd, err);
 	if (rc < 0)
 		return rc;
-	const char *const argv[] = {m->init_copy ? m->init_copy : m->init_path, "groups", NULL};
+	char ms[24];
+	snprintf(ms, sizeof(ms), "%lld", (long long)(m->destroy_ns / 1000000));
+	const char *const argv[] = {m->init_copy ? m->init_copy : m->init_path, "groups", ms, NULL};
 	const struct mz_spawn s = {.size = sizeof(s), .fd_in = fd, .fd_out = -1, .fd_err = -1, .argv = argv, .dir = "/"};
 	rc = m->h->spawn(m->h, &s, fn, arg, NULL, NULL, err);
 	close(fd);

@@ -146,6 +146,7 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	m->ended_tail = &m->ended;
 	m->init_fd = -1;
 	m->stall_ns = h->conf_int(conf, "attach_stall");
+	m->destroy_ns = h->conf_int(conf, "destroy_timeout");
 	m->is_linux = !strcmp(h->conf_str(conf, "launcher"), "linux");
 	const char *path = h->conf_str(conf, "init");
 	m->init_path = path[0] ? strdup(path) : format("%s/mezzo-init", m->k->libexec_dir(h));
@@ -185,6 +186,9 @@ static const struct mz_setting settings[] = {
 	 launchers},
 	MZ_SETTING(DURATION, "attach_stall", "30secs", 1000000, 86400LL * 1000000000,
 		   "who is attached to a container and takes nothing of its output for so long is cut"),
+	MZ_SETTING(DURATION, "destroy_timeout", "1mins", 1000000, 86400LL * 1000000000,
+		   "linux: how long what is left of containers whose shim is gone is given to die, before isolators clean "
+		   "up all the same"),
 	MZ_SETTING(STRING, "init", "", 0, 0, "mezzo-init, the shim; empty: the installed one"),
 	MZ_SETTING_END,
 };

@@ -57,6 +57,7 @@ struct box {
 	int control;		/* socket, or -1 */
 	int pidfd;		/* recovered ones, else -1 */
 	struct mz_watch *watch; /* of control or pidfd */
+	struct mz_timer *overdue; /* it was told to end */
 	int32_t wait_status;	/* of the payload; -1: not known (yet) */
 	int has_record;		/* there may be a status file */
 	/* Why it does not start, or ends. */
@@ -98,7 +99,7 @@ struct mesos {
 	char *groups;	 /* directory of the cgroups by which we kill, or NULL */
 	char *records;	 /* directory of the status files */
 	char *io_dir;	 /* of the I/O servers' sockets */
-	int64_t stall_ns;
+	int64_t stall_ns, destroy_ns;
 	char *own_user;	 /* name of who the agent runs as, or NULL */
 	struct box *buckets[N_BUCKETS];
 	size_t n_nested; /* of the boxes */
@@ -173,7 +174,8 @@ int linux_describe(struct box *b, struct text *t, struct mz_err *err);
 char *linux_group(const struct mesos *m, const char *id); /* NULL: none, or no memory */
 /* Numbers, and behind them text. */
 void text_add_line(struct text *t, char key, const char *numbers, const char *rest);
-/* Kills what is in them and removes them, in a process of its own; then fn. */
+/* Kills what is in them and removes them, in a process of its own that ends in time, with
+ * another status than 0 if not all are dead; then fn. */
 int linux_kill_groups(struct mesos *m, const char *const *ids, size_t n, mz_exit_fn fn, void *arg, struct mz_err *err);
 
 /* ---- records.c ---------------------------------------------------------------- */

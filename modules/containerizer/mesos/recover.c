@@ -183,8 +183,10 @@ static void isolators_next(struct recovery *r)
 static void on_groups_killed(void *arg, int32_t pid, int32_t wait_status)
 {
 	(void)pid;
-	(void)wait_status;
-	isolators_next(arg);
+	struct recovery *r = arg;
+	if (wait_status)
+		say(r->m, MZ_LOG_ERROR, "What was left of containers whose shims are gone may not all be dead, going on");
+	isolators_next(r);
 }
 
 /* What is left of containers without a shim dies before the isolators clean up. */
