@@ -93,11 +93,16 @@ static void until_told(struct life *l, const char *text)
 	assert_string_equal(told(), text);
 }
 
-static void go(void)
+static void answer(const char *file)
 {
-	int fd = open(at("%s", "c/go"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+	int fd = open(at("c/%s", file), O_WRONLY | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	close(fd);
+}
+
+static void go(void)
+{
+	answer("go");
 }
 
 static void until_answered(struct life *l, const struct asked *q, int code)
@@ -158,6 +163,26 @@ static void keeps_order(void **state)
 	end(l);
 }
 
+/* -ENOENT says that the container has ended: an isolator that fails with it while it runs does not. */
+static void tells_a_failure_from_an_end(void **state)
+{
+	struct life *l = *state;
+	struct asked two = {0}, three = {0};
+	launch(l);
+	until_told(l, "1\n");
+	go();
+	until(l, &c->launched);
+	update(l, 2, &two);
+	until_told(l, "1\n2\n");
+	answer("fail");
+	until_answered(l, &two, -EIO);
+	update(l, 3, &three);
+	until_told(l, "1\n2\n3\n");
+	go();
+	until_answered(l, &three, 0);
+	end(l);
+}
+
 /* Everybody is answered once when it ends before his turn comes. */
 static void answers_those_who_wait_at_the_end(void **state)
 {
@@ -202,6 +227,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(follows_a_launch, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_order, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_a_failure_from_an_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answers_those_who_wait_at_the_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(answers_those_who_wait_for_a_launch, set_up, tear_down),
 	};

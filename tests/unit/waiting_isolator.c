@@ -1,9 +1,10 @@
 /* waiting_isolator.c - for containers_update_test: an isolator that writes down into
  * the sandbox, in the file "updates", how many cpus it is told of, and is done with that
- * when somebody has made the file "go" there, which it removes.
+ * when somebody has made the file "go" there, which it removes; or "fail": it fails then.
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #define MZ_MODULE_ABI 1
+#include <errno.h>
 #include <mezzo/isolator.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ struct waiting {
 struct wait {
 	struct waiting *w;
 	struct mz_op *op;
-	char go[500];
+	char go[500], fail[500];
 };
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
@@ -33,12 +34,14 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 
 static void look(void *arg)
 {
+	static const struct mz_err err = {.code = -ENOENT, .msg = "There is no such file"};
 	struct wait *x = arg;
-	if (unlink(x->go) < 0) {
+	int fails = unlink(x->fail) == 0;
+	if (!fails && unlink(x->go) < 0) {
 		x->w->h->timer(x->w->h, 1000000, look, x);
 		return;
 	}
-	x->w->h->op_done(x->op, NULL, NULL);
+	x->w->h->op_done(x->op, fails ? &err : NULL, NULL);
 	free(x);
 }
 
@@ -53,6 +56,7 @@ static void note(struct waiting *w, const struct mz_container *c, struct mz_op *
 	fprintf(f, "%lld\n", (long long)w->k->resources->scalar(c->resources, "cpus") / 1000);
 	fclose(f);
 	snprintf(x->go, sizeof(x->go), "%s/go", c->sandbox);
+	snprintf(x->fail, sizeof(x->fail), "%s/fail", c->sandbox);
 	look(x);
 }
 

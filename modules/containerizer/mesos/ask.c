@@ -43,7 +43,12 @@ static void on_round(void *arg, const struct mz_err *err, const void *result)
 	(void)result;
 	struct round *r = arg;
 	if (err && r->what == ROUND_UPDATE) {
-		round_end(r, err);
+		struct mz_err own = *err;
+		const struct box *b = box_find(r->m, r->id);
+		/* That would say that the container has ended. */
+		if (own.code == -ENOENT && b && b->state == BOX_RUNNING)
+			own.code = -EIO;
+		round_end(r, &own);
 		return;
 	}
 	if (err) /* the others may know more */
