@@ -42,6 +42,13 @@ static inline int cgroups_join(struct cg *g, const struct mz_container *c, struc
 		      : 0;
 }
 
+/* Has it a group of its own? One that was launched before the operator configured the
+ * isolator has none where the others have theirs: it is neither limited nor measured. */
+static inline int cgroups_has(const struct cg *g, const struct mz_container *c)
+{
+	return cg_owns(c) && cg_exists(g, c->id);
+}
+
 static inline void cgroups_answer(const struct mz_host *h, struct mz_op *op, int rc, const struct mz_err *err)
 {
 	h->op_done(op, rc < 0 ? err : NULL, NULL);
@@ -102,7 +109,16 @@ static inline void cgroups_update(void *inst, const struct mz_container *c, stru
 {
 	struct cgroups *p = (struct cgroups *)inst;
 	struct mz_err err;
-	cgroups_answer(p->h, op, cg_owns(c) ? p->limit(inst, c, &err) : 0, &err);
+	cgroups_answer(p->h, op, cgroups_has(&p->g, c) ? p->limit(inst, c, &err) : 0, &err);
+}
+
+/* On v2 a group is there if any isolator made it: it gets this one's controller as well. */
+static inline void cgroups_enable(struct cg *g, const struct mz_container *const *containers, size_t n)
+{
+	struct mz_err err;
+	for (size_t i = 0; i < n && g->version == 2; i++)
+		if (cgroups_has(g, containers[i]) && cg_make(g, containers[i]->id, &err) < 0)
+			cg_log(g->h, MZ_LOG_WARNING, "Container '%s' is not limited: %s", containers[i]->id, err.msg);
 }
 
 static inline void cgroups_recover(void *inst, const struct mz_container *const *containers, size_t n, struct mz_op *op)
@@ -110,6 +126,7 @@ static inline void cgroups_recover(void *inst, const struct mz_container *const 
 	struct cgroups *p = (struct cgroups *)inst;
 	struct mz_err err;
 	int rc = 0;
+	cgroups_enable(&p->g, containers, n);
 	for (size_t i = 0; i < n && rc == 0 && p->found; i++)
 		rc = p->found(inst, containers[i], &err);
 	if (rc == 0)

@@ -178,7 +178,7 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	struct mz_err err;
 	struct table t = {.n = 0};
 	int rc = 0;
-	if (cg_owns(c))
+	if (cgroups_has(&p->cg.g, c))
 		rc = p->cg.g.version == 1 ? read_v1(p, c->id, &t, &err) : read_v2(p, c->id, &t, &err);
 	if (rc == 0)
 		put_table(p, u, &t);

@@ -168,8 +168,8 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 {
 	struct cpu *p = inst;
 	struct mz_err err;
-	int rc = cg_owns(c) ? measure(p, c, u, &err) : 0;
-	if (rc == 0 && cg_owns(c) && c->resources) {
+	int has = cgroups_has(&p->cg.g, c), rc = has ? measure(p, c, u, &err) : 0;
+	if (rc == 0 && has && c->resources) {
 		double request = (double)p->cg.k->resources->scalar(c->resources, "cpus") / 1000;
 		(void)p->cg.k->usage->set_number(u, "cpus_soft_limit", request);
 		if (c->limit_cpus >= 0)
@@ -185,6 +185,7 @@ static void recover(void *inst, const struct mz_container *const *containers, si
 {
 	struct cpu *p = inst;
 	struct mz_err err;
+	cgroups_enable(&p->cg.g, containers, n);
 	int rc = cg_remove_orphans(&p->cg.g, containers, n, &err);
 	if (rc == 0 && p->acct.version)
 		rc = cg_remove_orphans(&p->acct, containers, n, &err);

@@ -105,6 +105,7 @@ static void v2_statistics(void **state)
 	v2_files();
 	world_file("mezzo/c1/cpu.stat", "usage_usec 3500000\nuser_usec 2500000\nsystem_usec 1000000\nnr_periods 7\n"
 					"nr_throttled 3\nthrottled_usec 250000\n");
+	world_file("mezzo/c1/leaf/cgroup.procs", "");
 	void *inst = world_create();
 	container(1500, 2000);
 	world_measure(inst, &c1);
@@ -130,8 +131,31 @@ static void v2_statistics(void **state)
 	/* One that is not there. */
 	container(1000, 0);
 	c1.id = "c9";
-	world_ops()->usage(inst, &c1, NULL, NULL);
-	assert_int_equal(world.code, -ENOENT);
+	world_measures_nothing(inst, &c1);
+	world_update(inst, &c1);
+	c1.id = "c1";
+	world_ops()->destroy(inst);
+	world_v2_remove();
+}
+
+/* It was launched when the agent did not use this isolator, and has a group for the others' sake. */
+static void v2_configured_later(void **state)
+{
+	(void)state;
+	v2_files();
+	world_file("mezzo/c1/leaf/cgroup.procs", "");
+	world_file("mezzo/c1/mezzo/d/leaf/cgroup.procs", "");
+	const struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1"};
+	const struct mz_container *list[] = {&c1, &d};
+	void *inst = world_create();
+	container(1500, 0);
+	world_ops()->recover(inst, list, 2, NULL);
+	world_ok();
+	world_expect("cgroup.subtree_control", "+cpu");
+	world_expect("mezzo/cgroup.subtree_control", "+cpu");
+	world_expect("mezzo/c1/cgroup.subtree_control", "+cpu");
+	world_update(inst, &c1);
+	world_expect("mezzo/c1/cpu.weight", "150");
 	world_ops()->destroy(inst);
 	world_v2_remove();
 }
@@ -244,9 +268,8 @@ static void v1_recovers(void **state)
 	world_ok();
 	world_measure(inst, &d);
 	world_measure(inst, &c1);
-	world_ops()->usage(inst, &o, NULL, NULL);
-	assert_int_equal(world.code, -ENOENT);
-	world.n_done = 0;
+	world_measures_nothing(inst, &o);
+	world_update(inst, &o);
 	container(4000, 0);
 	world_update(inst, &c1);
 	assert_int_equal(file_int("cpu", "c1", "cpu.shares"), 4096);
@@ -277,6 +300,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v2_share),	  cmocka_unit_test(v2_settings),
 		cmocka_unit_test(v2_root_share),  cmocka_unit_test(v2_statistics),
+		cmocka_unit_test(v2_configured_later),
 		cmocka_unit_test(v1_quota_bites), cmocka_unit_test(v2_quota_bites), cmocka_unit_test(v1_recovers), cmocka_unit_test(nowhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -186,7 +186,7 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 {
 	const struct hugetlb *p = inst;
 	struct mz_err err;
-	cgroups_answer(p->cg.h, op, cg_owns(c) ? measure(p, c->id, u, &err) : 0, &err);
+	cgroups_answer(p->cg.h, op, cgroups_has(&p->cg.g, c) ? measure(p, c->id, u, &err) : 0, &err);
 }
 
 /* ---- life --------------------------------------------------------------------------- */

@@ -93,21 +93,19 @@ static void update(void *inst, const struct mz_container *c, struct mz_op *op)
 {
 	struct mem *p = inst;
 	struct mem_container *mc = mem_find(p, c->id);
-	struct mz_err err;
 	if (!mc) {
-		int rc = cg_owns(c) ? cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id) : 0;
-		cgroups_answer(p->cg.h, op, rc, &err);
+		cgroups_answer(p->cg.h, op, 0, NULL);
 		return;
 	}
 	limits_take(mc, c);
 	limits_change(mc, op);
 }
 
-/* A group that vanished is no reason not to start: its container is as good as dead. */
+/* One that cannot be listened to is no reason not to start. */
 static int found(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct mem *p = inst;
-	if (!cg_owns(c) || mem_find(p, c->id))
+	if (!cgroups_has(&p->cg.g, c) || mem_find(p, c->id))
 		return 0;
 	struct mem_container *mc = add(p, c->id);
 	if (!mc)
@@ -216,8 +214,6 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	int rc = 0;
 	if (mc)
 		rc = p->cg.g.version == 1 ? measure_v1(p, mc, u, &err) : measure_v2(p, mc, u, &err);
-	else if (cg_owns(c))
-		rc = cg_fail(&err, -ENOENT, "Container '%s' is not known", c->id);
 	cgroups_answer(p->cg.h, op, rc, &err);
 }
 

@@ -131,6 +131,21 @@ static void v2_more_than_asked(void **state)
 	end_v2(inst);
 }
 
+/* One without a group was launched before this isolator was configured. */
+static void v2_configured_later(void **state)
+{
+	(void)state;
+	world_v2(&mz_module, "cpu memory");
+	void *inst = world_create();
+	container(64, 0);
+	inst = restart(inst, &c1);
+	assert_string_equal(world.log, "");
+	world_measures_nothing(inst, &c1);
+	world_status(inst, &c1);
+	update(inst, 128, 0);
+	end_v2(inst);
+}
+
 /* After a restart a limit is raised and lowered as before. */
 static void v2_limits_of_a_recovered_one(void **state)
 {
@@ -422,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(v2_limits),
 		cmocka_unit_test(v2_more_than_asked),
+		cmocka_unit_test(v2_configured_later),
 		cmocka_unit_test(v2_limits_of_a_recovered_one),
 		cmocka_unit_test(v2_out_of_memory),
 		cmocka_unit_test(v2_tells_when_asked),

@@ -97,8 +97,8 @@ static void status(void *inst, const struct mz_container *c, struct mz_usage *u,
 	char id[CG_PATH_SIZE];
 	int64_t classid;
 	cg_owner(&p->cg.g, c, id);
-	int rc = cg_read_int(&p->cg.g, id, CLASSID, &classid, &err);
-	if (rc == 0 && classid > 0)
+	int has = cg_exists(&p->cg.g, id), rc = has ? cg_read_int(&p->cg.g, id, CLASSID, &classid, &err) : 0;
+	if (has && rc == 0 && classid > 0)
 		(void)p->cg.k->usage->set_integer(u, "cgroup_info.net_cls.classid", classid);
 	cgroups_answer(p->cg.h, op, rc, &err);
 }

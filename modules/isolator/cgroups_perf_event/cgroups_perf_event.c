@@ -234,7 +234,7 @@ static int start(void *inst, const struct mz_container *c, struct mz_err *err)
 static int found(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct perf *p = inst;
-	return cg_owns(c) && cg_exists(&p->cg.g, c->id) ? start(p, c, err) : 0;
+	return cgroups_has(&p->cg.g, c) ? start(p, c, err) : 0;
 }
 
 static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, struct mz_op *op)

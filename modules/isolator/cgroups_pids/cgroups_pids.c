@@ -41,7 +41,7 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 {
 	struct pids *p = inst;
 	struct mz_err err;
-	cgroups_answer(p->cg.h, op, cg_owns(c) ? measure(p, c, u, &err) : 0, &err);
+	cgroups_answer(p->cg.h, op, cgroups_has(&p->cg.g, c) ? measure(p, c, u, &err) : 0, &err);
 }
 
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
