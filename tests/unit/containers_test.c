@@ -205,6 +205,31 @@ static void destroys_everything(void **state)
 	assert_false(lives(atoi(read_text(at("runs/%s/child", "leaves")))));
 }
 
+/* A shim that does not do as it is told is killed itself, and with it what it started. */
+static void destroys_deaf_shims(void **state)
+{
+	struct life *l = *state;
+	const char *script = at("%s", "deaf-init");
+	mz_autofree char *yaml = xasprintf("{init: %s, destroy_timeout: 50ms}", script);
+	life_close(l);
+	FILE *f = fopen(script, "w");
+	assert_non_null(f);
+	fputs("#!/bin/sh\ntrap '' TERM\nhead -c 1 <&1 >/dev/null\nprintf 'ok %d' $$\nexec sleep 1000\n", f);
+	assert_int_equal(fchmod(fileno(f), 0755) + fclose(f), 0);
+	life_open(l);
+	life_add(l, MZ_KIND_CONTAINERIZER, "mesos", yaml);
+	struct run *r = launch(l, "deaf", "true");
+	struct mz_err err;
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	assert_int_equal(l->c->ops->terminate(l->c, "deaf", &err), 0);
+	until(l, &r->exited);
+	assert_int_equal(r->wait_status, -1);
+	assert_non_null(strstr(r->message, "without telling"));
+	assert_int_equal(kill(r->pid, 0), -1);
+	assert_int_equal(errno, ESRCH);
+}
+
 static void destroys_what_is_launching(void **state)
 {
 	struct life *l = *state;
@@ -447,6 +472,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(refuses_what_nobody_provides, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_as_another_user, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_everything, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(destroys_deaf_shims, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_what_is_launching, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reports_usage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(enforces_limits, set_up, tear_down),

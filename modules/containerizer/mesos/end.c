@@ -149,6 +149,21 @@ void on_box_exited(struct box *b)
 		box_ended(b);
 }
 
+/* It kills without end, hangs on a dead disk, or does not hear: others have to do it. */
+static void on_overdue(void *arg)
+{
+	struct box *b = arg;
+	b->overdue = NULL;
+	say(b->m, MZ_LOG_ERROR, "The shim of container '%s' does not end, and is killed", b->id);
+	shim_signal(b, SIGKILL);
+}
+
+static void await_shim(struct box *b)
+{
+	shim_signal(b, SIGCONT); /* somebody may have stopped it */
+	b->overdue = b->m->h->timer(b->m->h, b->m->destroy_ns, on_overdue, b);
+}
+
 void box_destroy(struct box *b)
 {
 	switch (b->state) {
@@ -163,7 +178,7 @@ void box_destroy(struct box *b)
 			fail(&b->err, -ECANCELED, "The container was destroyed while it was launched");
 		box_go(b, BOX_DESTROYING);
 		shim_call_off(b);
-		shim_signal(b, SIGCONT); /* somebody may have stopped it */
+		await_shim(b);
 		break;
 	case BOX_STARTING:
 	case BOX_RUNNING:
@@ -173,7 +188,7 @@ void box_destroy(struct box *b)
 			break; /* it waits for what is nested in it */
 		box_go(b, BOX_DESTROYING);
 		shim_signal(b, SIGTERM);
-		shim_signal(b, SIGCONT); /* somebody may have stopped it */
+		await_shim(b);
 		box_destroy_nested(b);
 		break;
 	default:

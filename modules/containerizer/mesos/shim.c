@@ -423,6 +423,8 @@ int shim_lives(const struct box *b)
 
 void shim_done(struct box *b)
 {
+	b->m->h->timer_cancel(b->m->h, b->overdue);
+	b->overdue = NULL;
 	if (b->watch)
 		b->m->h->unwatch(b->m->h, b->watch);
 	b->watch = NULL;
