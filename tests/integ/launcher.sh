@@ -30,6 +30,15 @@ start()
 	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
 	AGENT=${AGENT_PID[agent]}
 }
+if unshare --pid --fork true 2>/dev/null; then
+	out=$(unshare --pid --fork "$MEZZOD" agent -c "$T/conf.yaml" --work-dir "$T/other" --check-config 2>&1)
+	is "in a pid namespace without a /proc of its own it does not start" $? 2
+	like "and says why" "$out" "'/proc' is that of another pid namespace"
+	ok "with one it does" unshare --pid --fork --mount-proc "$MEZZOD" agent -c "$T/conf.yaml" --work-dir "$T/other" --check-config
+else
+	skip "in a pid namespace without a /proc of its own it does not start" "no namespaces can be made here"
+fi
+
 start_master
 start
 wait_for 30 "the agent to register" agents_are 1

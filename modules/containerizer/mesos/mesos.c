@@ -136,6 +136,19 @@ static int make_records_dir(struct mesos *m, struct mz_err *err)
 	return 0;
 }
 
+/* In that of another pid namespace our numbers are somebody else's: what is killed, entered
+ * and measured by them would not be ours. */
+static int check_proc(struct mz_err *err)
+{
+	char self[32] = "", why[128];
+	if (readlink("/proc/self", self, sizeof(self) - 1) < 0)
+		return fail(err, -errno, "This process is not in '/proc': %s", reason(errno, why, sizeof(why)));
+	if (atoi(self) != getpid())
+		return fail(err, -EINVAL, "'/proc' is that of another pid namespace (this process is %.20s there, and %d here): "
+			    "mount one of its own", self, getpid());
+	return 0;
+}
+
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct mesos *m = calloc(1, sizeof(*m));
@@ -166,6 +179,8 @@ static int create(const struct mz_host *h, const struct mz_conf *conf, void **in
 	else
 		rc = make_records_dir(m, err);
 	if (rc == 0)
+		rc = check_proc(err);
+	if (rc == 0)
 		rc = io_create(m, err);
 	if (rc == 0)
 		rc = linux_create(m, err);
@@ -187,8 +202,8 @@ static const struct mz_setting settings[] = {
 	MZ_SETTING(DURATION, "attach_stall", "30secs", 1000000, 86400LL * 1000000000,
 		   "who is attached to a container and takes nothing of its output for so long is cut"),
 	MZ_SETTING(DURATION, "destroy_timeout", "1mins", 1000000, 86400LL * 1000000000,
-		   "linux: how long what is left of containers whose shim is gone is given to die, before isolators clean "
-		   "up all the same"),
+		   "how long a shim is given to end its container before it is killed itself, and (linux) what is left "
+		   "of a container whose shim is gone, to die, before isolators clean up all the same"),
 	MZ_SETTING(STRING, "init", "", 0, 0, "mezzo-init, the shim; empty: the installed one"),
 	MZ_SETTING_END,
 };
