@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../../lib/by_id.h"
 #include "../../lib/cgroup_isolator.h"
 
 enum { SIZES_MAX = 16, NAME_SIZE = 16 };
@@ -20,12 +21,23 @@ struct pages {
 	int64_t bytes, limit; /* limit -1: none set */
 };
 
+/* A container that has more than a limit that was lowered. */
+struct owing {
+	struct by_id by; /* first member */
+	int64_t limits[SIZES_MAX];
+	char id[];
+};
+
 struct hugetlb {
 	struct cgroups cg; /* first member */
 	int by_resources;
 	size_t n;
 	struct pages v[SIZES_MAX];
+	struct by_id_table owing;
+	struct mz_timer *again; /* NULL: nobody owes */
 };
+
+static const int64_t again_ns = 5 * 1000000000LL;
 
 /* ---- sizes -------------------------------------------------------------------------- */
 
@@ -116,24 +128,92 @@ static int64_t limit_of(const struct hugetlb *p, const struct mz_container *c, c
 	return mb / 1000 * 1048576 / s->bytes * s->bytes;
 }
 
-static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
+/* -EBUSY: it has more. Then it gets no more than that. */
+static int write_limit(const struct hugetlb *p, const char *id, const char *file, const char *used_file, int64_t limit,
+		       struct mz_err *err)
 {
-	const struct hugetlb *p = inst;
-	char file[64];
-	int rc = 0;
+	int64_t used;
+	if (limit < 0)
+		return cg_write(&p->cg.g, id, file, p->cg.g.version == 1 ? "-1" : "max", err);
+	int rc = cg_write_int(&p->cg.g, id, file, limit, err);
+	if (rc == -EBUSY && cg_read_int(&p->cg.g, id, used_file, &used, NULL) == 0)
+		(void)cg_write_int(&p->cg.g, id, file, used, NULL);
+	return rc;
+}
+
+/* Limits by size; -EBUSY: some could not be lowered so far. */
+static int write_limits(const struct hugetlb *p, const char *id, const int64_t *limits, struct mz_err *err)
+{
+	char file[64], used[64];
+	int busy = 0, rc = 0;
 	for (size_t i = 0; i < p->n && rc == 0; i++) {
 		const struct pages *s = &p->v[i];
-		int64_t limit = limit_of(p, c, s);
-		const char *none = p->cg.g.version == 1 ? "-1" : "max";
-		char text[32];
-		(void)snprintf(text, sizeof(text), "%lld", (long long)limit);
-		rc = cg_write(&p->cg.g, c->id, file_of(p, s, "limit_in_bytes", "max", file), limit < 0 ? none : text, err);
+		rc = write_limit(p, id, file_of(p, s, "limit_in_bytes", "max", file),
+				 file_of(p, s, "usage_in_bytes", "current", used), limits[i], err);
+		busy |= rc == -EBUSY;
 		/* Where reservations count, mmap fails, instead of SIGBUS at the first touch. */
 		(void)file_of(p, s, "rsvd.limit_in_bytes", "rsvd.max", file);
-		if (rc == 0 && cg_has(&p->cg.g, c->id, file))
-			rc = cg_write(&p->cg.g, c->id, file, limit < 0 ? none : text, err);
+		if ((rc == 0 || rc == -EBUSY) && cg_has(&p->cg.g, id, file))
+			rc = write_limit(p, id, file, file_of(p, s, "rsvd.usage_in_bytes", "rsvd.current", used), limits[i], err);
+		busy |= rc == -EBUSY;
+		rc = rc == -EBUSY ? 0 : rc;
 	}
-	return rc;
+	return rc < 0 ? rc : busy ? -EBUSY : 0;
+}
+
+static void drop(void *inst, const char *id)
+{
+	struct hugetlb *p = inst;
+	free(by_id_take(&p->owing, id));
+}
+
+static void on_again(void *arg)
+{
+	struct hugetlb *p = arg;
+	struct mz_err err;
+	p->again = NULL;
+	for (struct by_id *b = by_id_empty(&p->owing), *next; b; b = next) {
+		struct owing *o = (struct owing *)b;
+		next = b->next;
+		int rc = write_limits(p, o->id, o->limits, &err);
+		if (rc == -EBUSY && by_id_add(&p->owing, &o->by, o->id) == 0)
+			continue;
+		if (rc < 0 && cg_exists(&p->cg.g, o->id))
+			cg_log(p->cg.h, MZ_LOG_WARNING, "%s", err.msg);
+		free(o);
+	}
+	if (p->owing.n)
+		p->again = p->cg.h->timer(p->cg.h, again_ns, on_again, p);
+}
+
+/* Nobody loses pages because his limit was lowered: it follows when he has given some back. */
+static int owe(struct hugetlb *p, const char *id, const int64_t *limits, struct mz_err *err)
+{
+	size_t size = strlen(id) + 1;
+	struct owing *o = malloc(sizeof(*o) + size);
+	if (!o)
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	memcpy(o->limits, limits, sizeof(o->limits));
+	memcpy(o->id, id, size);
+	if (by_id_add(&p->owing, &o->by, o->id) < 0) {
+		free(o);
+		return cg_fail(err, -ENOMEM, "Out of memory");
+	}
+	cg_log(p->cg.h, MZ_LOG_INFO, "Container '%s' has more huge pages than its new limit; it gets no more until it has less", id);
+	if (!p->again)
+		p->again = p->cg.h->timer(p->cg.h, again_ns, on_again, p);
+	return 0;
+}
+
+static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
+{
+	struct hugetlb *p = inst;
+	int64_t limits[SIZES_MAX] = {0};
+	drop(p, c->id);
+	for (size_t i = 0; i < p->n; i++)
+		limits[i] = limit_of(p, c, &p->v[i]);
+	int rc = write_limits(p, c->id, limits, err);
+	return rc == -EBUSY ? owe(p, c->id, limits, err) : rc;
 }
 
 /* ---- telling ------------------------------------------------------------------------ */
@@ -191,12 +271,25 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 
 /* ---- life --------------------------------------------------------------------------- */
 
+static void destroy(void *inst)
+{
+	struct hugetlb *p = inst;
+	for (struct by_id *b = p ? by_id_empty(&p->owing) : NULL, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	if (p)
+		p->cg.h->timer_cancel(p->cg.h, p->again);
+	cgroups_destroy(inst);
+}
+
 static int create(const struct mz_host *h, const struct mz_conf *conf, void **inst, struct mz_err *err)
 {
 	struct hugetlb *p = cgroups_new(sizeof(*p), h, err);
 	if (!p)
 		return -ENOMEM;
 	p->cg.limit = set_limits;
+	p->cg.drop = drop;
 	p->by_resources = (int)h->conf_int(conf, "by_resources");
 	find_sizes(p);
 	return cgroups_created(p, take_limits(p, conf, err), "hugetlb", inst, err);
@@ -211,7 +304,7 @@ static const struct mz_setting settings[] = {
 static const struct mz_isolator_ops ops = {
 	.size = sizeof(ops),
 	.create = create,
-	.destroy = cgroups_destroy,
+	.destroy = destroy,
 	.flags = cgroups_flags,
 	.recover = cgroups_recover,
 	.prepare = cgroups_prepare,

@@ -162,23 +162,27 @@ static int has_group(const char *id)
 	return cg_exists(&g, id);
 }
 
+static int four_pages_are_free(void)
+{
+	char text[32];
+	if (cg_read_path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", text, sizeof(text), NULL) > 0 &&
+	    strtoll(text, NULL, 10) >= 4)
+		return 1;
+	print_message("# SKIP no four huge pages of 2 MB are free: only the files were tried\n");
+	return 0;
+}
+
 static void bites(void **state)
 {
 	(void)state;
-	char text[32];
-	int64_t n = 0;
 	if (!world_has("hugetlb", 1) && !world_has("hugetlb", 2))
 		skip();
-	if (cg_read_path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", text, sizeof(text), NULL) > 0)
-		n = strtoll(text, NULL, 10);
 	world_real(&mz_module);
 	world.settings[0].name = "limits";
 	world.settings[0].value = "2MB=4MB";
 	void *inst = world_create();
 	world_prepare(inst, &c1);
-	if (n < 4) {
-		print_message("# SKIP no four huge pages of 2 MB are free: only the files were tried\n");
-	} else {
+	if (four_pages_are_free()) {
 		int status = world_wait(world_member(take_pages));
 		assert_true(WIFEXITED(status));
 		assert_int_equal(WEXITSTATUS(status), 2);
@@ -200,8 +204,61 @@ static void bites(void **state)
 	world_ops()->destroy(inst);
 }
 
+static int pages[2]; /* a pipe: says that it has them */
+
+static int keep_pages(void)
+{
+	int n = take_pages();
+	return write(pages[1], "", 1) == 1 && n == 3 ? world_pause() : 1;
+}
+
+static void resize(void *inst, int64_t mb, int64_t limit_mb)
+{
+	res.other = mb * 1000;
+	world_update(inst, &c1);
+	world_measure(inst, &c1);
+	assert_true(of_2mb("limit_bytes") == (double)(limit_mb << 20));
+}
+
+/* A limit that is lowered takes nothing away, and holds once there is less. */
+static void lowers(void **state)
+{
+	(void)state;
+	char byte;
+	if ((!world_has("hugetlb", 1) && !world_has("hugetlb", 2)) || !four_pages_are_free())
+		skip();
+	world_real(&mz_module);
+	world.settings[0].name = "by_resources";
+	world.settings[0].value = "true";
+	void *inst = world_create();
+	res.other = 6 * 1000;
+	world_prepare(inst, &c1);
+	assert_int_equal(pipe2(pages, O_CLOEXEC), 0);
+	pid_t pid = world_member(keep_pages);
+	assert_int_equal(read(pages[0], &byte, 1), 1);
+	resize(inst, 8, 8);
+	resize(inst, 2, 6);
+	assert_non_null(strstr(world.log, "I Container 'c1' has more huge pages than its new limit"));
+	assert_int_equal(world_timers(), 1);
+	resize(inst, 8, 8);
+	assert_int_equal(world_timers(), 1); /* that was set before, and there is no need for more */
+	assert_int_equal(world_timers(), 0);
+	resize(inst, 2, 6);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	(void)world_wait(pid);
+	assert_int_equal(world_timers(), 1);
+	assert_int_equal(world_timers(), 0);
+	world_measure(inst, &c1);
+	assert_true(of_2mb("limit_bytes") == 2 << 20);
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+	(void)close(pages[0]), (void)close(pages[1]);
+	res.other = 0;
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(tells_of_groups_only), cmocka_unit_test(refuses), cmocka_unit_test(bites)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(tells_of_groups_only), cmocka_unit_test(refuses), cmocka_unit_test(bites),
+					    cmocka_unit_test(lowers)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
