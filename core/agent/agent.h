@@ -56,6 +56,7 @@ struct agent_config {
 	int64_t executor_shutdown_grace_ns;	    /* 5 s */
 	int64_t recovery_timeout_ns;		    /* 15 min */
 	int64_t gc_delay_ns;			    /* 1 week */
+	int64_t http_heartbeat_interval_ns;	    /* 30 s: of streams of containers' output */
 	int64_t disk_watch_interval_ns;		    /* 1 min */
 	double gc_disk_headroom;		    /* 0.1 */
 	bool gc_non_executor_container_sandboxes;   /* those of nested and standalone containers too */

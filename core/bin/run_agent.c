@@ -320,6 +320,7 @@ static int make_agent(struct agent_daemon *a, struct mz_err *err)
 		.executor_shutdown_grace_ns = daemon_int(d, "executor_shutdown_grace_period"),
 		.recovery_timeout_ns = daemon_int(d, "recovery_timeout"),
 		.gc_delay_ns = daemon_int(d, "gc_delay"),
+		.http_heartbeat_interval_ns = daemon_int(d, "http_heartbeat_interval"),
 		.disk_watch_interval_ns = daemon_int(d, "disk_watch_interval"),
 		.gc_disk_headroom = (double)daemon_int(d, "gc_disk_headroom") / 1000.0,
 		.gc_non_executor_container_sandboxes = daemon_int(d, "gc_non_executor_container_sandboxes") != 0,

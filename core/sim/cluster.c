@@ -218,6 +218,7 @@ static void agent_start(struct agent_life *a)
 		.executor_shutdown_grace_ns = 5 * NS_PER_SEC,
 		.recovery_timeout_ns = c->machine_cfg.recovery_timeout_ns,
 		.gc_delay_ns = 7 * 24 * 3600 * NS_PER_SEC,
+		.http_heartbeat_interval_ns = 30 * NS_PER_SEC,
 		.disk_watch_interval_ns = 60 * NS_PER_SEC,
 		.gc_disk_headroom = 0.1,
 		.registration_backoff_ns = NS_PER_SEC,

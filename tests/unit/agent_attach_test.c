@@ -44,10 +44,10 @@ static void test_output_encodings(void **state)
 		writes(w, io(w), MZ_IO_STDERR, "oops");
 		assert_string_equal(next(w, c, rows[i].codec), "out hello");
 		assert_string_equal(next(w, c, rows[i].codec), "err oops");
-		world_pass(w, 30 * SECS);
-		assert_string_equal(next(w, c, rows[i].codec), "beat 30000000000");
-		world_pass(w, 30 * SECS);
-		assert_string_equal(next(w, c, rows[i].codec), "beat 30000000000");
+		world_pass(w, 20 * SECS);
+		assert_string_equal(next(w, c, rows[i].codec), "beat 20000000000");
+		world_pass(w, 20 * SECS);
+		assert_string_equal(next(w, c, rows[i].codec), "beat 20000000000");
 		writes(w, io(w), MZ_IO_END, "");
 		assert_true(c->closed && io(w)->closed);
 		assert_string_equal(next(w, c, rows[i].codec), "");
@@ -130,7 +130,7 @@ static void test_slow_listener_holds_the_container(void **state)
 	assert_int_equal(c->records.n, 2);
 	fake_room(c);
 	assert_false(io(w)->paused);
-	world_pass(w, 30 * SECS);
+	world_pass(w, 20 * SECS);
 	assert_int_equal(c->records.n, 3);
 	fake_hang_up(c);
 	world_settle(w);

@@ -69,6 +69,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.executor_shutdown_grace_ns = 5 * SECS,
 		.recovery_timeout_ns = 900 * SECS,
 		.gc_delay_ns = 1000 * SECS,
+		.http_heartbeat_interval_ns = 20 * SECS,
 		.disk_watch_interval_ns = 60 * SECS,
 		.gc_disk_headroom = 0.1,
 		.gc_non_executor_container_sandboxes = w->gc_nested,

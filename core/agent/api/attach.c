@@ -12,7 +12,6 @@
 #include "agent/attach.h"
 #include "wire/recordio.h"
 
-#define HEARTBEAT_NS (30 * NS_PER_SEC)
 enum { MAX_RECORD = 4 << 20 };
 
 static void refuse(struct http_exchange *x, const struct mz_err *err)
@@ -64,11 +63,11 @@ static void on_listener_gone(void *arg)
 static void on_heartbeat(void *arg)
 {
 	struct output *o = arg;
-	o->heartbeat = loop_timer(o->agent->loop, HEARTBEAT_NS, on_heartbeat, o);
+	o->heartbeat = loop_timer(o->agent->loop, o->agent->cfg.http_heartbeat_interval_ns, on_heartbeat, o);
 	if (http_queued(o->stream) > ATTACH_QUEUE_MAX)
 		return; /* it has enough to read */
 	struct buf mz_autobuf b = {0};
-	process_io_add_heartbeat(&b, o->media.codec, HEARTBEAT_NS);
+	process_io_add_heartbeat(&b, o->media.codec, o->agent->cfg.http_heartbeat_interval_ns);
 	http_send(o->stream, b.data, b.len);
 }
 
@@ -117,7 +116,7 @@ static void on_output_open(void *arg, const struct mz_err *err)
 	o->stream->on_gone = on_listener_gone;
 	o->stream->on_room = on_listener_room;
 	o->stream->arg = o;
-	o->heartbeat = loop_timer(o->agent->loop, HEARTBEAT_NS, on_heartbeat, o);
+	o->heartbeat = loop_timer(o->agent->loop, o->agent->cfg.http_heartbeat_interval_ns, on_heartbeat, o);
 }
 
 static void output_stop(struct attached *at)
