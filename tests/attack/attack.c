@@ -45,7 +45,8 @@ void not_tried(const char *what, const char *why, ...)
 	fflush(stdout);
 }
 
-/* The neighbour: a line for each bit of work that it gets done. */
+/* The neighbour: a character for each bit of work that it gets done, as often as it is let.
+ * It waits for nothing: that it has work now and then, and not all the time, is what it is. */
 static int tick(const char *path)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0644);

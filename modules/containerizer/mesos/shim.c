@@ -296,8 +296,11 @@ int shim_start(struct box *b, struct mz_err *err)
 int shim_release(struct box *b, struct mz_err *err)
 {
 	char why[128];
-	if (send(b->control, "g", 1, MSG_NOSIGNAL) != 1)
-		return fail(err, -errno, "Cannot start the container: %s", reason(errno, why, sizeof(why)));
+	if (send(b->control, "g", 1, MSG_NOSIGNAL) != 1) {
+		int code = errno;
+		shim_call_off(b); /* it waits for that, and hears no signal */
+		return fail(err, -code, "Cannot start the container: %s", reason(code, why, sizeof(why)));
+	}
 	b->has_record = 1; /* it makes one now */
 	if (!b->watch)
 		b->watch = b->m->h->watch(b->m->h, b->control, MZ_READ, on_control, b);
