@@ -246,9 +246,16 @@ void nested_drop_all(struct agent *a, const char *top, const struct mz_terminati
 	}
 	if (!a->nested.n)
 		return;
+	const struct mz_termination end = {.size = sizeof(end),
+					   .wait_status = -1,
+					   .state = -1,
+					   .reason = -1,
+					   .message = "The container that it was in has ended"};
 	list_each(&a->nested_list, struct nested, node, n)
 		if (is_in(n->id, top)) {
 			call_off(n);
+			if (!has_ended(n)) /* it had not started: whoever waits is told */
+				set_end(n, &end);
 			forget(n);
 		}
 }

@@ -309,6 +309,28 @@ static void test_called_off_while_it_is_launched(void **state)
 	}
 }
 
+/* Who waits for one whose executor ends meanwhile is told what became of it. */
+static void test_waited_for_while_it_is_recorded(void **state)
+{
+	struct world *w = *state;
+	const char *top = start_executor(w);
+	w->disk.stuck = true;
+	struct fake_call *launch = api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""));
+	struct fake_call *wait = api(w, CODEC_JSON, "{\"type\":\"WAIT_CONTAINER\",\"wait_container\":{\"container_id\":{"
+						    "\"value\":\"n\",\"parent\":{\"value\":\"%s\"}}}}", top);
+	assert_int_equal(launch->status + wait->status, 0);
+	container_exit(w, top, 9);
+	world_settle(w);
+	assert_int_equal(launch->status, 400);
+	Mesos__V1__Agent__Response__WaitContainer *r = api_response(w, CODEC_JSON, wait)->wait_container;
+	assert_false(r->has_exit_status);
+	assert_non_null(strstr(r->message, "has ended"));
+	w->disk.stuck = false;
+	fake_disk_flush(&w->disk);
+	world_settle(w);
+	assert_int_equal(w->containers.launched.n, 1);
+}
+
 /* ---- whose they are ---------------------------------------------------------------------- */
 
 #define CPU_OF(role) "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"" role "\"}}]"
@@ -379,6 +401,7 @@ int main(void)
 		TEST(test_which_are_launched_json),
 		TEST(test_which_are_launched_protobuf),
 		TEST(test_called_off_while_it_is_launched),
+		TEST(test_waited_for_while_it_is_recorded),
 		TEST(test_whose_containers_are),
 		TEST(test_role_outlives_tasks),
 	};
