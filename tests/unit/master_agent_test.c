@@ -359,6 +359,8 @@ static void test_ids_of_missing_unreachable_tasks_are_free(void **state)
 	assert_int_equal(next_status(r.s)->state, ST(GONE));
 	struct fake_call *x = world_get(w, "/tasks?task_id=t");
 	assert_non_null(strstr(buf_str(&x->body), "\"state\":\"TASK_GONE\""));
+	x = world_http(w, "POST", "/api/v1", "Content-Type: application/json\nAccept: application/json", "{\"type\":\"GET_TASKS\"}");
+	assert_non_null(strstr(buf_str(&x->body), "\"reason\":\"REASON_AGENT_REREGISTERED\""));
 	launch_on(r.s, e->offers->offers[0]->id->value, r.a->id, "t");
 	assert_non_null(agent_next(back, TO_AGENT(RUN_TASKS)));
 	master_counts(w->m, &n);

@@ -39,7 +39,7 @@ static struct {
 	int n_calls;
 	struct mz_timer timers[MAX];
 	int64_t now;
-	char said[4096]; /* updates and finish, one word each */
+	char said[4096]; /* updates (with the number of their reason) and finish, one word each */
 	unsigned char seed;
 	char dir[64];
 } w;
@@ -106,7 +106,10 @@ static void update(const struct mz_host *h, const struct mz_task_update *u)
 	(void)h;
 	assert_non_null(u->container_id);
 	assert_int_equal(strncmp(u->container_id, "top.", 4), 0);
-	say("%s:%s%s ", u->task_id, names[u->state], u->healthy < 0 ? "" : u->healthy ? "+" : "-");
+	say("%s:%s%s", u->task_id, names[u->state], u->healthy < 0 ? "" : u->healthy ? "+" : "-");
+	if (u->reason >= 0)
+		say("/%d", u->reason);
+	say(" ");
 	if (u->limitation.data)
 		say("%.*s ", (int)u->limitation.size, (const char *)u->limitation.data);
 }
@@ -357,20 +360,31 @@ static void test_a_launch_that_fails(void **state)
 	(void)state;
 	group("a", NULL);
 	answer("LAUNCH_CONTAINER", 1, 400, "no such program");
-	said("a:starting a:failed finish:0 ");
+	said("a:starting a:failed/21 finish:0 ");
 }
 
 static void test_a_limit(void **state)
 {
-	(void)state;
-	group("a", NULL);
-	answer("LAUNCH_CONTAINER", 1, 200, "");
-	ops->kill(inst, "a", -1);
-	w.said[0] = '\0';
-	answer("WAIT_CONTAINER", 1, 200,
-	       "{\"wait_container\":{\"exit_status\":9,\"reason\":\"REASON_CONTAINER_LIMITATION_MEMORY\",\"message\":\"much\","
-	       "\"limitation\":{\"resources\":[{\"name\":\"}\"}]}}}");
-	said("a:failed {\"resources\":[{\"name\":\"}\"}]} finish:0 ");
+	static const struct {
+		const char *reason;
+		int number;
+	} limits[] = {{"", 19}, {"_DISK", 20}, {"_MEMORY", 8}};
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		char ended[256], want[128];
+		if (i) {
+			finish_test(state);
+			begin(state);
+		}
+		group("a", NULL);
+		answer("LAUNCH_CONTAINER", 1, 200, "");
+		ops->kill(inst, "a", -1);
+		w.said[0] = '\0';
+		snprintf(ended, sizeof(ended), "{\"wait_container\":{\"exit_status\":9,\"reason\":\"REASON_CONTAINER_LIMITATION%s\","
+			 "\"message\":\"much\",\"limitation\":{\"resources\":[{\"name\":\"}\"}]}}}", limits[i].reason);
+		answer("WAIT_CONTAINER", 1, 200, ended);
+		snprintf(want, sizeof(want), "a:failed/%d {\"resources\":[{\"name\":\"}\"}]} finish:0 ", limits[i].number);
+		said(want);
+	}
 }
 
 static void test_the_agent_is_away(void **state)
@@ -485,16 +499,16 @@ static void test_checks(void **state)
 	(void)state;
 	begin_checked();
 	look(2, 0);
-	said("a:running+ ");
+	said("a:running+/29 ");
 	look(3, 0);
 	said("");
 	look(4, 256);
 	look(5, 9);
-	said("a:running- a:running- ");
+	said("a:running-/29 a:running-/29 ");
 	/* The third failure in a row is one too many. */
 	assert_null(find("KILL_CONTAINER", 1));
 	look(6, 256);
-	said("a:running- ");
+	said("a:running-/29 ");
 	assert_null(open_call("LAUNCH_NESTED_CONTAINER"));
 	assert_non_null(find("KILL_CONTAINER", 1));
 	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
@@ -508,7 +522,7 @@ static void test_check_that_takes_too_long(void **state)
 	reply(open_call("LAUNCH_NESTED_CONTAINER"), 200, "");
 	struct made *wait = open_call("WAIT_NESTED_CONTAINER");
 	pass(20000000000LL);
-	said("a:running- ");
+	said("a:running-/29 ");
 	reply(open_call("KILL_NESTED_CONTAINER"), 200, "");
 	reply(wait, 200, "{\"wait_nested_container\":{\"exit_status\":9}}");
 	said("");
@@ -529,10 +543,10 @@ static void test_check_while_the_agent_is_away(void **state)
 	pass(10000000000LL);
 	pass(0);
 	look(3, 0);
-	said("a:running+ ");
+	said("a:running+/29 ");
 	/* One that cannot be launched has failed. */
 	reply(open_call("LAUNCH_NESTED_CONTAINER"), 400, "no");
-	said("a:running- ");
+	said("a:running-/29 ");
 	/* With the task its checks end. */
 	pass(10000000000LL);
 	pass(0);
