@@ -32,6 +32,7 @@ static int pack(int from, int to)
 {
 	static unsigned char in[PIECE], out[PIECE];
 	z_stream z = {0};
+	struct pace pace = {.one_in = 4};
 	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -1;
 	for (int flush = Z_NO_FLUSH; flush != Z_FINISH;) {
@@ -47,6 +48,7 @@ static int pack(int from, int to)
 			if (deflate(&z, flush) == Z_STREAM_ERROR || write_all(to, out, sizeof(out) - z.avail_out) < 0)
 				return -1;
 		} while (!z.avail_out);
+		pace_keep(&pace);
 	}
 	return deflateEnd(&z) == Z_OK ? 0 : -1;
 }

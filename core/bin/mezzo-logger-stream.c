@@ -15,7 +15,7 @@
 
 #include "bin/mezzo-logger.h"
 
-enum { NAME = 64, STAMP = 28 }; /* "2026-11-21T14:28:09.123456Z " */
+enum { NAME = 64 };
 
 /* ---- numbers and names ------------------------------------------------------------------ */
 
@@ -50,7 +50,7 @@ static void name_of(const struct stream *s, int number, int packed, char out[NAM
 		put_text(at, ".gz");
 }
 
-static void put_stamp(char out[STAMP])
+static void put_stamp(char out[LOGGER_STAMP])
 {
 	struct timespec t;
 	struct tm tm;
@@ -71,7 +71,7 @@ static void put_stamp(char out[STAMP])
 	at = put_text(at, ".");
 	at = put_number(at, t.tv_nsec / 1000, 6);
 	put_text(at, "Z ");
-	memcpy(out, text, STAMP);
+	memcpy(out, text, LOGGER_STAMP);
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -235,17 +235,13 @@ static size_t fits(const struct stream *s, size_t n, size_t stamp)
 static void add_line(struct stream *s, const char *line, size_t n)
 {
 	while (n) {
-		size_t stamp = s->time && !s->mid_line ? STAMP : 0;
+		size_t stamp = s->time && !s->mid_line ? LOGGER_STAMP : 0;
 		size_t k = fits(s, n, stamp);
 		if (!k) {
 			rotate(s);
 			continue;
 		}
-		if (stamp) {
-			char text[STAMP];
-			put_stamp(text);
-			put(s, text, STAMP);
-		}
+		put(s, s->stamp, stamp);
 		put(s, line, k);
 		s->mid_line = line[k - 1] != '\n';
 		line += k;
@@ -260,6 +256,8 @@ void stream_add(struct stream *s, const char *data, size_t n)
 		s->mid_line = data[n - 1] != '\n';
 		return;
 	}
+	if (s->time)
+		put_stamp(s->stamp);
 	while (n) {
 		const char *end = memchr(data, '\n', n);
 		size_t k = end ? (size_t)(end - data) + 1 : n;

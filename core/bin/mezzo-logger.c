@@ -163,6 +163,7 @@ static void take(struct stream *s, short ready)
 
 static void run(void)
 {
+	struct pace pace = {.one_in = 10};
 	while (out.in >= 0 || err.in >= 0) {
 		/* A negative descriptor is not looked at. */
 		struct pollfd p[2] = {{.fd = out.in, .events = POLLIN}, {.fd = err.in, .events = POLLIN}};
@@ -170,6 +171,7 @@ static void run(void)
 			continue; /* EINTR: nothing else can be */
 		take(&out, p[0].revents);
 		take(&err, p[1].revents);
+		pace_keep(&pace);
 	}
 }
 

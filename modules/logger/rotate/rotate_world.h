@@ -41,16 +41,6 @@ static struct {
 	int out, err;
 } t;
 
-static inline int tear_down(void **state)
-{
-	(void)state;
-	mz_kit_free(t.kit);
-	t.kit = NULL;
-	while (waitpid(-1, NULL, 0) > 0)
-		;
-	return 0;
-}
-
 static inline void load(const char *settings)
 {
 	char text[1024];
@@ -157,6 +147,19 @@ static inline pid_t only_child(void)
 	}
 	fclose(f);
 	return found;
+}
+
+/* A test that has failed has left its pipes open: its logger would be waited for in vain. */
+static inline int tear_down(void **state)
+{
+	(void)state;
+	mz_kit_free(t.kit);
+	t.kit = NULL;
+	for (pid_t pid; (pid = only_child()) > 0; waitpid(pid, NULL, 0))
+		(void)kill(pid, SIGKILL);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
+	return 0;
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
