@@ -131,6 +131,8 @@ struct text {
 };
 void text_add(struct text *t, const char *s);
 void text_int(struct text *t, int64_t n);
+/* "/proc/PID/NAME", NUL-ended. */
+void init_proc_path(struct text *t, pid_t pid, const char *name);
 /* Decimal (base 8: octal) number at *s, which moves behind it and its blank; -1 on
  * anything else. */
 int text_number(const char **s, int base, uint64_t *ret);
@@ -189,6 +191,15 @@ int group_is_frozen(const char *path);	/* who was killed dies when it goes on, n
 int group_kill(const char *path, int64_t until_ms);
 int64_t init_now_ms(void);
 void group_remove(const char *path);
+
+/* Opened before anything is left: with whose rights, and by which names. 0 or -1; of the v2 cgroup
+ * that the first process is made in, the descriptor, or -1 with *f or if there is none. */
+int join_open_v2(const struct init_launch *l, struct init_failure *f);
+int join_all(const struct init_launch *l, struct init_failure *f);
+/* In the first process: it enters the others. */
+int join_enter(struct init_failure *f);
+/* -ESRCH in *f: who is at the parent's pid now is not in the parent. */
+int join_check_parent(const struct init_launch *l, struct init_failure *f);
 
 /* Descriptors that the first process needs, opened before anything is left: what it
  * binds, its root. 0 or -1. */

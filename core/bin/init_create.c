@@ -19,21 +19,7 @@
 
 #include "bin/init.h"
 
-enum { MAX_PATH = 4096, MAX_ENTERED = 16, MAX_JOINED = 64 };
-
-/* ---- paths and small files --------------------------------------------------- */
-
-static int path_add(char *path, size_t *len, const char *s, size_t n)
-{
-	if (*len + n >= MAX_PATH) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(path + *len, s, n);
-	*len += n;
-	path[*len] = '\0';
-	return 0;
-}
+enum { MAX_PATH = 4096, MAX_ENTERED = 16 };
 
 static int put(const char *path, const char *text, size_t n)
 {
@@ -45,236 +31,6 @@ static int put(const char *path, const char *text, size_t n)
 	close(fd);
 	errno = code;
 	return rc == (ssize_t)n ? 0 : -1;
-}
-
-static void proc_path(struct text *t, pid_t pid, const char *name)
-{
-	t->len = 0;
-	text_add(t, "/proc/");
-	text_int(t, pid);
-	text_add(t, "/");
-	text_add(t, name);
-	t->data[t->len] = '\0';
-}
-
-/* ---- cgroups ------------------------------------------------------------------- */
-
-static int is_v2(int dir)
-{
-	return faccessat(dir, "cgroup.controllers", F_OK, 0) == 0;
-}
-
-static int is_below(const char *path, const char *group)
-{
-	size_t n = strlen(group);
-	return !strncmp(path, group, n) && (path[n] == '/' || !path[n]);
-}
-
-/* A folder for processes in our own cgroup: what is nested in us may have it for
- * groups with controllers. */
-static int open_self(int own, const struct init_launch *l, struct init_failure *f)
-{
-	int self = -1;
-	if (mkdirat(own, "self", 0755) == 0 || errno == EEXIST)
-		self = openat(own, "self", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (self < 0)
-		init_broken(f, "make a cgroup in", l->group);
-	close(own);
-	return self;
-}
-
-/* The v2 cgroup to be made in, or -1; *f on failure. Where we kill by v2, who shares
- * the cgroup of another is below it, but not in it: else we could not tell whom to kill. */
-static int open_v2(const struct init_launch *l, struct init_failure *f)
-{
-	size_t at = 0;
-	const char *s;
-	int own = open(l->group, O_RDONLY | O_DIRECTORY | O_CLOEXEC), shares = 0;
-	if (own >= 0 && !is_v2(own)) {
-		close(own);
-		own = -1;
-	}
-	int kills = own >= 0;
-	while ((s = init_next(l, &at, "C", NULL))) {
-		int dir = open(s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0) {
-			init_broken(f, "enter the cgroup", s);
-			return -1;
-		}
-		int fits = is_v2(dir), others = kills && !is_below(s, l->group);
-		shares |= fits && others;
-		if (fits && !others) {
-			if (own >= 0)
-				close(own);
-			own = dir;
-		} else {
-			close(dir);
-		}
-	}
-	return shares ? open_self(own, l, f) : own;
-}
-
-/* The v1 groups that the first process enters, by itself, before anything else: who
- * moves another process, or more than a thread, waits until nobody on the machine
- * is within a fork, which takes the kernel several ms. Opened by us: that is whose
- * rights count. */
-static struct {
-	int fd;
-	const char *name;
-} joined[MAX_JOINED];
-static size_t n_joined;
-
-static int join(const char *dir, const char *name, struct init_failure *f)
-{
-	char path[MAX_PATH];
-	size_t len = 0;
-	errno = E2BIG;
-	if (n_joined == MAX_JOINED || path_add(path, &len, dir, strlen(dir)) < 0 || path_add(path, &len, "/tasks", 6) < 0)
-		return init_broken(f, "enter the cgroup", name);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return init_broken(f, "enter the cgroup", name);
-	joined[n_joined].fd = fd;
-	joined[n_joined++].name = name;
-	return 0;
-}
-
-static int enter_joined(struct init_failure *f)
-{
-	for (size_t i = 0; i < n_joined; i++) {
-		if (write(joined[i].fd, "0", 1) != 1)
-			return init_broken(f, "enter the cgroup", joined[i].name);
-		close(joined[i].fd);
-	}
-	return 0;
-}
-
-/* Is `dir` in the hierarchy of one that an isolator has named, or of the freezer? */
-static int is_named(const struct init_launch *l, const char *dir, size_t mount_len)
-{
-	size_t at = 0;
-	const char *s;
-	while ((s = init_next(l, &at, "CK", NULL)))
-		if (!strncmp(s, dir, mount_len) && s[mount_len] == '/')
-			return 1;
-	return 0;
-}
-
-/* One line of the parent's /proc/PID/cgroup, "N:controllers:/path". */
-static int join_line(const struct init_launch *l, const char *line, const char *root, size_t n_root, const char *mount,
-		     struct init_failure *f)
-{
-	const char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
-	char dir[MAX_PATH];
-	if (!path || path == names + 1 || !strncmp(names, ":name=", 6))
-		return 0; /* v2: our own group is below the parent's already */
-	names++;
-	path++;
-	if (strncmp(path + 1, root, n_root) || path[n_root + 1] != '/')
-		return 0; /* not of our making */
-	for (int first = 0; first < 2; first++) {
-		/* "cpu,cpuacct" is mounted under this name, or linked under each. */
-		size_t len = 0, n = first ? strcspn(names, ",:") : strcspn(names, ":"), mounted;
-		if (path_add(dir, &len, mount, strlen(mount)) < 0 || path_add(dir, &len, "/", 1) < 0 ||
-		    path_add(dir, &len, names, n) < 0)
-			return init_broken(f, "enter the parent's cgroup", NULL);
-		mounted = len;
-		if (access(dir, F_OK) < 0)
-			continue;
-		if (is_named(l, dir, mounted))
-			return 0;
-		if (path_add(dir, &len, path, strlen(path)) < 0)
-			return init_broken(f, "enter the parent's cgroup", NULL);
-		return join(dir, "of the parent", f);
-	}
-	return 0;
-}
-
-/* What the record p says, and the lines of its /proc/PID/cgroup. */
-struct parent {
-	const char *root, *mount; /* root: not NUL-ended */
-	size_t n_root;
-	char *list;
-};
-
-static int read_parent(const struct init_launch *l, struct parent *p, struct init_failure *f)
-{
-	static char list[16384];
-	struct text t;
-	uint64_t pid;
-	const char *s = l->parent_groups;
-	errno = EINVAL;
-	if (text_number(&s, 10, &pid) < 0)
-		return init_broken(f, "find the parent's cgroups", NULL);
-	*p = (struct parent){.root = s, .n_root = strcspn(s, " "), .list = list};
-	if (s[p->n_root] != ' ')
-		return init_broken(f, "find the parent's cgroups", NULL);
-	p->mount = s + p->n_root + 1;
-	proc_path(&t, (pid_t)pid, "cgroup");
-	int fd = open(t.data, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n < 0)
-		return init_broken(f, "find the parent's cgroups", NULL);
-	list[n] = '\0';
-	return 0;
-}
-
-static int join_parents(const struct init_launch *l, struct init_failure *f)
-{
-	struct parent p;
-	if (read_parent(l, &p, f) < 0)
-		return -1;
-	for (char *line = p.list, *end; (end = strchr(line, '\n')); line = end + 1) {
-		*end = '\0';
-		if (join_line(l, line, p.root, p.n_root, p.mount, f) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-/* The parent may have ended, and its number be somebody's else by now. Our group is
- * PARENT/mezzo/ID: whoever is in PARENT or below is in the parent. */
-static int check_parent(const struct init_launch *l, struct init_failure *f)
-{
-	struct parent p;
-	char group[MAX_PATH];
-	size_t len = 0, n;
-	const char *from = l->group, *to = NULL, *s;
-	if (!l->parent_groups)
-		return 0;
-	if (read_parent(l, &p, f) < 0)
-		return -1;
-	n = strlen(p.mount);
-	from += strncmp(from, p.mount, n) ? 0 : n;
-	for (s = from; (s = strstr(s, "/mezzo/")); s++)
-		to = s;
-	/* From the root on: what is above it may be called otherwise there. */
-	while (to && from && from < to && (strncmp(from + 1, p.root, p.n_root) || from[p.n_root + 1] != '/'))
-		from = strchr(from + 1, '/');
-	errno = EINVAL;
-	if (!to || !from || from >= to || path_add(group, &len, from, (size_t)(to - from)) < 0)
-		return init_broken(f, "find the parent's cgroup", l->group);
-	for (s = p.list; (s = strstr(s, group)); s++)
-		if (s[len] == '/' || s[len] == '\n')
-			return 0;
-	errno = ESRCH;
-	return init_broken(f, "enter the parent: it has ended", NULL);
-}
-
-static int join_all(const struct init_launch *l, struct init_failure *f)
-{
-	size_t at = 0;
-	const char *s;
-	while ((s = init_next(l, &at, "CK", NULL))) {
-		int dir = open(s, O_PATH | O_DIRECTORY | O_CLOEXEC), v2 = dir >= 0 && is_v2(dir);
-		if (dir >= 0)
-			close(dir);
-		if (!v2 && join(s, s, f) < 0)
-			return -1;
-	}
-	return l->parent_groups ? join_parents(l, f) : 0;
 }
 
 /* ---- ids -------------------------------------------------------------------------- */
@@ -295,7 +51,7 @@ static int write_map(const struct init_launch *l, uint64_t gid, pid_t pid, struc
 	errno = E2BIG;
 	if (t.len == sizeof(t.data))
 		return init_broken(f, "map user ids: there are too many ranges", NULL);
-	proc_path(&path, pid, gid ? "gid_map" : "uid_map");
+	init_proc_path(&path, pid, gid ? "gid_map" : "uid_map");
 	return put(path.data, t.data, t.len) < 0 ? init_broken(f, "map user ids", NULL) : 0;
 }
 
@@ -303,7 +59,7 @@ static int finish_from_outside(const struct init_launch *l, pid_t pid, struct in
 {
 	struct text t;
 	if (l->oom_score_adj) {
-		proc_path(&t, pid, "oom_score_adj");
+		init_proc_path(&t, pid, "oom_score_adj");
 		if (put(t.data, l->oom_score_adj, strlen(l->oom_score_adj)) < 0)
 			return init_broken(f, "set oom_score_adj", l->oom_score_adj);
 	}
@@ -512,7 +268,7 @@ static void be_first(struct init_launch *l, struct init_shared *sh)
 	close(GO_WRITE);
 	close(END_READ);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (enter_joined(&sh->failure) < 0 || write(END_WRITE, "j", 1) != 1)
+	if (join_enter(&sh->failure) < 0 || write(END_WRITE, "j", 1) != 1)
 		_exit(127);
 	/* Its end: the shim is gone, or wants us no more. */
 	if (read(GO_READ, &byte, 1) != 1)
@@ -567,7 +323,7 @@ static int enter(struct init_launch *l, struct init_failure *f)
 		else
 			n++;
 	}
-	if (check_parent(l, f) < 0)
+	if (join_check_parent(l, f) < 0)
 		return -1;
 	for (int users = 0; users < 2; users++)
 		for (size_t i = 0; i < n; i++) {
@@ -621,7 +377,7 @@ pid_t create_first(struct init_launch *l, struct init_shared *sh, struct init_fa
 		return init_broken(f, "open the sandbox", l->dir);
 	if (fs_open(l, f) < 0)
 		return -1;
-	int cgroup = open_v2(l, f);
+	int cgroup = join_open_v2(l, f);
 	if (f->what || join_all(l, f) < 0)
 		return -1;
 	pid_t pid;

@@ -28,16 +28,13 @@ uint32_t init_inside(const struct init_launch *l, uint64_t gid, uint32_t id)
 /* By the map of the parent, whose user namespace is ours. */
 static uint32_t outside_parent(const struct init_launch *l, uint64_t gid, uint32_t id)
 {
-	struct text t = {.len = 0};
+	struct text t;
 	char map[4096];
 	const char *s = l->parent_groups;
 	uint64_t pid, inside, outside, n;
 	if (text_number(&s, 10, &pid) < 0)
 		return id;
-	text_add(&t, "/proc/");
-	text_int(&t, (int64_t)pid);
-	text_add(&t, gid ? "/gid_map" : "/uid_map");
-	t.data[t.len] = '\0';
+	init_proc_path(&t, (pid_t)pid, gid ? "gid_map" : "uid_map");
 	int fd = open(t.data, O_RDONLY | O_CLOEXEC);
 	ssize_t size = fd < 0 ? -1 : read(fd, map, sizeof(map) - 1);
 	if (fd >= 0)

@@ -44,6 +44,16 @@ void text_int(struct text *t, int64_t n)
 	text_add(t, digits + at);
 }
 
+void init_proc_path(struct text *t, pid_t pid, const char *name)
+{
+	t->len = 0;
+	text_add(t, "/proc/");
+	text_int(t, pid);
+	text_add(t, "/");
+	text_add(t, name);
+	t->data[t->len] = '\0';
+}
+
 int text_number(const char **s, int base, uint64_t *ret)
 {
 	const char *p = *s;
