@@ -103,6 +103,12 @@ static int set_root_share(struct cpu *p, struct mz_err *err)
 	return rc;
 }
 
+/* Thousandths; 0: none. */
+static int64_t quota_of(const struct cpu *p, const struct mz_container *c, int64_t request)
+{
+	return c->limit_cpus > 0 ? c->limit_cpus : c->limit_cpus == 0 && p->cfs ? request : 0;
+}
+
 static int set_limits(void *inst, const struct mz_container *c, struct mz_err *err)
 {
 	struct cpu *p = inst;
@@ -110,9 +116,8 @@ static int set_limits(void *inst, const struct mz_container *c, struct mz_err *e
 	if (rc < 0 || !c->resources)
 		return rc;
 	int64_t request = p->cg.k->resources->scalar(c->resources, "cpus");
-	int64_t quota = c->limit_cpus > 0 ? c->limit_cpus : c->limit_cpus == 0 && p->cfs ? request : 0;
 	rc = set_share(p, c, request, err);
-	return rc < 0 ? rc : set_quota(p, c, quota, err);
+	return rc < 0 ? rc : set_quota(p, c, quota_of(p, c, request), err);
 }
 
 static void prepare(void *inst, const struct mz_container *c, struct mz_launch *l, struct mz_op *op)
@@ -170,11 +175,10 @@ static void usage(void *inst, const struct mz_container *c, struct mz_usage *u, 
 	struct mz_err err;
 	int has = cgroups_has(&p->cg.g, c), rc = has ? measure(p, c, u, &err) : 0;
 	if (rc == 0 && has && c->resources) {
-		double request = (double)p->cg.k->resources->scalar(c->resources, "cpus") / 1000;
-		(void)p->cg.k->usage->set_number(u, "cpus_soft_limit", request);
-		if (c->limit_cpus >= 0)
-			(void)p->cg.k->usage->set_number(u, "cpus_limit",
-						      c->limit_cpus > 0 ? (double)c->limit_cpus / 1000 : request);
+		int64_t request = p->cg.k->resources->scalar(c->resources, "cpus"), quota = quota_of(p, c, request);
+		(void)p->cg.k->usage->set_number(u, "cpus_soft_limit", (double)request / 1000);
+		if (quota > 0)
+			(void)p->cg.k->usage->set_number(u, "cpus_limit", (double)quota / 1000);
 	}
 	cgroups_answer(p->cg.h, op, rc, &err);
 }

@@ -119,6 +119,17 @@ static void v2_statistics(void **state)
 	container(1500, -1);
 	world_measure(inst, &c1);
 	assert_true(world_value("cpus_limit") == -1);
+	/* What it asked for is a limit only with `cfs`. */
+	container(1500, 0);
+	world_measure(inst, &c1);
+	assert_true(world_value("cpus_limit") == -1);
+	assert_true(world_value("cpus_soft_limit") == 1.5);
+	world_ops()->destroy(inst);
+	world.settings[0].name = "cfs";
+	world.settings[0].value = "true";
+	inst = world_create();
+	world_measure(inst, &c1);
+	assert_true(world_value("cpus_limit") == 1.5);
 	/* One that lives in its parent's group. */
 	struct mz_container d = {.size = sizeof(d), .id = "c1.d", .parent = "c1", .share_cgroups = 1, .resources = &res};
 	world_measure(inst, &d);
@@ -206,11 +217,17 @@ static void v1_quota_bites(void **state)
 	assert_true(world_value("cpus_nr_throttled") > 0);
 	assert_true(world_value("cpus_nr_periods") >= world_value("cpus_nr_throttled"));
 	assert_true(world_value("cpus_throttled_time_secs") > 0);
+	/* Each processor waits for no longer than all of it took. */
+	assert_true(world_value("cpus_throttled_time_secs") < s * (double)sysconf(_SC_NPROCESSORS_CONF));
 	assert_true(world_value("cpus_user_time_secs") + world_value("cpus_system_time_secs") > 0);
 	container(2000, -1);
 	world_update(inst, &c1);
 	assert_int_equal(file_int("cpu", "c1", "cpu.shares"), 2048);
 	assert_int_equal(file_int("cpu", "c1", "cpu.cfs_quota_us"), -1);
+	res.revocable = 1;
+	world_update(inst, &c1);
+	res.revocable = 0;
+	assert_int_equal(file_int("cpu", "c1", "cpu.shares"), 20);
 	container(1, 0);
 	world_update(inst, &c1);
 	assert_int_equal(file_int("cpu", "c1", "cpu.shares"), 2);
