@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 
+const char *const mem_levels[N_LEVELS] = {"low", "medium", "critical"};
+
 /* ---- the table ----------------------------------------------------------------------- */
 
 struct mem_container *mem_find(const struct mem *p, const char *id)
@@ -158,8 +160,7 @@ static int measure_v1(const struct mem *p, const struct mem_container *mc, struc
 					    {"total_swap", "mem_swap_bytes"},
 					    {"total_unevictable", "mem_unevictable_bytes"},
 					    {0}};
-	static const char *const counters[N_LEVELS] = {"mem_low_pressure_counter", "mem_medium_pressure_counter",
-						       "mem_critical_pressure_counter"};
+	char counter[64];
 	int rc = put_keys(p, mc->id, u, "memory.stat", keys, err);
 	if (rc < 0)
 		return rc;
@@ -167,9 +168,11 @@ static int measure_v1(const struct mem *p, const struct mem_container *mc, struc
 		put_file(p, mc->id, u, &files[i]);
 	if (p->limit_swap)
 		put_file(p, mc->id, u, &memsw);
-	for (size_t i = 0; i < N_LEVELS; i++)
+	for (size_t i = 0; i < N_LEVELS; i++) {
+		(void)snprintf(counter, sizeof(counter), "mem_%s_pressure_counter", mem_levels[i]);
 		if (mc->level[i].fd >= 0)
-			(void)p->cg.k->usage->set_integer(u, counters[i], mc->level[i].n);
+			(void)p->cg.k->usage->set_integer(u, counter, mc->level[i].n);
+	}
 	return 0;
 }
 

@@ -36,7 +36,7 @@ struct mem_container {
 	struct by_id by; /* first member */
 	struct mem *p;
 	int64_t request, limit;	 /* bytes; limit -1: none */
-	struct event oom, level[N_LEVELS]; /* low, medium, critical */
+	struct event oom, level[N_LEVELS]; /* as mem_levels */
 	struct mem_watched watched;
 	int limited;		 /* it was told */
 	struct mz_timer *again;	 /* lowering the limit */
@@ -54,6 +54,9 @@ struct mem {
 	struct by_id_table containers, watched;
 	struct pending *lowering; /* on worker threads */
 };
+
+/* Of pressure, as the kernel and the statistics call them. */
+extern const char *const mem_levels[N_LEVELS];
 
 struct mem_container *mem_find(const struct mem *p, const char *id);
 

@@ -199,13 +199,12 @@ static int file_listen(struct mem_container *mc, struct mz_err *err)
 
 int events_listen(struct mem_container *mc, struct mz_err *err)
 {
-	static const char *const levels[N_LEVELS] = {"low", "medium", "critical"};
 	const struct mem *p = mc->p;
 	if (p->cg.g.version == 2)
 		return file_listen(mc, err);
 	int rc = event_listen(mc, &mc->oom, "memory.oom_control", "", err);
 	for (size_t i = 0; i < N_LEVELS && rc == 0 && p->pressure; i++)
-		rc = event_listen(mc, &mc->level[i], "memory.pressure_level", levels[i], err);
+		rc = event_listen(mc, &mc->level[i], "memory.pressure_level", mem_levels[i], err);
 	return rc;
 }
 
