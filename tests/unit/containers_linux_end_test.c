@@ -419,6 +419,43 @@ static void stops_while_isolators_are_busy(void **state)
 	}
 }
 
+/* Of two that are recovered one is destroyed meanwhile; before that the agent stops once. */
+static void destroys_while_isolators_recover(void **state)
+{
+	struct life *l = *state;
+	static const char *const ids[] = {"doomed", "stays"};
+	static const struct container_config named[2] = {{.id = "doomed", .directory = "/"}, {.id = "stays", .directory = "/"}};
+	const struct container_config *const v[] = {&named[0], &named[1]};
+	mz_autofree char *hold = xstrdup(at("%s", "hold-recover")), *held = xstrdup(at("%s", "held-recover"));
+	struct run *r[2];
+	struct mz_err err;
+	bool done = false;
+	for (int i = 0; i < 2; i++) {
+		r[i] = launch(l, ids[i], PID MNT, "sleep 1000 & sleep 1000");
+		until(l, &r[i]->launched);
+	}
+	touch(hold);
+	for (int i = 0; i < 2; i++) {
+		life_end(l);
+		life_begin(l);
+		l->c->ops->recover(l->c, v, 2, on_recovered, &done);
+		until_text(l, held);
+		assert_int_equal(unlink(held), 0);
+	}
+	assert_int_equal(l->c->ops->terminate(l->c, "doomed", &err), 0);
+	for (int i = 0; i < 20; i++)
+		loop_event_turn(l->loop, NS_PER_MS);
+	assert_false(done || r[0]->exited);
+	assert_int_equal(unlink(hold), 0);
+	until(l, &done);
+	until(l, &r[0]->exited);
+	assert_true(WIFSIGNALED(r[0]->wait_status));
+	assert_true(lives(r[1]->pid) && !r[1]->exited);
+	terminate(l, r[1]);
+	until(l, &r[1]->exited);
+	assert_nothing_left(l);
+}
+
 static void works_on_v2(void **state)
 {
 	on_v2(*state);
@@ -475,6 +512,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(ends_by_a_limit_while_it_starts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_while_isolators_are_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stops_while_isolators_are_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(destroys_while_isolators_recover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(works_on_v2, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
 	};

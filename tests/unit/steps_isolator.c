@@ -213,6 +213,11 @@ static void prepare(void *inst, const struct mz_container *c, struct mz_launch *
 		done(s, "prepare", c, NULL, l, op);
 }
 
+static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
+{
+	done(inst, "recover", n ? v[0] : NULL, NULL, NULL, op);
+}
+
 static void copy_file(FILE *to, const char *path)
 {
 	char line[512];
@@ -299,6 +304,7 @@ static const struct mz_isolator_ops ops = {
 	.create = create,
 	.destroy = destroy,
 	.flags = flags,
+	.recover = recover,
 	.prepare = prepare,
 	.isolate = isolate,
 	.update = update,
