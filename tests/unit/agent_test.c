@@ -435,6 +435,20 @@ static void test_framework_shutdown(void **state)
 	assert_non_null(strstr(completed, "\"id\":\"q\""));
 }
 
+/* One that comes, or comes back, when it is to end already. */
+static void test_subscribe_too_late(void **state)
+{
+	struct world *w = *state;
+	struct fake_call *x = start_task(w);
+	to_agent(w, "{\"shutdown_framework\":{\"framework_id\":{\"value\":\"F\"}}}");
+	assert_non_null(event(w, x, EV(SHUTDOWN)));
+	x = executor_subscribe(w, "e", NULL);
+	assert_int_equal(x->status, 200);
+	assert_int_equal(event_any(w, x)->type, EV(SHUTDOWN));
+	assert_null(event_any(w, x));
+	assert_true(x->closed);
+}
+
 /* The master has booked a new executor with a task that is dropped: it has to hear of
  * its end, or it would stay in the books for ever. */
 static void test_dropped_executors_are_told(void **state)
@@ -586,6 +600,7 @@ int main(void)
 		T(test_executor_exit),
 		T(test_limits),
 		T(test_framework_shutdown),
+		T(test_subscribe_too_late),
 		T(test_dropped_executors_are_told),
 		T(test_master_shuts_agent_down),
 		T(test_history_is_bounded),

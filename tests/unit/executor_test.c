@@ -398,8 +398,8 @@ static void kills(void **state)
 	turn_until_exit();
 }
 
-/* A task that SIGTERM does not end is killed with `grace_ms`, and ends all the same. */
-static void kill_stubborn(int64_t own_grace_ms, int64_t grace_ms)
+/* A task that SIGTERM does not end. */
+static void start_stubborn(int64_t own_grace_ms)
 {
 	char ready[128];
 	start_executor("0");
@@ -409,6 +409,11 @@ static void kill_stubborn(int64_t own_grace_ms, int64_t grace_ms)
 	snprintf(ready, sizeof(ready), "%s/ready", box);
 	while (access(ready, F_OK) < 0)
 		loop_event_turn(agent.loop, NS_PER_MS);
+}
+
+static void kill_stubborn(int64_t own_grace_ms, int64_t grace_ms)
+{
+	start_stubborn(own_grace_ms);
 	send_kill(grace_ms);
 	turn_until_updates(3);
 	is_update(2, 4, "Command terminated with signal Killed");
@@ -454,6 +459,18 @@ static void shuts_down(void **state)
 	start_executor("0");
 	turn_until_subscribed(2);
 	send_shutdown();
+	turn_until_exit();
+	assert_int_equal(agent.wait_status, 0);
+}
+
+/* The container's grace is 2.1 s: the task's ends 2 s before, so that its end can be told. */
+static void tells_the_end_within_the_grace(void **state)
+{
+	(void)state;
+	start_stubborn(3600 * 1000);
+	send_shutdown();
+	turn_until_updates(3);
+	is_update(2, 4, "Command terminated with signal Killed");
 	turn_until_exit();
 	assert_int_equal(agent.wait_status, 0);
 }
@@ -609,6 +626,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(escalates_as_the_call_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_in_time, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(shuts_down, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tells_the_end_within_the_grace, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(returns_with_what_is_not_acknowledged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(says_again_what_the_agent_cannot_take_now, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_without_what_the_agent_never_takes, set_up, tear_down),

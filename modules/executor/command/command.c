@@ -18,7 +18,6 @@
 #include "../../lib/checks/launch.h"
 
 static const int64_t SECOND_NS = 1000000000;
-static const int64_t DEFAULT_GRACE_NS = 3 * 1000000000LL;
 enum {
 	REASON_TASK_CHECK_STATUS_UPDATED = 28,
 	REASON_TASK_HEALTH_CHECK_STATUS_UPDATED = 29,
@@ -117,12 +116,6 @@ static void kill_with_grace(struct command *c, int64_t grace_ns)
 	c->killing_told = 1;
 }
 
-static int64_t policy_grace(const struct command *c)
-{
-	int64_t ns = c->k->info->integer(c->task, "kill_policy.grace_period.nanoseconds", -1);
-	return ns >= 0 ? ns : DEFAULT_GRACE_NS;
-}
-
 static void on_completion_due(void *arg)
 {
 	struct command *c = arg;
@@ -130,7 +123,7 @@ static void on_completion_due(void *arg)
 	if (c->ended || c->killing)
 		return;
 	c->timed_out = 1;
-	kill_with_grace(c, policy_grace(c));
+	kill_with_grace(c, kill_grace_ns(c->k, c->task, -1));
 }
 
 static void command_kill(void *inst, const char *task_id, int64_t grace_ns)
@@ -140,7 +133,7 @@ static void command_kill(void *inst, const char *task_id, int64_t grace_ns)
 		return;
 	if (!c->timed_out)
 		c->killing = 1;
-	kill_with_grace(c, grace_ns >= 0 ? grace_ns : policy_grace(c));
+	kill_with_grace(c, kill_grace_ns(c->k, c->task, grace_ns));
 }
 
 static void command_shutdown(void *inst)
@@ -166,7 +159,7 @@ static void on_health(void *arg, int healthy, int kill)
 		return;
 	c->h->log(c->h, MZ_LOG_WARNING, "The task is killed: too many health checks in a row have failed");
 	c->killing = 1;
-	kill_with_grace(c, policy_grace(c));
+	kill_with_grace(c, kill_grace_ns(c->k, c->task, -1));
 }
 
 static void on_value(void *arg, int value)

@@ -15,8 +15,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../lib/checks/launch.h"
+
 static const int64_t SECOND_NS = 1000000000;
-static const int64_t DEFAULT_GRACE_NS = 3 * 1000000000LL;
 static const int64_t RETRY_NS = 250 * 1000000LL;
 enum {
 	CAPABILITY_TASK_KILLING = 2,
@@ -63,8 +64,7 @@ static void update(struct task *t, int state, int reason, const char *message)
 
 static int64_t policy_grace(const struct task *t)
 {
-	int64_t ns = t->pod->k->info->integer(t->info, "kill_policy.grace_period.nanoseconds", -1);
-	return ns >= 0 ? ns : DEFAULT_GRACE_NS;
+	return kill_grace_ns(t->pod->k, t->info, -1);
 }
 
 static void on_kill_due(void *arg)
@@ -430,7 +430,7 @@ static void pod_kill(void *inst, const char *id, int64_t grace_ns)
 	struct pod *p = inst;
 	for (struct task *t = p->tasks; t; t = t->next)
 		if (t->state != TASK_ENDED && !strcmp(t->id, id))
-			kill_task(t, grace_ns >= 0 ? grace_ns : policy_grace(t));
+			kill_task(t, kill_grace_ns(p->k, t->info, grace_ns));
 }
 
 static void pod_shutdown(void *inst)

@@ -19,6 +19,7 @@
 extern const struct mz_module mz_module;
 
 enum { MAX = 32 };
+static const int64_t SECOND = 1000000000;
 
 struct made {
 	int open;
@@ -47,7 +48,7 @@ static struct {
 static const struct mz_executor_ops *ops;
 static void *inst;
 
-/* ---- messages: one command, everything else is unset; but for a task "checked" ---- */
+/* ---- messages: one command, everything else is unset, but for the tasks named here ---- */
 
 static int is_checked(const struct mz_info *m)
 {
@@ -81,10 +82,13 @@ static double number(const struct mz_info *m, const char *path, double otherwise
 	return strstr(path, "grace") ? 0 : strstr(path, "delay") ? 1 : otherwise;
 }
 
+/* A task "patient" has ten seconds to end, and one "brief" five to run. */
 static int64_t integer(const struct mz_info *m, const char *path, int64_t otherwise)
 {
-	(void)m;
-	(void)path;
+	if (!strcmp((const char *)m, "patient") && !strcmp(path, "kill_policy.grace_period.nanoseconds"))
+		return 10 * SECOND;
+	if (!strcmp((const char *)m, "brief") && !strcmp(path, "max_completion_time.nanoseconds"))
+		return 5 * SECOND;
 	return otherwise;
 }
 
@@ -417,6 +421,63 @@ static void test_shutdown(void **state)
 	said("a:starting a:running a:killed finish:0 ");
 }
 
+static void begin_running(const char *command)
+{
+	const char *id = "a";
+	const struct mz_info *task = (const void *)command;
+	ops->launch_group(inst, &id, &task, 1);
+	answer("LAUNCH_CONTAINER", 1, 200, "");
+	said("a:starting a:running ");
+}
+
+/* SIGTERM is there and makes no difference; SIGKILL comes in so many seconds, and not before. */
+static void is_killed_after(int seconds)
+{
+	answer("KILL_CONTAINER", 1, 200, "");
+	pass(seconds * SECOND - 1);
+	assert_null(find("KILL_CONTAINER", 1));
+	pass(1);
+	assert_non_null(strstr(find("KILL_CONTAINER", 1)->body, "\"signal\":9"));
+}
+
+static void test_grace_of_nobody(void **state)
+{
+	(void)state;
+	begin_running("one");
+	ops->kill(inst, "a", -1);
+	is_killed_after(3);
+}
+
+static void test_grace_of_the_task(void **state)
+{
+	(void)state;
+	begin_running("patient");
+	ops->kill(inst, "a", -1);
+	is_killed_after(10);
+}
+
+static void test_grace_of_the_call(void **state)
+{
+	(void)state;
+	begin_running("patient");
+	ops->kill(inst, "a", INT64_MAX); /* as good as for ever, and a second thought */
+	ops->kill(inst, "a", 4 * SECOND);
+	ops->kill(inst, "a", 6 * SECOND); /* no longer than before */
+	is_killed_after(4);
+}
+
+static void test_max_completion_time(void **state)
+{
+	(void)state;
+	begin_running("brief");
+	pass(5 * SECOND - 1);
+	assert_null(find("KILL_CONTAINER", 1));
+	pass(1);
+	assert_non_null(strstr(find("KILL_CONTAINER", 1)->body, "\"signal\":15"));
+	answer("WAIT_CONTAINER", 1, 200, EXITED(15));
+	said("a:failed/33 finish:0 ");
+}
+
 /* Nobody waits for what a launch has to fetch. */
 static void test_kill_during_launch(void **state)
 {
@@ -578,6 +639,8 @@ int main(void)
 		TEST(test_the_agent_is_away), TEST(test_shutdown),
 		TEST(test_kill_during_launch), TEST(test_kill_overtakes_launch),
 		TEST(test_kill_comes_late),
+		TEST(test_grace_of_nobody), TEST(test_grace_of_the_task),
+		TEST(test_grace_of_the_call), TEST(test_max_completion_time),
 		TEST(test_checks),	      TEST(test_check_that_takes_too_long),
 		TEST(test_check_while_the_agent_is_away), TEST(test_json),
 	};

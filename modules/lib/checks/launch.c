@@ -178,7 +178,14 @@ int launch_make(struct launch *l, const struct mz_executor_host *k, const struct
 	return rc < 0 ? rc : make_argv(l, k, h, task, field, err);
 }
 
-/* ---- signalling -------------------------------------------------------------------- */
+/* ---- killing -------------------------------------------------------------------- */
+
+int64_t kill_grace_ns(const struct mz_executor_host *k, const struct mz_info *task, int64_t asked_ns)
+{
+	static const int64_t otherwise = 3 * 1000000000LL, most = INT64_MAX / 4;
+	int64_t ns = asked_ns < 0 ? k->info->integer(task, "kill_policy.grace_period.nanoseconds", otherwise) : asked_ns;
+	return ns < 0 ? otherwise : ns < most ? ns : most;
+}
 
 static void add_children(int32_t pid, int32_t *v, size_t *n)
 {

@@ -22,6 +22,10 @@ int launch_env(struct launch *l, const struct mz_executor_host *k, const struct 
 char *launch_find(const struct launch *l, const char *name, const char *dir); /* NULL: no memory */
 void launch_done(struct launch *l);
 
+/* How long a task that is killed may take to end: what the call says (negative: nothing),
+ * else its kill policy, else 3 seconds. Added to a clock it does not overflow. */
+int64_t kill_grace_ns(const struct mz_executor_host *k, const struct mz_info *task, int64_t asked_ns);
+
 /* Signals a process, its process group, and all that descends from it. */
 void kill_tree(int32_t pid, int signal);
 
