@@ -53,9 +53,8 @@ static void add_id(struct sim_vandal *v, struct buf *b, const char *key, enum go
 
 /* ---- calls as they should be ----------------------------------------------------------- */
 
-static void add_resources(struct sim_vandal *v, struct buf *b, const char *role, const char *cpus)
+static void add_resources(struct buf *b, const char *role, const char *cpus)
 {
-	(void)v;
 	for (int i = 0; i < 3; i++) {
 		static const char *const names[] = {"cpus", "mem", "disk"};
 		buf_addf(b, "%s{\"name\":\"%s\",\"type\":\"SCALAR\",\"scalar\":{\"value\":%s}", i ? "," : "", names[i],
@@ -74,7 +73,7 @@ static void add_task(struct sim_vandal *v, struct buf *b, const struct vandal_of
 	else
 		buf_addf(b, "v%u-%zu", v->number, v->n_tasks++);
 	buf_addf(b, "\"},\"agent_id\":{\"value\":\"%s\"},\"resources\":[", o->agent_id);
-	add_resources(v, b, o->role, "0.1");
+	add_resources(b, o->role, "0.1");
 	buf_adds(b, "],\"labels\":{\"labels\":[{\"key\":\"a\",\"value\":\"b\"}]},"
 		    "\"kill_policy\":{\"grace_period\":{\"nanoseconds\":1000}},"
 		    "\"health_check\":{\"type\":\"COMMAND\",\"command\":{\"value\":\"true\"}}");
@@ -85,7 +84,7 @@ static void add_task(struct sim_vandal *v, struct buf *b, const struct vandal_of
 	}
 	buf_adds(b, ",\"executor\":{\"type\":\"CUSTOM\",\"executor_id\":{\"value\":\"ve\"},"
 		    "\"command\":{\"value\":\"./executor\"},\"resources\":[");
-	add_resources(v, b, o->role, "0.1");
+	add_resources(b, o->role, "0.1");
 	buf_adds(b, "]}}");
 }
 
@@ -94,7 +93,7 @@ static void add_group(struct sim_vandal *v, struct buf *b, const struct vandal_o
 	buf_addf(b, "{\"type\":\"LAUNCH_GROUP\",\"launch_group\":{\"executor\":{\"type\":\"DEFAULT\",\"executor_id\":"
 		    "{\"value\":\"pod-v%zu\"},\"resources\":[",
 		 v->n_tasks);
-	add_resources(v, b, o->role, "0.1");
+	add_resources(b, o->role, "0.1");
 	buf_adds(b, "]},\"task_group\":{\"tasks\":[");
 	add_task(v, b, o, true);
 	buf_addc(b, ',');
@@ -105,14 +104,30 @@ static void add_group(struct sim_vandal *v, struct buf *b, const struct vandal_o
 /* More than there is: it can be told apart from an operation that is carried out. */
 static void add_operation(struct sim_vandal *v, struct buf *b)
 {
-	static const char *const ops[][2] = {{"RESERVE", "reserve"}, {"UNRESERVE", "unreserve"}, {"CREATE", "create"},
-					     {"DESTROY", "destroy"}};
-	const char *const *op = ops[sim_below(v->sim, MZ_N(ops))];
-	bool volumes = op[0][0] == 'C' || op[0][0] == 'D';
-	buf_addf(b, "{\"type\":\"%s\",\"id\":{\"value\":\"op\"},\"%s\":{\"%s\":[", op[0], op[1],
-		 volumes ? "volumes" : "resources");
-	add_resources(v, b, NULL, "1000000");
-	buf_adds(b, "]}}");
+#define DISK "{\"name\":\"disk\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1000000}}"
+	static const struct {
+		const char *type, *member, *list, *rest; /* list: of resources; rest: the members, if there is none */
+	} ops[] = {
+		{"RESERVE", "reserve", "resources", NULL},
+		{"UNRESERVE", "unreserve", "resources", NULL},
+		{"CREATE", "create", "volumes", NULL},
+		{"DESTROY", "destroy", "volumes", NULL},
+		{"GROW_VOLUME", "grow_volume", NULL, "\"volume\":" DISK ",\"addition\":" DISK},
+		{"SHRINK_VOLUME", "shrink_volume", NULL, "\"volume\":" DISK ",\"subtract\":{\"value\":1}"},
+		{"CREATE_DISK", "create_disk", NULL, "\"source\":" DISK ",\"target_type\":\"MOUNT\""},
+		{"DESTROY_DISK", "destroy_disk", NULL, "\"source\":" DISK},
+	};
+	size_t i = sim_below(v->sim, MZ_N(ops));
+	buf_addf(b, "{\"type\":\"%s\",\"id\":{\"value\":\"op\"},\"%s\":{", ops[i].type, ops[i].member);
+	if (ops[i].list) {
+		buf_addf(b, "\"%s\":[", ops[i].list);
+		add_resources(b, NULL, "1000000");
+		buf_addc(b, ']');
+	} else {
+		buf_adds(b, ops[i].rest);
+	}
+	buf_adds(b, "}}");
+#undef DISK
 }
 
 static void add_accept(struct sim_vandal *v, struct buf *b)
@@ -206,7 +221,7 @@ static void add_body(struct sim_vandal *v, int type, struct buf *b)
 		break;
 	case CALL(REQUEST):
 		buf_adds(b, "\"request\":{\"requests\":[{\"resources\":[");
-		add_resources(v, b, NULL, "1");
+		add_resources(b, NULL, "1");
 		buf_adds(b, "]}]}");
 		break;
 	case CALL(UPDATE_FRAMEWORK):
