@@ -118,10 +118,13 @@ bail()
 }
 
 # ---- waiting ----
+# MEZZO_SLOW: how many times slower this machine is than those that the deadlines are made for.
+SLOW=${MEZZO_SLOW:-1}
+
 # A short pause between two looks.
 pause()
 {
-	read -rt 0.03 <><(:) || true
+	read -rt "$((SLOW * 3 / 100)).$(printf %02d $((SLOW * 3 % 100)))" <><(:) || true
 }
 
 # wait_for SECONDS WHAT COMMAND…: until the command succeeds. A test cannot go on
@@ -129,13 +132,13 @@ pause()
 wait_for()
 {
 	until_true "$1" "${@:3}" && return 0
-	bail "waiting for $2" "not within $1 s: ${*:3}"
+	bail "waiting for $2" "not within $(($1 * SLOW)) s: ${*:3}"
 }
 
 # until_true SECONDS COMMAND…: says whether it came true
 until_true()
 {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * SLOW))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $end ] || return 1
@@ -157,7 +160,7 @@ listening()
 # $1 log file, $2 pid: until the daemon listens or is dead
 wait_listening()
 {
-	local end=$((SECONDS + 30))
+	local end=$((SECONDS + 30 * SLOW))
 	while [ -z "$(listening "$1")" ]; do
 		kill -0 "$2" 2>/dev/null || bail "$(basename "$1" .log) starts" "it ended:" "$(tail -n 5 "$1")"
 		[ $SECONDS -lt $end ] || bail "$(basename "$1" .log) starts" "it does not listen" "$(tail -n 5 "$1")"
@@ -208,7 +211,7 @@ stop_hard()
 # Path and arguments of curl: the body of the answer.
 get()
 {
-	curl -sS --max-time 20 "$@"
+	curl -sS --max-time $((20 * SLOW)) "$@"
 }
 
 # api JSON: a call to the API of the agent named `agent`; prints the status code, what it
@@ -313,7 +316,7 @@ has_event()
 call()
 {
 	jq -cn --argjson c "$1" --arg id "$FRAMEWORK" '$c | .framework_id = {value: $id}' |
-		curl -sS --max-time 20 -o "${ANSWER-$T/answer}" -w '%{http_code}' -H 'Content-Type: application/json' \
+		curl -sS --max-time $((20 * SLOW)) -o "${ANSWER-$T/answer}" -w '%{http_code}' -H 'Content-Type: application/json' \
 			-H "Mesos-Stream-Id: $STREAM" --data-binary @- "http://$MASTER/api/v1/scheduler"
 }
 

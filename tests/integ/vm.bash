@@ -41,7 +41,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 ln -s /proc/self/fd /dev/fd
 mount -t cgroup2 none /sys/fs/cgroup
-export PATH=/bin TMPDIR=/tmp
+export PATH=/bin TMPDIR=/tmp MEZZO_BUILD=/b MEZZO_SLOW=10
 vm_mount_disk()
 {
 	for m in /mod/*; do
@@ -49,6 +49,7 @@ vm_mount_disk()
 	done
 	mount -t xfs -o prjquota /dev/vda /xfs && echo "XFS with project quotas"
 }
+echo
 . /main
 echo "all ran"
 reboot -f
@@ -64,6 +65,53 @@ vm_add()
 	ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r lib; do
 		[ -e "$ROOT$lib" ] || { mkdir -p "$ROOT$(dirname "$lib")" && cp -L "$lib" "$ROOT$lib"; }
 	done
+}
+
+# What scripts that stand on lib.sh need. Fails if it is not all here.
+vm_bash()
+{
+	local c p
+	for c in bash curl jq tail sed awk find mktemp; do
+		p=$(command -v "$c") || return 1
+		rm -f "$ROOT/bin/$c"
+		vm_add "$(readlink -f "$p")" /bin
+		mv -f "$ROOT/bin/$(basename "$(readlink -f "$p")")" "$ROOT/bin/$c" 2>/dev/null
+	done
+	mkdir -p "$ROOT/usr/bin" && ln -sf /bin/busybox "$ROOT/usr/bin/env"
+}
+
+# The daemons and all modules, at /b.
+vm_daemons()
+{
+	local b m
+	for b in mezzod mezzo-init mezzo-executor mezzo-fetcher; do
+		vm_add "$MEZZO_BUILD/core/bin/$b" /b/core/bin
+	done
+	for m in "$MEZZO_BUILD"/modules/*/*.so; do
+		vm_add "$m" "/b/modules/$(basename "$(dirname "$m")")"
+	done
+}
+
+# A script of tests/integ, at /src/tests/integ.
+vm_script()
+{
+	mkdir -p "$ROOT/src/tests/integ"
+	cp "$MEZZO_SRC/tests/lib.sh" "$ROOT/src/tests/" && cp -r "$MEZZO_SRC/conf" "$ROOT/src/" &&
+		cp "$MEZZO_SRC/tests/integ/$1.sh" "$ROOT/src/tests/integ/"
+}
+
+# Points of a script that ran in the guest with "$1: " before its lines: they are the points of this one.
+vm_points()
+{
+	local line plan n=0
+	while read -r line; do
+		case $line in
+		"ok "*) n=$((n + 1)) && pass "$1: ${line#ok * - }" ;;
+		"not ok "*) n=$((n + 1)) && fail "$1: ${line#not ok * - }" ;;
+		esac
+	done < <(sed -n "s/^$1: //p" "$T/console")
+	plan=$(sed -n "s/^$1: 1\.\.\([0-9]*\)\$/\1/p" "$T/console")
+	is "$1: all of it" "$n" "${plan:-none}"
 }
 
 # Fails if there can be none.
