@@ -217,7 +217,7 @@ int group_is_frozen(const char *path)
 int group_kill(const char *path, int64_t until_ms)
 {
 	int before = 0, shrinks = 0;
-	for (int round = 0, ms = 1;; round++) {
+	for (int round = 0, ms = 10;; round++) {
 		int freeze = round > (until_ms ? 0 : shrinks ? 8 : 2);
 		int found = freeze ? pass(path) : group_kill_once(path);
 		if (!found)
