@@ -61,7 +61,8 @@ static void on_head(struct seen *s)
 		 (long long)h->length);
 	for (size_t i = 0; i < h->headers.n; i++) {
 		check_string(h->headers.v[i].name, " \t\r\n:");
-		check_string(h->headers.v[i].value, "\r\n");
+		for (const char *c = h->headers.v[i].value; *c; c++)
+			must(*c == '\t' || ((unsigned char)*c >= 0x20 && *c != 0x7f));
 		buf_addf(&s->text, "%s: %s\n", h->headers.v[i].name, h->headers.v[i].value);
 	}
 	s->is_records = type && strcasecmp(type, "application/recordio") == 0;

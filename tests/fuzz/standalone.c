@@ -34,14 +34,16 @@ static uint32_t next(uint32_t *seed)
 	return *seed >> 8;
 }
 
-/* Flips a bit, changes a byte, cuts, or repeats a piece. */
+/* Flips a bit, changes a byte, cuts, leaves out or repeats a piece, or puts in a word. */
 static void mutate(struct buf *b, uint32_t *seed)
 {
+	static const char *const words[] = {"\\ud83d\\ude00", "\\u0001", "\\n", "\\\"", "\xc3\xa9", "-", "1e999", "0.1", "4294967296",
+					    "\r", "\r\n", "\n", "Content-Length: 3\r\n", "Transfer-Encoding: chunked\r\n", "\xff\xff\xff\xff\x0f"};
 	static const char spice[] = "{}[]\",:\\u0-9e.\xff\x80\x00\x7f\x0a\x12";
 	if (!b->len)
 		return;
 	size_t at = next(seed) % b->len, n = next(seed) % (b->len - at) + 1;
-	switch (next(seed) % 5) {
+	switch (next(seed) % 6) {
 	case 0:
 		b->data[at] ^= (char)(1 << next(seed) % 8);
 		break;
@@ -55,6 +57,14 @@ static void mutate(struct buf *b, uint32_t *seed)
 		memmove(b->data + at, b->data + at + n, b->len - at - n);
 		b->len -= n;
 		break;
+	case 4: {
+		mz_autobuf struct buf rest = {0};
+		buf_add(&rest, b->data + at, b->len - at);
+		b->len = at;
+		buf_adds(b, words[next(seed) % MZ_N(words)]);
+		buf_add(b, rest.data, rest.len);
+		break;
+	}
 	default: {
 		mz_autobuf struct buf copy = {0};
 		buf_add(&copy, b->data + at, MZ_MIN(n, (size_t)64));
