@@ -435,6 +435,31 @@ static void test_framework_shutdown(void **state)
 	assert_non_null(strstr(completed, "\"id\":\"q\""));
 }
 
+/* The grace of a shutdown is the executor's own if it has one, else the agent's (5 s). */
+static void test_shutdown_grace(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *more;
+		int secs;
+	} rows[] = {{"", 5}, {",\"shutdown_grace_period\":{\"nanoseconds\":9000000000}", 9}};
+	world_register(w);
+	for (size_t i = 0; i < MZ_N(rows); i++) {
+		to_agent(w, "{\"run_tasks\":{\"framework\":{\"user\":\"u\",\"name\":\"n\",\"id\":{\"value\":\"F\"}},\"tasks\":[{"
+			    "\"name\":\"t\",\"task_id\":{\"value\":\"t\"},\"agent_id\":{\"value\":\"S0\"},\"executor\":{\"executor_id\":{"
+			    "\"value\":\"e\"},\"framework_id\":{\"value\":\"F\"},\"command\":{\"value\":\"run\"}%s}}]}}",
+			 rows[i].more);
+		struct fake_call *x = executor_subscribe(w, "e", NULL);
+		to_agent(w, "{\"shutdown_framework\":{\"framework_id\":{\"value\":\"F\"}}}");
+		assert_non_null(event(w, x, EV(SHUTDOWN)));
+		world_pass(w, rows[i].secs * SECS - 1);
+		assert_int_equal(w->containers.n_terminated, i);
+		world_pass(w, 1);
+		assert_int_equal(w->containers.n_terminated, i + 1);
+		world_settle(w);
+	}
+}
+
 /* One that comes, or comes back, when it is to end already. */
 static void test_subscribe_too_late(void **state)
 {
@@ -600,6 +625,7 @@ int main(void)
 		T(test_executor_exit),
 		T(test_limits),
 		T(test_framework_shutdown),
+		T(test_shutdown_grace),
 		T(test_subscribe_too_late),
 		T(test_dropped_executors_are_told),
 		T(test_master_shuts_agent_down),

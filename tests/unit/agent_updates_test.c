@@ -38,6 +38,42 @@ static void test_one_outstanding(void **state)
 	ack_uuid(w, "t", 3);
 }
 
+/* What an executor leaves out of a status; what it says stays. */
+static void test_statuses_are_completed(void **state)
+{
+	struct world *w = *state;
+	start_task(w);
+	mz_autofree char *json = xasprintf(STATUS(",\"state\":\"TASK_RUNNING\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\",\"data\":\"eHl6\","
+					"\"message\":\"m\",\"healthy\":false,\"reason\":\"REASON_TASK_HEALTH_CHECK_STATUS_UPDATED\","
+					"\"labels\":{\"labels\":[{\"key\":\"k\"}]}"),
+					   uuid_json(w, 1));
+	assert_int_equal(executor_post(w, json)->status, 202);
+	Mesos__V1__TaskStatus *s = next_status(w);
+	assert_non_null(s);
+	const Mesos__V1__ContainerStatus *c = s->container_status;
+	assert_string_equal(s->agent_id->value, "S0");
+	assert_string_equal(s->executor_id->value, "e");
+	assert_true(s->has_timestamp && s->timestamp > 1e9);
+	assert_string_equal(c->container_id->value, last_container(w));
+	assert_null(c->container_id->parent);
+	assert_true(c->has_executor_pid && c->executor_pid > 0);
+	assert_int_equal(c->n_network_infos, 1);
+	assert_int_equal(c->network_infos[0]->n_ip_addresses, 1);
+	assert_int_equal(c->network_infos[0]->ip_addresses[0]->protocol, MESOS__V1__NETWORK_INFO__PROTOCOL__IPv4);
+	assert_string_equal(c->network_infos[0]->ip_addresses[0]->ip_address, "127.0.0.1");
+	assert_memory_equal(s->data.data, "xyz", 3);
+	assert_string_equal(s->message, "m");
+	assert_true(s->has_healthy && !s->healthy);
+	assert_int_equal(s->reason, RS(TASK_HEALTH_CHECK_STATUS_UPDATED));
+	assert_string_equal(s->labels->labels[0]->key, "k");
+	ack(w, "t", s);
+	/* Of a time that it says itself. */
+	mz_autofree char *end = xasprintf(STATUS(",\"state\":\"TASK_FINISHED\",\"source\":\"SOURCE_EXECUTOR\",\"uuid\":\"%s\",\"timestamp\":7.5"),
+					  uuid_json(w, 2));
+	assert_int_equal(executor_post(w, end)->status, 202);
+	assert_true(next_status(w)->timestamp == 7.5);
+}
+
 static void test_durable_before_acknowledged(void **state)
 {
 	struct world *w = *state;
@@ -144,6 +180,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_outstanding),
+		TEST(test_statuses_are_completed),
 		TEST(test_durable_before_acknowledged),
 		TEST(test_retry),
 		TEST(test_floods_of_updates),
