@@ -5,7 +5,7 @@
 
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 
-#define SEC_MAX 0
+#define WEEK_NS (7 * 86400 * NS_PER_SEC)
 
 /* Rows that both roles have. */
 #define COMMON_KEYS(default_listen)                                                                                  \
@@ -25,7 +25,8 @@ static const char *const log_levels[] = {"debug", "info", "warning", "error", NU
 	{"authenticators", CONF_KEY_TREE, "[none]", 0, 0, "list of authenticator modules, asked in order", NULL},   \
 	{"authorizer", CONF_KEY_TREE, "permissive", 0, 0, "authorizer module", NULL}
 
-#define DURATION(path, def, help) {path, MZ_SETTING_DURATION, def, 0, SEC_MAX, help, NULL}
+#define DURATION_WITHIN(path, def, min, max, help) {path, MZ_SETTING_DURATION, def, min, max, help, NULL}
+#define DURATION(path, def, help) DURATION_WITHIN(path, def, 0, INT64_MAX, help)
 
 const struct conf_key master_keys[] = {
 	COMMON_KEYS("127.0.0.1:5050"),
@@ -45,11 +46,12 @@ const struct conf_key master_keys[] = {
 	{"offer_constraints_match_limit", MZ_SETTING_INT, "10000", 100, 10000000,
 	 "steps of one match of a regular expression; over it nothing is offered", NULL},
 	{"allocator", CONF_KEY_TREE, "drf", 0, 0, "allocator module", NULL},
-	DURATION("allocation_interval", "1secs", "time between batch allocations"),
+	DURATION_WITHIN("allocation_interval", "1secs", NS_PER_MS, WEEK_NS, "time between batch allocations"),
 	DURATION("offer_timeout", "0ns", "offers are rescinded after that; 0: never"),
-	DURATION("agent_ping_timeout", "15secs", "how often an agent is pinged"),
+	DURATION_WITHIN("agent_ping_timeout", "15secs", NS_PER_MS, WEEK_NS, "how often an agent is pinged"),
 	{"max_agent_ping_timeouts", MZ_SETTING_INT, "5", 1, 1000, "missed pings before an agent is unreachable", NULL},
-	DURATION("agent_reregister_timeout", "10mins", "how long a lost agent may take to return"),
+	DURATION_WITHIN("agent_reregister_timeout", "10mins", NS_PER_MS, 52 * WEEK_NS,
+			"how long a lost agent may take to return"),
 	{"max_agents", MZ_SETTING_INT, "100000", 1, 10000000, "agents that are known at once; further ones have to wait", NULL},
 	{"max_frameworks", MZ_SETTING_INT, "100000", 1, 10000000,
 	 "frameworks that are known at once; further ones are refused", NULL},

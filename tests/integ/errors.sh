@@ -40,6 +40,9 @@ printf '\n\nworkers: 1000\n' >"$T/range.yaml"
 refuses "a number out of range" 'range\.yaml:3: .*workers.*64' master -c "$T/range.yaml" $good
 printf 'allocation_interval: 5 parsecs\n' >"$T/time.yaml"
 refuses "a unit that does not exist" 'time\.yaml:1: .*allocation_interval' master -c "$T/time.yaml" $good
+refuses "a time that is none" "agent_ping_timeout.*0ns.*1ms" master $good --set agent_ping_timeout=0ns
+refuses "a time before now" "offer_timeout.*-1secs" master $good --set offer_timeout=-1secs
+refuses "the same of an agent" "gc_delay.*-1secs" agent $as_agent --set gc_delay=-1secs
 printf 'log_level: loud\n' >"$T/choice.yaml"
 refuses "a word that is no choice" 'choice\.yaml:1: .*log_level' master -c "$T/choice.yaml" $good
 refuses "a file that is not there" 'no-such\.yaml' master -c "$T/no-such.yaml" $good
