@@ -7,35 +7,28 @@
 
 #include "mesos.h"
 
-static unsigned bucket(const char *id)
-{
-	unsigned h = 5381;
-	while (*id)
-		h = h * 33 + (unsigned char)*id++;
-	return h % N_BUCKETS;
-}
-
 struct box *box_find(struct mesos *m, const char *id)
 {
-	struct box *b = m->buckets[bucket(id)];
-	while (b && strcmp(b->id, id))
-		b = b->next;
-	return b;
+	return (struct box *)by_id_find(&m->boxes, id);
+}
+
+struct box *box_next(struct mesos *m, const struct box *b)
+{
+	return (struct box *)by_id_next(&m->boxes, b ? &b->by : NULL);
 }
 
 struct box *box_new(struct mesos *m, const char *id)
 {
 	struct box *b = calloc(1, sizeof(*b));
 	char *own = strdup(id);
-	if (!b || !own) {
+	if (b)
+		*b = (struct box){
+			.m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1, .fd_out = -1, .fd_err = -1, .io.pidfd = -1};
+	if (!b || !own || box_find(m, id) || by_id_add(&m->boxes, &b->by, own) < 0) {
 		free(b);
 		free(own);
 		return NULL;
 	}
-	unsigned at = bucket(id);
-	*b = (struct box){
-		.next = m->buckets[at], .m = m, .id = own, .control = -1, .pidfd = -1, .wait_status = -1, .fd_out = -1, .fd_err = -1, .io.pidfd = -1};
-	m->buckets[at] = b;
 	m->n_nested += strchr(id, '.') != NULL;
 	m->h->metric_add(m->running, 1);
 	return b;
@@ -60,21 +53,17 @@ int box_destroy_nested(struct box *b)
 	struct mesos *m = b->m;
 	size_t len = strlen(b->id);
 	int any = 0;
-	for (size_t i = 0; m->n_nested && i < N_BUCKETS; i++)
-		for (struct box *x = m->buckets[i]; x; x = x->next)
-			if (is_in(x, b->id, len) && !strchr(x->id + len + 1, '.')) {
-				any = 1;
-				box_destroy(x); /* which frees nothing: the answers come later */
-			}
+	for (struct box *x = m->n_nested ? box_next(m, NULL) : NULL; x; x = box_next(m, x))
+		if (is_in(x, b->id, len) && !strchr(x->id + len + 1, '.')) {
+			any = 1;
+			box_destroy(x); /* which frees nothing: the answers come later */
+		}
 	return any;
 }
 
 void box_free(struct box *b)
 {
-	struct box **at = &b->m->buckets[bucket(b->id)];
-	while (*at != b)
-		at = &(*at)->next;
-	*at = b->next;
+	(void)by_id_take(&b->m->boxes, b->id);
 	b->m->n_nested -= strchr(b->id, '.') != NULL;
 	b->m->h->metric_add(b->m->running, -1);
 	shim_done(b);

@@ -112,9 +112,11 @@ static void destroy(void *inst)
 	struct mesos *m = inst;
 	if (!m)
 		return;
-	for (size_t i = 0; i < N_BUCKETS; i++)
-		while (m->buckets[i])
-			box_free(m->buckets[i]);
+	for (struct box *b = box_next(m, NULL), *next; b; b = next) {
+		next = box_next(m, b);
+		box_free(b);
+	}
+	(void)by_id_empty(&m->boxes);
 	pending_drop_all(&m->pending);
 	records_done(m);
 	linux_done(m);

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "../../lib/by_id.h"
 #include "../../lib/pending.h"
 
 #define HOST_HAS(k, member) \
@@ -39,7 +40,7 @@ enum box_state {
 };
 
 struct box {
-	struct box *next; /* in its bucket */
+	struct by_id by; /* in mesos.boxes */
 	struct mesos *m;
 	enum box_state state;
 	char *id;
@@ -87,8 +88,6 @@ struct box {
 	int n_groups;
 };
 
-enum { N_BUCKETS = 1024 };
-
 struct mesos {
 	const struct mz_host *h;
 	const struct mz_containerizer_host *k;
@@ -101,7 +100,7 @@ struct mesos {
 	char *io_dir;	 /* of the I/O servers' sockets */
 	int64_t stall_ns, destroy_ns;
 	char *own_user;	 /* name of who the agent runs as, or NULL */
-	struct box *buckets[N_BUCKETS];
+	struct by_id_table boxes;
 	size_t n_nested; /* of the boxes */
 	struct mz_metric *running, *launched, *destroyed;
 	/* Records of the ended that may soon be removed, oldest first. */
@@ -120,8 +119,9 @@ const char *reason(int code, char *buf, size_t size); /* strerror */
 void refuse(struct mesos *m, struct mz_op *op, int code, const char *text);
 
 /* ---- box.c ------------------------------------------------------------------ */
-struct box *box_new(struct mesos *m, const char *id); /* in the table; NULL: no memory */
+struct box *box_new(struct mesos *m, const char *id); /* in the table; NULL: no memory, or there is one */
 struct box *box_find(struct mesos *m, const char *id);
+struct box *box_next(struct mesos *m, const struct box *b); /* of all, as by_id_next() */
 void box_free(struct box *b); /* out of the table; the processes are not touched */
 /* The one that it is nested in, if that is there. */
 struct box *box_parent(const struct box *b);

@@ -99,10 +99,9 @@ static void report_ended(struct recovery *r, const struct mz_container *c, struc
 /* Nested ones whose parent is not there (any more). */
 static void destroy_bereft(struct mesos *m)
 {
-	for (size_t i = 0; m->n_nested && i < N_BUCKETS; i++)
-		for (struct box *b = m->buckets[i]; b; b = b->next)
-			if (b->state == BOX_RUNNING && strchr(b->id, '.') && !box_parent(b))
-				box_destroy(b);
+	for (struct box *b = m->n_nested ? box_next(m, NULL) : NULL; b; b = box_next(m, b))
+		if (b->state == BOX_RUNNING && strchr(b->id, '.') && !box_parent(b))
+			box_destroy(b);
 }
 
 static void settle(struct recovery *r)
