@@ -10,11 +10,15 @@ GROUPS_DIR=/sys/fs/cgroup
 # dir CONTROLLER: where its groups are; fails if it is not there
 dir()
 {
-	if [ -f "$GROUPS_DIR/$1/cgroup.procs" ]; then
-		echo "$GROUPS_DIR/$1"
-	else
-		grep -qw "$1" "$GROUPS_DIR/cgroup.controllers" 2>/dev/null && echo "$GROUPS_DIR"
-	fi
+	local d
+	for d in "$GROUPS_DIR/$1" "$GROUPS_DIR" "$GROUPS_DIR/unified"; do
+		[ -f "$d/cgroup.procs" ] || continue
+		if [ "$d" = "$GROUPS_DIR/$1" ] || grep -qw "$1" "$d/cgroup.controllers"; then
+			echo "$d"
+			return
+		fi
+	done
+	return 1
 }
 for c in cpu memory pids; do
 	[ -w "$(dir $c)/cgroup.procs" ] || skip_all "no groups of the controller '$c' can be made here"
@@ -139,6 +143,7 @@ follows "which has what both may have" "$POD" "$(w 358 35) 110000 64 160 35 "
 is "one that may have all memory" "$(group g 0.4 32 '{"limits":{"mem":{"value":"Infinity"}},
 	"container":{"type":"MESOS","linux_info":{"share_cgroups":false}}}')" 202
 wait_for 30 "it to run" reached f g TASK_RUNNING
+# v1 says so by a large number
 all=$(value memory . memory.limit_in_bytes memory.max)
 gets_all()
 {
