@@ -14,7 +14,7 @@ static void v2(void **state)
 	(void)state;
 	world_v2(&mz_module, "io");
 	world_file("mezzo/c1/io.stat", "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n"
-				       "7:1 rbytes=100 wbytes=0 rios=5 wios=0 dbytes=0 dios=0\nwrong\n");
+				       "7:1 rbytes=100 wbytes=0 rios=5 wios=0 dbytes=4 dios=3\nwrong\n");
 	struct mz_container c = {.size = sizeof(c), .id = "c1"};
 	void *inst = world_create();
 	world_prepare(inst, &c);
@@ -29,8 +29,12 @@ static void v2(void **state)
 	assert_true(world_value(T "0.io_serviced.2.value") == 2);
 	assert_true(world_value(T "1.device.minor_number") == 1);
 	assert_true(world_value(T "2.device.major_number") == -1);
-	assert_true(world_value(T "2.io_service_bytes.0.value") == 12388);
-	assert_true(world_value(T "2.io_serviced.0.value") == 8);
+	assert_true(world_value(T "1.io_serviced.3.op=DISCARD") == 0);
+	assert_true(world_value(T "1.io_serviced.3.value") == 3);
+	assert_true(world_value(T "1.io_service_bytes.3.op=DISCARD") == 0);
+	assert_true(world_value(T "1.io_service_bytes.3.value") == 4);
+	assert_true(world_value(T "2.io_service_bytes.0.value") == 12392);
+	assert_true(world_value(T "2.io_serviced.0.value") == 11);
 	assert_true(world_value(T "2.io_serviced.1.value") == -1);
 	world_file("mezzo/c1/io.stat", "");
 	world_measure(inst, &c);
@@ -107,6 +111,46 @@ static void limits(const char *write_bytes, const char *read_operations)
 	world.settings[1].value = read_operations;
 }
 
+/* Every limit is in its file, for each disk; the group of all has one that makes the kernel count. */
+static void v1_limits(void **state)
+{
+	(void)state;
+	static const char *const files[][2] = {{"blkio.throttle.write_bps_device", " 1048576"},
+					       {"blkio.throttle.read_iops_device", " 300"},
+					       {"blkio.throttle.read_bps_device", " 2097152"},
+					       {"blkio.throttle.write_iops_device", " 400"}};
+	struct mz_container c = {.size = sizeof(c), .id = "c1"};
+	struct cg g;
+	char text[4096];
+	if (!world_has_v1("blkio"))
+		skip();
+	world_real(&mz_module);
+	limits("1048576", "300");
+	world.settings[2].name = "read_bytes";
+	world.settings[2].value = "2097152";
+	world.settings[3].name = "write_operations";
+	world.settings[3].value = "400";
+	void *inst = world_create();
+	world_prepare(inst, &c);
+	assert_int_equal(cg_find(&g, NULL, world.hierarchy, world.root, "blkio", NULL), 0);
+	size_t n_limited = 0;
+	for (size_t i = 0; i < 4; i++) {
+		assert_true(cg_read(&g, "c1", files[i][0], text, sizeof(text), NULL) >= 0);
+		char *save = NULL;
+		for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), n_limited++)
+			assert_string_equal(strchr(line, ' '), files[i][1]);
+	}
+	assert_true(cg_read(&g, NULL, "blkio.throttle.write_bps_device", text, sizeof(text), NULL) >= 0);
+	size_t n_counted = 0;
+	for (const char *p = text; (p = strstr(p, " 9223372036854775807")); p++)
+		n_counted++;
+	assert_int_equal(n_limited, 4 * n_counted);
+	if (!n_counted)
+		print_message("# SKIP this machine has no disk\n");
+	world_cleanup(inst, "c1");
+	world_ops()->destroy(inst);
+}
+
 static void v2_limits(void **state)
 {
 	(void)state;
@@ -177,7 +221,7 @@ static void v2_bites(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(v1), cmocka_unit_test(v2_limits),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(v2), cmocka_unit_test(v1), cmocka_unit_test(v1_limits), cmocka_unit_test(v2_limits),
 					   cmocka_unit_test(v1_bites), cmocka_unit_test(v2_bites)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,6 +62,42 @@ static int try_mknod(void)
 	return rc == 1 ? 0 : 2;
 }
 
+/* All that every container may open, of v1 as the kernel lists it, of v2 for those that add to it. */
+static void keeps_usual(const char *id)
+{
+	static const char *const usual[] = {"c *:* m",	 "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",   "c 1:8 rwm",
+					    "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm", "c 10:200 rwm"};
+	enum { N = sizeof(usual) / sizeof(usual[0]) };
+	char path[CG_PATH_SIZE], text[2048] = "";
+	struct rule kept[RULES_MAX];
+	struct cg g;
+	size_t n;
+	struct mz_err err;
+	assert_int_equal(cg_find(&g, NULL, world.hierarchy, world.root, "devices", NULL), 0);
+	assert_int_equal(cg_path(&g, id, path), 0);
+	if (g.version == 1) {
+		assert_true(cg_read(&g, id, "devices.list", text, sizeof(text), NULL) > 0);
+	} else {
+		if (rules_load(kept, &n, path, &err) < 0)
+			fail_msg("%s", err.msg);
+		for (size_t i = 0; i < n; i++) {
+			char rule[64];
+			rule_format(&kept[i], rule);
+			(void)strcat(strcat(text, rule), "\n");
+		}
+	}
+	size_t n_lines = 0;
+	char *save = NULL;
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save), n_lines++) {
+		size_t i = 0;
+		while (i < N && strcmp(usual[i], line))
+			i++;
+		if (i == N)
+			fail_msg("'%s' is not usual", line);
+	}
+	assert_int_equal(n_lines, N);
+}
+
 static void bites(void)
 {
 	struct mz_container c = {.size = sizeof(c), .id = "c1"};
@@ -72,6 +108,7 @@ static void bites(void)
 	}
 	void *inst = world_create();
 	world_prepare(inst, &c);
+	keeps_usual("c1");
 	assert_int_equal(WEXITSTATUS(world_wait(world_member(try_all))), 4);
 	world_prepare(inst, &d);
 	assert_int_equal(WEXITSTATUS(world_wait(world_member(try_all))), 4);
@@ -92,6 +129,11 @@ static void bites(void)
 	/* In a /dev of its own there is what was named. */
 	assert_non_null(strstr(world.launch, "device /dev/zero 20444 1:5\n"));
 	assert_null(strstr(world.launch, "1:3"));
+	/* What is beside another sees its files. */
+	struct mz_container beside = {.size = sizeof(beside), .id = "c1.b", .parent = "c1", .container_class = MZ_CONTAINER_DEBUG};
+	world_prepare(inst, &beside);
+	assert_null(strstr(world.launch, "device /dev"));
+	world_prepare(inst, &c);
 	assert_int_equal(WEXITSTATUS(world_wait(world_member(try_all))), 4 | 8);
 	world_ops()->recover(inst, NULL, 0, WORLD_OP);
 	world_ok();

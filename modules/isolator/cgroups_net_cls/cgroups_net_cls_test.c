@@ -100,6 +100,21 @@ static void handles(void **state)
 	world_ops()->destroy(inst);
 }
 
+/* One that was given back is given out when the others have been. */
+static void all_take_turns(void **state)
+{
+	(void)state;
+	struct mz_container a = {.size = sizeof(a), .id = "a"};
+	ranges("0xaaaa", "0x10,0x12");
+	void *inst = world_create();
+	for (int i = 0; i < 4; i++) {
+		world_prepare(inst, &a);
+		assert_true(classid(inst, &a) == 0xaaaa0010 + i % 3);
+		world_cleanup(inst, "a");
+	}
+	world_ops()->destroy(inst);
+}
+
 static void none_without_a_primary_one(void **state)
 {
 	(void)state;
@@ -146,7 +161,7 @@ static void refuses(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(handles), cmocka_unit_test(none_without_a_primary_one),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(handles), cmocka_unit_test(all_take_turns), cmocka_unit_test(none_without_a_primary_one),
 					   cmocka_unit_test(refuses)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -220,6 +220,12 @@ static void lives(void)
 	world_ops()->recover(inst, v, 2, WORLD_OP);
 	world_ok();
 	may_open("a.n", 1 | 16);
+	assert_false(cg_exists(&devices, "b"));
+	/* All that a has not are free. */
+	res.other = 3000;
+	launch(inst, &b);
+	may_open("b", 2 | 4 | 8 | 16);
+	world_cleanup(inst, "b");
 	res.other = 4000;
 	world_update(inst, &a);
 	may_open("a.n", 31);
@@ -239,6 +245,15 @@ static void lives(void)
 	res.other = 2000;
 	launch(inst, &a);
 	may_open("a", 2 | 8 | 16);
+	world_ops()->destroy(inst);
+	inst = world_create();
+	world_ops()->recover(inst, v, 1, WORLD_OP);
+	world_ok();
+	res.other = 1000;
+	world_ops()->prepare(inst, &b, NULL, WORLD_OP);
+	assert_int_equal(world.code, -EBUSY);
+	world.n_done = 0;
+	world_cleanup(inst, "b");
 	world_cleanup(inst, "a");
 	world_ops()->destroy(inst);
 }
