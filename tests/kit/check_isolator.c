@@ -134,6 +134,11 @@ void check_isolator(struct check *c)
 	cleanup(c, k, m, "kit-1", "cleanup");
 	cleanup(c, k, m, "kit-1", "cleanup a second time");
 	cleanup(c, k, m, "never-seen", "cleanup of an unknown container");
+	size_t before = strlen(mz_kit_events(k));
+	mz_kit_advance(k, 60 * NS_PER_SEC); /* what it has forgotten to stop */
+	const char *told = mz_kit_events(k) + before;
+	if (!check(c, !*told, "nothing is told of containers that are cleaned up"))
+		check_note("%s", told);
 	check_end(c, k, "the life of a container");
 	check_isolator_crash(c);
 }
