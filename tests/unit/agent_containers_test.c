@@ -79,6 +79,8 @@ static void get_containers(struct world *w, enum codec codec)
 	} rows[] = {{"", 1}, {"\"show_nested\":true", 3}, {"\"show_standalone\":true", 2},
 		    {"\"show_nested\":true,\"show_standalone\":true", 5}};
 	assert_int_equal(api(w, codec, LAUNCH_IN(top, "n", ""))->status, 200);
+	assert_false(w->containers.attachable);
+	assert_null(w->containers.last_start);
 	assert_int_equal(api(w, codec, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"m\","
 				       "\"parent\":{\"value\":\"n\",\"parent\":{\"value\":\"%s\"}}},\"command\":{\"value\":\"x\"}}}", top)
 				 ->status, 200);
@@ -331,6 +333,80 @@ static void test_waited_for_while_it_is_recorded(void **state)
 	assert_int_equal(w->containers.launched.n, 1);
 }
 
+/* An executor may be faster than the news that its container runs. */
+static void test_faster_than_its_launch(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	w->containers.hold_launch = true;
+	run_task(w, "t", "e");
+	assert_int_equal(executor_subscribe(w, "e", NULL)->status, 200);
+	const char *top = arena_strdup(&w->arena, last_container(w));
+	struct fake_call *launch = api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""));
+	assert_int_equal(launch->status, 0);
+	assert_int_equal(w->containers.launched.n, 1);
+	container_launched(w, false);
+	assert_int_equal(launch->status, 200);
+	assert_int_equal(w->containers.launched.n, 2);
+}
+
+/* ---- after a restart ------------------------------------------------------------------------ */
+
+/* What a container was launched with is what isolators are told of it later. */
+static void test_recovered_as_launched(void **state)
+{
+	struct world *w = *state;
+	const char *top = start_executor(w);
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "n", ",\"limits\":{\"cpus\":{\"value\":1.5},\"mem\":{\"value\":64}},"
+		"\"container\":{\"type\":\"MESOS\",\"linux_info\":{\"share_cgroups\":false}}"))->status, 200);
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "m", ""))->status, 200);
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{"
+		"\"container_id\":{\"value\":\"s\",\"parent\":{\"value\":\"%s\"}},\"command\":{\"value\":\"x\"}}}", top)->status, 200);
+	world_restart(w);
+	assert_int_equal(w->containers.n_recovered, 4);
+	static const char *const told[] = {".n cpus=1500 mem=64000 share=0 class=0 attachable=0\n",
+					   ".m cpus=0 mem=0 share=1 class=0 attachable=0\n",
+					   ".s cpus=0 mem=0 share=1 class=1 attachable=1\n"};
+	for (size_t i = 0; i < MZ_N(told); i++)
+		assert_non_null(strstr(w->containers.recovered, told[i]));
+}
+
+/* What is nested in nothing that is known is none of ours. */
+static void test_orphans_are_forgotten(void **state)
+{
+	struct world *w = *state;
+	const char *top = start_executor(w);
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""))->status, 200);
+	assert_int_equal(world_n_records(w, "container/"), 1);
+	world_crash(w);
+	map_each(&w->disk.values, e)
+		if (str_starts(e->key, "executor/")) {
+			struct buf *b = map_del(&w->disk.values, e->key);
+			buf_done(b);
+			free(b);
+			break;
+		}
+	world_restart(w);
+	assert_int_equal(world_n_records(w, "container/"), 0);
+	assert_int_equal(w->containers.n_recovered, 0);
+}
+
+static void test_reboot_ends_them(void **state)
+{
+	struct world *w = *state;
+	world_register(w);
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"alone\"},"
+					    "\"command\":{\"value\":\"x\"}}}")->status, 200);
+	w->boot_id = "boot-2";
+	world_restart(w);
+	assert_int_equal(w->containers.n_recovered, 0);
+	Mesos__V1__Agent__Response__WaitContainer *r =
+		api_response(w, CODEC_JSON, api(w, CODEC_JSON, "{\"type\":\"WAIT_CONTAINER\",\"wait_container\":{\"container_id\":{"
+							       "\"value\":\"alone\"}}}"))->wait_container;
+	assert_int_equal(r->state, ST(GONE));
+	assert_string_equal(r->message, "The machine was rebooted");
+}
+
 /* ---- whose they are ---------------------------------------------------------------------- */
 
 #define CPU_OF(role) "[{\"name\":\"cpus\",\"type\":\"SCALAR\",\"scalar\":{\"value\":1},\"allocation_info\":{\"role\":\"" role "\"}}]"
@@ -365,6 +441,26 @@ static void test_whose_containers_are(void **state)
 					    "\"command\":{\"value\":\"x\"}}}")->status, 200);
 	assert_null(w->containers.last_role);
 	assert_null(w->containers.last_principal);
+}
+
+/* A nested one runs as its parent does, unless its command says otherwise. */
+static void test_users(void **state)
+{
+	struct world *w = *state;
+	w->switch_user = true;
+	world_restart(w);
+	const char *top = start_executor(w);
+	assert_string_equal(w->containers.last_user, "u");
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "n", ""))->status, 200);
+	assert_string_equal(w->containers.last_user, "u");
+	assert_int_equal(api(w, CODEC_JSON, LAUNCH_IN(top, "m", ",\"command\":{\"value\":\"x\",\"user\":\"me\"}"))->status, 200);
+	assert_string_equal(w->containers.last_user, "me");
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"a\","
+		"\"parent\":{\"value\":\"m\",\"parent\":{\"value\":\"%s\"}}},\"command\":{\"value\":\"x\"}}}", top)->status, 200);
+	assert_string_equal(w->containers.last_user, "me");
+	assert_int_equal(api(w, CODEC_JSON, "{\"type\":\"LAUNCH_CONTAINER\",\"launch_container\":{\"container_id\":{\"value\":\"alone\"},"
+					    "\"command\":{\"value\":\"x\"}}}")->status, 200);
+	assert_null(w->containers.last_user); /* as the agent */
 }
 
 /* An executor without resources of its own has the role of the task that it was launched with, also when nothing
@@ -402,6 +498,11 @@ int main(void)
 		TEST(test_which_are_launched_protobuf),
 		TEST(test_called_off_while_it_is_launched),
 		TEST(test_waited_for_while_it_is_recorded),
+		TEST(test_faster_than_its_launch),
+		TEST(test_recovered_as_launched),
+		TEST(test_orphans_are_forgotten),
+		TEST(test_reboot_ends_them),
+		TEST(test_users),
 		TEST(test_whose_containers_are),
 		TEST(test_role_outlives_tasks),
 	};

@@ -15,7 +15,8 @@ static void test_session(void **state)
 	assert_int_equal(w->containers.container_class, MZ_CONTAINER_DEBUG);
 	assert_true(w->containers.attachable && !w->containers.tty);
 	assert_string_equal(w->containers.last_parent, top);
-	/* It sees what its parent sees, and its own. */
+	/* It starts where its parent has; it sees what that one sees, and its own. */
+	assert_string_equal(w->containers.last_start, text(w, "/w/slaves/S0/frameworks/F/executors/e/runs/%s", top));
 	assert_non_null(strstr(w->containers.last_env, text(w, "MESOS_SANDBOX=/w/slaves/S0/frameworks/F/executors/e/runs/%s\n", top)));
 	assert_non_null(strstr(w->containers.last_env, "MESOS_EXECUTOR_ID=e\n"));
 	assert_non_null(strstr(w->containers.last_env, "OWN=1\n"));

@@ -73,6 +73,7 @@ int world_start(struct world *w, struct mz_err *err)
 		.disk_watch_interval_ns = 60 * SECS,
 		.gc_disk_headroom = 0.1,
 		.gc_non_executor_container_sandboxes = w->gc_nested,
+		.switch_user = w->switch_user,
 		.registration_backoff_ns = SECS,
 		.update_retry_min_ns = 10 * SECS,
 		.update_retry_max_ns = 600 * SECS,
@@ -203,6 +204,9 @@ int world_teardown(void **state)
 	free(w->containers.last_role);
 	free(w->containers.last_principal);
 	free(w->containers.last_killed);
+	free(w->containers.last_user);
+	free(w->containers.last_start);
+	free(w->containers.recovered);
 	for (size_t i = 0; i < w->jobs.n; i++)
 		free(w->jobs.v[i]);
 	vec_done(&w->jobs);

@@ -52,6 +52,8 @@ struct fake_containers {
 	size_t n_usage_questions; /* so far */
 	bool hold_limited; /* questions for limits are answered by container_limited() */
 	VEC(struct limit_question) limit_questions;
+	bool hold_remove, fail_remove; /* of sandboxes; held ones stay */
+	size_t n_removing, n_removing_most; /* sandboxes at a time */
 	size_t n_updates, n_recovered, n_terminated;
 	double usage;
 	struct container_limits limits; /* of the last launch or update */
@@ -59,6 +61,8 @@ struct fake_containers {
 	char *last_role, *last_principal; /* of the last launch; NULL: none */
 	struct mz_bytes status;		 /* that modules tell of each; packed */
 	char *last_parent, *last_killed; /* killed: "ID:SIGNAL" */
+	char *last_user, *last_start;	 /* of the last launch; NULL: none */
+	char *recovered; /* by the last recovery: "ID cpus=C mem=M share=S class=K attachable=A" a line */
 	size_t n_removed;		 /* calls of remove */
 	int container_class, tty, attachable, rows, columns; /* of the last launch */
 	int attach_error;				     /* of the next attach; 0: none */
@@ -82,7 +86,7 @@ struct world {
 	const char *resources, *attributes, *boot_id;
 	int port;
 	size_t max_completed;
-	bool gc_nested; /* for the next start */
+	bool gc_nested, switch_user; /* for the next start */
 	const char *domain_socket; /* the same; NULL: none */
 	struct module *authorizer; /* for the next start, or NULL */
 	struct fake_link *link; /* the newest */

@@ -13,7 +13,7 @@ struct world_job {
 	void (*fn)(void *arg, const struct mz_err *err);
 	void (*launched)(void *arg, const struct mz_err *err, int32_t pid);
 	void *arg;
-	bool failed, update;
+	bool failed, update, removal;
 	char *exited; /* a container */
 	int wait_status, limit_reason;
 	resources *exceeded;
@@ -32,6 +32,7 @@ static void on_job(void *arg)
 	for (size_t i = 0; i < w->jobs.n; i++)
 		if (w->jobs.v[i] == j)
 			vec_remove(&w->jobs, i);
+	w->containers.n_removing -= j->removal;
 	if (j->fn)
 		j->fn(j->arg, j->failed ? &err : NULL);
 	if (j->launched)
@@ -114,7 +115,13 @@ static void fake_recover(struct containers *c, const struct container_config *co
 			 void (*fn)(void *arg, const struct mz_err *err), void *arg)
 {
 	struct world *w = world_of(c);
+	struct buf all = {0};
 	w->containers.n_recovered = n;
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&all, "%s cpus=%lld mem=%lld share=%d class=%d attachable=%d\n", v[i]->id, (long long)v[i]->limits.cpus,
+			 (long long)v[i]->limits.mem, v[i]->share_cgroups, (int)v[i]->container_class, v[i]->attachable);
+	xset(&w->containers.recovered, buf_str(&all));
+	buf_done(&all);
 	for (size_t i = 0; i < n; i++)
 		if (!map_has(&w->containers.live, v[i]->id))
 			container_exit(w, v[i]->id, 3 << 8);
@@ -137,6 +144,8 @@ static void fake_launch(struct containers *c, const struct container_config *cfg
 	xset(&f->last_parent, cfg->parent);
 	xset(&f->last_role, cfg->role);
 	xset(&f->last_principal, cfg->principal);
+	xset(&f->last_user, cfg->user);
+	xset(&f->last_start, cfg->start_directory);
 	f->limits = cfg->limits;
 	f->share_cgroups = cfg->share_cgroups;
 	f->container_class = (int)cfg->container_class;
@@ -230,8 +239,13 @@ static void fake_remove(struct containers *c, const char *directory, void (*fn)(
 			void *arg)
 {
 	struct world *w = world_of(c);
-	vec_push(&w->containers.removed, xstrdup(directory));
-	struct world_job *j = later(w);
+	struct fake_containers *f = &w->containers;
+	vec_push(&f->removed, xstrdup(directory));
+	f->n_removing++;
+	f->n_removing_most = MZ_MAX(f->n_removing_most, f->n_removing);
+	struct world_job *j = f->hold_remove ? job_new(w) : later(w);
+	j->removal = true;
+	j->failed = f->fail_remove;
 	j->fn = fn;
 	j->arg = arg;
 }
