@@ -1,159 +1,229 @@
 #!/usr/bin/env bash
-# An executor's container while its tasks come and go: its cgroups follow, with requests
-# and limits; a task with cgroups of its own has its own; after a kill -9 of the agent, too.
+# Limits while containers run: pods whose tasks come and go, tasks with limits and cgroups of their own, under a
+# real agent in all isolators that follow resources. What is in the kernel's files is what must be there: as
+# launched, as others join and leave, over a kill -9 of the agent, and what statistics say with it.
+# On v1, v2 or both, as the machine has controllers.
 # timeout: 200
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq
 [ "$(id -u)" -eq 0 ] || skip_all "needs root"
-GROUPS_DIR=/sys/fs/cgroup
-# dir CONTROLLER: where its groups are; fails if it is not there
-dir()
+own_groups
+
+# ---- where controllers are ----
+# where CONTROLLER: the directory of its hierarchy; fails if there is none
+where()
 {
 	local d
-	for d in "$GROUPS_DIR/$1" "$GROUPS_DIR" "$GROUPS_DIR/unified"; do
+	for d in "/sys/fs/cgroup/$1" /sys/fs/cgroup /sys/fs/cgroup/unified; do
 		[ -f "$d/cgroup.procs" ] || continue
-		if [ "$d" = "$GROUPS_DIR/$1" ] || grep -qw "$1" "$d/cgroup.controllers"; then
-			echo "$d"
-			return
-		fi
+		[ "$d" != "/sys/fs/cgroup/$1" ] && ! grep -qw "$1" "$d/cgroup.controllers" || { echo "$d" && return; }
 	done
 	return 1
 }
-for c in cpu memory pids; do
-	[ -w "$(dir $c)/cgroup.procs" ] || skip_all "no groups of the controller '$c' can be made here"
+version()
+{
+	case $(where "$1") in /sys/fs/cgroup | */unified) echo 2 ;; *) echo 1 ;; esac
+}
+settings=
+for m in "cgroups_cpu cpu {cfs: true}" "cgroups_mem memory {}" "cgroups_pids pids {max: 16, per_cpu: 100}" \
+	"cgroups_cpuset cpuset {}" "cgroups_hugetlb hugetlb {by_resources: true}"; do
+	read -r name controller conf <<<"$m"
+	[ -w "$(where "$controller")/cgroup.procs" ] || continue
+	settings="$settings  - name: $name
+    settings: $conf
+"
 done
-own_groups
-cat >"$T/conf.yaml" <<END
-resources: "cpus:4;mem:1024;disk:4096"
+grep -q cgroups_cpu <<<"$settings" || skip_all "no groups of the controller 'cpu' can be made here"
+cat >"$T/conf.yaml" <<END_OF_CONF
+resources: "cpus:4;mem:2048;disk:1024;hugepages_2MB:64"
 store: lmdb
 elector: standalone
-containerizers:
-  - name: mesos
-    settings: {launcher: linux}
-isolation:
-  - {name: cgroups_cpu, settings: {cfs: true}}
-  - cgroups_mem
-  - {name: cgroups_pids, settings: {max: 10, per_cpu: 100}}
 authenticators: [none]
+containerizers: [{name: mesos, settings: {launcher: linux}}]
+isolation:
+${settings}  - cgroups_devices
 cgroups_root: $OURS
-END
+END_OF_CONF
+echo "# $(sed -n 's/^  - name: //p' "$T/conf.yaml" | while read -r m; do echo -n "$m "; done)"
+has()
+{
+	grep -q "name: $1\$" "$T/conf.yaml"
+}
 start()
 {
 	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
+	wait_for 60 "the agent to register" agents_are 1
 }
 start_master
 start
-wait_for 30 "the agent to register" agents_are 1
-subscribe f '{"user":"root","name":"resize","checkpoint":true,"failover_timeout":600}'
+subscribe f '{"user":"root","name":"resize","checkpoint":true,"failover_timeout":600,"roles":["*"],"capabilities":[{"type":"MULTI_ROLE"}]}'
 
-# group TASK CPUS MEM [MEMBERS OF THE TASK]: a group of one task in the executor $EXECUTOR, which
-# has 0.1 cpus and 32 MB itself; prints the status
-EXECUTOR=shared
+# ---- pods ----
+# group EXECUTOR SHARE JSON-OF-TASKS: each {id, cpus, mem, pages, limits}; prints the status.
+mkdir "$T/end"
 group()
 {
-	local o
+	local o t
+	for t in $(jq -r '.[].id' <<<"$3"); do
+		mkfifo "$T/end/$t"
+	done
 	o=$(offer f)
 	jq -r .id.value <<<"$o" >>"$T/f.used"
-	call "$(jq -c --arg id "$1" --arg ex "$EXECUTOR" --argjson cpus "$2" --argjson mem "$3" --argjson more "${4-null}" '
-		def r($c; $m): [{name: "cpus", type: "SCALAR", scalar: {value: $c}}, {name: "mem", type: "SCALAR", scalar: {value: $m}},
-			{name: "disk", type: "SCALAR", scalar: {value: 1}}];
+	call "$(jq -c --argjson t "$3" --argjson share "$2" --arg ex "$1" --arg dir "$T/end" '
+		def scalar(n; v): {name: n, type: "SCALAR", scalar: {value: v}, allocation_info: {role: "*"}};
+		.agent_id as $agent |
 		{type: "ACCEPT", accept: {offer_ids: [.id], filters: {refuse_seconds: 0}, operations: [{type: "LAUNCH_GROUP",
-		launch_group: {executor: {type: "DEFAULT", executor_id: {value: $ex}, resources: r(0.1; 32)},
-		task_group: {tasks: [{name: $id, task_id: {value: $id}, agent_id: .agent_id, resources: r($cpus; $mem),
-			command: {value: "exec tail -f /dev/null"}} + $more]}}}]}}' <<<"$o")"
+		launch_group: {executor: {type: "DEFAULT", executor_id: {value: $ex}, resources: [scalar("cpus"; 0.1), scalar("mem"; 32), scalar("disk"; 1)]},
+		task_group: {tasks: [$t[] | {name: .id, task_id: {value: .id}, agent_id: $agent,
+			resources: [scalar("cpus"; .cpus), scalar("mem"; .mem), (.pages // empty | scalar("hugepages_2MB"; .))],
+			limits: (.limits // {} | map_values({value: .})),
+			container: {type: "MESOS", linux_info: {share_cgroups: $share}},
+			command: {shell: true, value: "read -r x <\($dir)/\(.id)"}}]}}}]}}' <<<"$o")"
+}
+runs()
+{
+	reached f "$1" TASK_RUNNING
+}
+# finish TASK: it ends, now or when it gets there
+finish()
+{
+	echo 1<>"$T/end/$1"
+}
+# container false TASK: path of the executor's group; container true TASK: of the task's below it
+container()
+{
+	events f | jq -r --arg t "$2" --argjson own "$1" 'select(.type == "UPDATE") | .update.status |
+		select(.task_id.value == $t and .container_status.container_id.parent) | .container_status.container_id |
+		if $own then "\(.parent.value)/mezzo/\(.value)" else .parent.value end' | head -n 1
 }
 
-# The newest container that the task was in, as an array of ids from the outermost.
-ids_of()
+# file CONTROLLER GROUP V1-FILE V2-FILE
+file()
 {
-	events f | jq -rs --arg t "$1" '[.[] | select(.type == "UPDATE") | .update.status | select(.task_id.value == $t)
-		.container_status.container_id] | last | [recurse(.parent // empty) | .value] | reverse | join("/mezzo/")'
+	local f=$3
+	[ "$(version "$1")" = 1 ] || f=$4
+	cat "$(where "$1")/$OURS/$2/$f"
 }
-# value CONTROLLER GROUP V1-FILE V2-FILE
-value()
+# told GROUP: all that is set for it, in the words of its version
+told()
 {
-	local d
-	d=$(dir "$1")/$OURS/$2
-	if [ -f "$d/$4" ]; then cat "$d/$4"; else cat "$d/$3"; fi 2>&1 | tr '\n' ' '
+	local g=$1
+	case $(version cpu) in
+	1) echo "shares $(file cpu "$g" cpu.shares) quota $(file cpu "$g" cpu.cfs_quota_us)" ;;
+	2) echo "weight $(file cpu "$g" - cpu.weight) quota $(file cpu "$g" - cpu.max)" ;;
+	esac
+	has cgroups_mem && echo "memory $(file memory "$g" memory.soft_limit_in_bytes memory.low) $(file memory "$g" memory.limit_in_bytes memory.max)"
+	has cgroups_pids && echo "pids $(file pids "$g" pids.max pids.max)"
+	has cgroups_hugetlb && echo "pages $(file hugetlb "$g" hugetlb.2MB.limit_in_bytes hugetlb.2MB.max)"
 }
-# All that is set for a group: weight, quota of a period of 100 ms, MB requested, MB at most, processes.
-set_for()
+# wanted CPUS QUOTA MEM LIMIT PIDS PAGES: hundredths of cpus, and MB; QUOTA or LIMIT -1: none
+wanted()
 {
-	local weight quota low high
-	[ -d "$(dir memory)/$OURS/$1" ] || return 0
-	weight=$(value cpu "$1" cpu.shares cpu.weight)
-	quota=$(value cpu "$1" cpu.cfs_quota_us cpu.max)
-	low=$(value memory "$1" memory.soft_limit_in_bytes memory.low)
-	high=$(value memory "$1" memory.limit_in_bytes memory.max)
-	echo "$((weight)) ${quota%% *} $((low >> 20)) $((high >> 20)) $(value pids "$1" pids.max pids.max)"
+	local cpus=$1 quota=$2 mem=$3 limit=$4 pids=$5 pages=$6
+	case $(version cpu) in
+	1) echo "shares $((cpus * 1024 / 100)) quota $([ "$quota" -lt 0 ] && echo -1 || echo $((quota * 1000)))" ;;
+	2) echo "weight $cpus quota $([ "$quota" -lt 0 ] && echo max || echo $((quota * 1000))) 100000" ;;
+	esac
+	has cgroups_mem && case "$limit $(version memory)" in
+	-1*1) limit=9223372036854771712 ;;
+	-1*2) limit=max ;;
+	*) limit=$((limit << 20)) ;;
+	esac && echo "memory $((mem << 20)) $limit"
+	has cgroups_pids && echo "pids $pids"
+	has cgroups_hugetlb && echo "pages $((pages << 20))"
 }
-# v1: 1024 shares a cpu, v2: a weight of 100
-w()
+are()
 {
-	if [ -f "$(dir cpu)/$OURS/$POD/cpu.shares" ]; then echo "$1"; else echo "$2"; fi
+	[ "$(told "$1")" = "$(wanted "${@:2}")" ]
 }
-settles()
+# is_limited WHAT GROUP WANTED…: waits until it is so
+is_limited()
 {
-	[ "$(set_for "$1")" = "$2" ]
+	until_true 30 are "${@:2}"
+	is "$1" "$(told "$2")" "$(wanted "${@:3}")"
 }
-# follows NAME GROUP WANTED
-follows()
+# measures WHAT GROUP CPUS LIMIT-MB PAGES: what is told of a container is what is in force, and no field is missing
+measures()
 {
-	until_true 20 settles "$2" "$3"
-	is "$1" "$(set_for "$2")" "$3"
+	local want="cpus $3 " all="cpus_limit cpus_nr_periods cpus_nr_throttled cpus_soft_limit cpus_system_time_secs
+		cpus_throttled_time_secs cpus_user_time_secs"
+	has cgroups_mem && want="${want}mem $4 " && all="$all mem_anon_bytes mem_cache_bytes mem_critical_pressure_counter mem_file_bytes
+		mem_kmem_tcp_usage_bytes mem_kmem_usage_bytes mem_limit_bytes mem_low_pressure_counter mem_mapped_file_bytes
+		mem_medium_pressure_counter mem_rss_bytes mem_soft_limit_bytes mem_swap_bytes mem_total_bytes mem_unevictable_bytes"
+	has cgroups_pids && all="$all processes threads"
+	has cgroups_hugetlb && want="${want}pages $5 " && all="$all hugetlb_statistics"
+	is "$1" "$(get -H 'Content-Type: application/json' -d '{"type":"GET_CONTAINERS","get_containers":{"show_nested":true}}' \
+		"${AGENT_URL[agent]}/api/v1" | jq -r --arg id "${2##*/}" --arg all "$all" '.get_containers.containers[] |
+			select(.container_id.value == $id) | .resource_statistics |
+			"cpus \(.cpus_limit) " + (if .mem_limit_bytes then "mem \(.mem_limit_bytes / 1048576) " else "" end) +
+			([.hugetlb_statistics[]? | select(.page_size == "2MB") | "pages \(.limit_bytes / 1048576) "] | add // "") +
+			([$all | splits("\\s+")] - keys | join(" "))')" "$want"
 }
 
-is "a task" "$(group a 0.5 64)" 202
-wait_for 30 "it to run" reached f a TASK_RUNNING
-POD=$(ids_of a)
-POD=${POD%%/*}
-follows "the executor's container has what both request" "$POD" "$(w 614 60) 60000 96 96 60 "
+# ---- tasks that share their executor's cgroups ----
+is "a pod" "$(group pod true '[{"id":"a","cpus":0.5,"mem":64,"pages":4}]')" 202
+wait_for 30 "its task to run" runs a
+pod=$(container false a)
+is_limited "a pod has what its executor and its task have" "$pod" 60 60 96 96 60 4
+measures "statistics of it" "$pod" 0.6 96 4
+is "a second group" "$(group pod true '[{"id":"b","cpus":1,"mem":128,"pages":8},{"id":"b2","cpus":0.2,"mem":32}]')" 202
+wait_for 30 "it to run" runs b
+wait_for 30 "it to run" runs b2
+is_limited "all limits are raised" "$pod" 180 180 256 256 180 12
+# On v2 there is a group by which it can be killed.
+b=$(cat "$(where cpu)/$OURS/$(container true b)"/{cpu.cfs_quota_us,cpu.max} 2>/dev/null)
+is "nothing below it has limits" "${b:-max 100000}" "max 100000"
+finish b
+finish b2
+is_limited "and lowered when it ends" "$pod" 60 60 96 96 60 4
 
-is "another one" "$(group b 0.25 32)" 202
-wait_for 30 "it to run" reached f b TASK_RUNNING
-follows "the container grows" "$POD" "$(w 870 85) 85000 128 128 85 "
-is "both share its cgroups" "$(set_for "$(ids_of a)"; set_for "$(ids_of b)")" ""
+# ---- tasks with cgroups and limits of their own ----
+is "a pod whose tasks have cgroups of their own" "$(group own false '[
+	{"id":"c","cpus":0.2,"mem":64,"limits":{"cpus":0.5,"mem":128},"pages":4},
+	{"id":"d","cpus":0.3,"mem":64}]')" 202
+wait_for 30 "its tasks to run" runs c
+wait_for 30 "its tasks to run" runs d
+own=$(container false c) c=$(container true c) d=$(container true d)
+is_limited "a limit is above the request" "$c" 20 50 64 128 20 4
+is_limited "without, the request is the limit" "$d" 30 30 64 64 30 0
+is_limited "what they are nested in has the sum" "$own" 60 90 160 224 60 4
+measures "statistics of one" "$c" 0.5 128 4
+measures "statistics of all" "$own" 0.9 224 4
+is "two without limits of their own" "$(group own false '[
+	{"id":"e","cpus":1,"mem":64,"limits":{"cpus":"Infinity","mem":"Infinity"}},
+	{"id":"g","cpus":0.4,"mem":32}]')" 202
+wait_for 30 "they to run" runs e
+wait_for 30 "they to run" runs g
+e=$(container true e)
+is_limited "Infinity: no limit" "$e" 100 -1 64 -1 100 0
+is_limited "nor has what they are nested in" "$own" 200 -1 256 -1 200 4
+finish e
+is_limited "once it has ended, there is one again" "$own" 100 130 192 256 100 4
 
-# end TASK
-end()
-{
-	is "kill $1" "$(call '{"type":"KILL","kill":{"task_id":{"value":"'"$1"'"}}}')" 202
-	wait_for 30 "its end" reached f "$1" TASK_KILLED
-}
+# ---- the agent dies meanwhile ----
 stop_hard "${AGENT_PID[agent]}"
+wait_for 30 "the master to see that the agent is gone" agents_are 0
+are "$c" 20 50 64 128 20 4 && are "$own" 100 130 192 256 100 4 && are "$pod" 60 60 96 96 60 4
+is "limits hold while there is no agent" $? 0
+finish d
 start
-wait_for 30 "the agent to return" agents_are 1
-end b
-follows "after a kill -9 of the agent it shrinks" "$POD" "$(w 614 60) 60000 96 96 60 "
-is "one more" "$(group d 1 100)" 202
-wait_for 30 "it to run" reached f d TASK_RUNNING
-follows "and it grows" "$POD" "$(w 1638 160) 160000 196 196 160 "
+is_limited "an end that came meanwhile is followed" "$own" 70 100 128 192 70 4
+is_limited "the others are as they were" "$c" 20 50 64 128 20 4
+is_limited "the other pod, too" "$pod" 60 60 96 96 60 4
+measures "statistics of one after a restart" "$c" 0.5 128 4
+measures "statistics of all after a restart" "$own" 1 192 4
+ok "what has ended has no group any more" until_true 30 [ ! -d "$(where cpu)/$OURS/$d" ]
+is "one more after that" "$(group pod true '[{"id":"h","cpus":0.4,"mem":64}]')" 202
+wait_for 30 "it to run" runs h
+is_limited "is followed as well" "$pod" 100 100 160 160 100 4
 
-# ---- cgroups of its own ----
-EXECUTOR=apart
-is "a task with limits, in cgroups of its own" "$(group e 0.25 32 '{"limits":{"cpus":{"value":1},"mem":{"value":128}},
-	"container":{"type":"MESOS","linux_info":{"share_cgroups":false}}}')" 202
-wait_for 30 "it to run" reached f e TASK_RUNNING
-POD=$(ids_of e)
-POD=${POD%%/*}
-follows "they are below the executor's" "$(ids_of e)" "$(w 256 25) 100000 32 128 25 "
-follows "which has what both may have" "$POD" "$(w 358 35) 110000 64 160 35 "
-
-is "one that may have all memory" "$(group g 0.4 32 '{"limits":{"mem":{"value":"Infinity"}},
-	"container":{"type":"MESOS","linux_info":{"share_cgroups":false}}}')" 202
-wait_for 30 "it to run" reached f g TASK_RUNNING
-# v1 says so by a large number
-all=$(value memory . memory.limit_in_bytes memory.max)
-gets_all()
-{
-	[ "$(value memory "$1" memory.limit_in_bytes memory.max)" = "$all" ]
-}
-ok "has no limit of it" gets_all "$(ids_of g)"
-ok "nor has the executor's container" until_true 20 gets_all "$POD"
-is "of cpus it may have what is requested" "$(value cpu "$POD" cpu.cfs_quota_us cpu.max | cut -d' ' -f1)" 150000
-end g
-follows "with its end the limit is back" "$POD" "$(w 358 35) 110000 64 160 35 "
-call '{"type":"TEARDOWN"}' >/dev/null
-ok "its cgroups are gone" until_true 30 no_groups
+# ---- the end ----
+for t in a c g h; do
+	finish $t
+	ok "$t ends as it should" until_true 30 reached f "$t" TASK_FINISHED
+done
+ok "no cgroup is left" until_true 30 no_groups
+is "no task was lost" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status.state' | sort -u | tr '\n' ' ')" \
+	"TASK_FINISHED TASK_RUNNING TASK_STARTING "
 done_testing
