@@ -164,7 +164,7 @@ struct parent {
 
 static int read_parent(const struct init_launch *l, struct parent *p, struct init_failure *f)
 {
-	static char list[16384];
+	static char list[65536]; /* a path in each hierarchy, of as many levels as there may be */
 	struct text t;
 	uint64_t pid;
 	const char *s = l->parent_groups;
@@ -180,6 +180,10 @@ static int read_parent(const struct init_launch *l, struct parent *p, struct ini
 	ssize_t n = fd < 0 ? -1 : read(fd, list, sizeof(list) - 1);
 	if (fd >= 0)
 		close(fd);
+	if (n == sizeof(list) - 1) {
+		errno = E2BIG; /* rather than to be in but some of them */
+		n = -1;
+	}
 	if (n < 0)
 		return init_broken(f, "find the parent's cgroups", NULL);
 	list[n] = '\0';
