@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What executors get and what frameworks hear of them, held against the recorded answers
 # of Mesos: environment and events of a custom executor, and statuses, field by field.
+# And custom executors that are fetched.
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq python3
@@ -32,8 +33,19 @@ recorded()
 		select(.task_id.value == $t and .state == $s)' | head -n 1
 }
 
+# What ended tasks had comes back in small offers.
+is_large()
+{
+	held f | jq -e '[.resources[] | select(.name == "mem") | .scalar.value] | add > 1000'
+}
+large_offer()
+{
+	wait_for 30 "a large offer" is_large >&2
+	held f
+}
+
 # ---- a command ----
-is "a task with a command" "$(launch f "$(offer f)" t0 'exit 0')" 202
+is "a task with a command" "$(launch f "$(large_offer)" t0 'exit 0')" 202
 wait_for 30 "it to end" reached f t0 TASK_FINISHED
 for s in TASK_STARTING TASK_RUNNING TASK_FINISHED; do
 	same_fields "command: fields of $s" "$(status f t0 $s)" "$(recorded stream_command.raw t0 $s)"
@@ -46,6 +58,7 @@ is "the address of the network that the task shares" \
 
 # ---- a custom executor: python3 and its library ----
 cat >"$T/executor.py" <<'PY'
+#!/usr/bin/env python3
 import base64, http.client, json, os, sys, uuid
 
 out = open("recorded", "w")
@@ -96,7 +109,7 @@ change='del(.command) | .data = "aGk=" | .labels = {labels: [{key: "k", value: "
 	name: "rec", source: "src", command: {shell: true, value: "exec python3 '"$T"'/executor.py"}, resources: [
 	{name: "cpus", type: "SCALAR", scalar: {value: 0.1}, allocation_info: {role: "*"}},
 	{name: "mem", type: "SCALAR", scalar: {value: 32}, allocation_info: {role: "*"}}]}'
-is "a task of a custom executor" "$(launch f "$(offer f)" c0 - "$change")" 202
+is "a task of a custom executor" "$(launch f "$(large_offer)" c0 - "$change")" 202
 wait_for 30 "it to run" reached f c0 TASK_RUNNING
 run=$(echo "$T"/agent/slaves/*/frameworks/*/executors/ex1/runs/latest)
 said=$run/recorded
@@ -142,11 +155,11 @@ is "its data and labels" "$(status f c0 TASK_RUNNING | jq -c '[.data, .labels]')
 	"$(recorded stream_custom_executor.raw t0 TASK_RUNNING | jq -c '[.data, .labels]')"
 
 # ---- the same ExecutorInfo again, a message, a kill ----
-is "a second task with an equal executor" "$(launch f "$(offer f)" c1 - "$change")" 202
+is "a second task with an equal executor" "$(launch f "$(large_offer)" c1 - "$change")" 202
 ok "runs" until_true 20 reached f c1 TASK_RUNNING
 is "in the same executor" "$(get "${AGENT_URL[agent]}/containers" | jq -c '[.[].executor_id]')" '["ex1"]'
 is "which has subscribed once" "$(grep -c '"SUBSCRIBED"' "$said")" 1
-is "one that is not equal" "$(launch f "$(offer f)" c2 - "$change"' | .executor.name = "another"')" 202
+is "one that is not equal" "$(launch f "$(large_offer)" c2 - "$change"' | .executor.name = "another"')" 202
 ok "is refused" until_true 20 reached f c2 TASK_ERROR
 is "a message" "$(call '{"type":"MESSAGE","message":{"agent_id":{"value":"'"$(status f c0 TASK_RUNNING | jq -r .agent_id.value)"'"},
 	"executor_id":{"value":"ex1"},"data":"aGVsbG8="}}')" 202
@@ -156,6 +169,34 @@ is "a kill with a policy" "$(call '{"type":"KILL","kill":{"task_id":{"value":"c1
 ok "is obeyed" until_true 20 reached f c1 TASK_KILLED
 is "the executor was told the policy" "$(event "$said" KILL | jq -c .kill)" \
 	'{"task_id":{"value":"c1"},"kill_policy":{"grace_period":{"nanoseconds":5000000}}}'
+
+# ---- executors that are fetched, and run as somebody ----
+"$MEZZO_BUILD/tests/integ/fileserver" "$T" >"$T/server.out" 2>&1 &
+pids+=("$!")
+wait_for 20 "the server of files" grep -q listens "$T/server.out"
+url=http://$(sed 's/.* on //' "$T/server.out")
+chmod 755 "$T/executor.py"
+tar -C "$T" -czf "$T/executor.tar.gz" executor.py
+user=$(id -un)
+if [ "$(id -u)" -eq 0 ] && id nobody >/dev/null 2>&1; then
+	user=nobody
+fi
+# fetched ID URIS: a task of an executor that is fetched
+fetched()
+{
+	is "$1" "$(launch f "$(large_offer)" "$1" - "$change"' | .executor.executor_id.value = "'"$1"'" | .executor.command =
+		{value: "exec ./executor.py", user: "'"$user"'", uris: ['"$2"']}')" 202
+	ok "$1 runs" until_true 30 reached f "$1" TASK_RUNNING
+	is "$1 as its user" "$(stat -c %U "$T"/agent/slaves/*/frameworks/*/executors/"$1"/runs/latest/recorded)" "$user"
+}
+fetched over-http '{value: "'"$url"'/executor.py", executable: true}'
+fetched of-an-archive '{value: "'"$url"'/executor.tar.gz"}'
+fetched of-a-path '{value: "'"$T"'/executor.py", executable: true}'
+fetched of-an-archive-of-a-path '{value: "file://'"$T"'/executor.tar.gz"}'
+is "one that cannot be fetched" "$(launch f "$(large_offer)" none - "$change"' | .executor.executor_id.value = "none" |
+	.executor.command.uris = [{value: "'"$url"'/none"}]')" 202
+ok "fails" until_true 30 reached f none TASK_FAILED
+is "as what could not be launched" "$(status f none TASK_FAILED | jq -r .reason)" REASON_CONTAINER_LAUNCH_FAILED
 
 # ---- the end ----
 is "SHUTDOWN of the executor" "$(call '{"type":"SHUTDOWN","shutdown":{"executor_id":{"value":"ex1"},"agent_id":{"value":"'"$(status f c0 TASK_RUNNING | jq -r .agent_id.value)"'"}}}')" 202

@@ -398,6 +398,46 @@ static void kills(void **state)
 	turn_until_exit();
 }
 
+static bool lives(int pid)
+{
+	char path[64], state = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	if (f)
+		fclose(f);
+	return state && state != 'Z';
+}
+
+/* Also what has left the session. */
+static void kills_what_descends_from_it(void **state)
+{
+	(void)state;
+	char path[128];
+	int pid = 0;
+	start_executor("0");
+	turn_until_subscribed(1);
+	launch(NULL, "setsid sleep 1000 & echo $! >pid.new; mv pid.new pid; wait", -1, 60000);
+	turn_until_updates(2);
+	snprintf(path, sizeof(path), "%s/pid", box);
+	while (access(path, F_OK) < 0)
+		loop_event_turn(agent.loop, NS_PER_MS);
+	FILE *f = fopen(path, "r");
+	assert_true(f && fscanf(f, "%d", &pid) == 1 && pid > 1);
+	fclose(f);
+	/* It has a session of its own from here on. */
+	while (getsid(pid) != pid)
+		loop_event_turn(agent.loop, NS_PER_MS);
+	send_kill(-1);
+	turn_until_updates(3);
+	is_update(2, 4, "Command terminated with signal Terminated");
+	for (int i = 0; i < 6000 && lives(pid); i++)
+		loop_event_turn(agent.loop, NS_PER_SEC / 100);
+	assert_false(lives(pid));
+	turn_until_exit();
+}
+
 /* A task that SIGTERM does not end. */
 static void start_stubborn(int64_t own_grace_ms)
 {
@@ -622,6 +662,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(runs_a_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(reports_a_missing_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(kills, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(kills_what_descends_from_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(escalates, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(escalates_as_the_call_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_in_time, set_up, tear_down),
