@@ -31,17 +31,6 @@ secret_resolver: {name: file, settings: {directory: $T/secrets}}
 cgroups_root: $OURS
 registration_backoff: 200ms
 END
-start()
-{
-	start_agent agent -c "$T/conf.yaml"
-	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
-	wait_for 30 "the agent to register" agents_are 1
-}
-kill_agent()
-{
-	stop_hard "$AGENT"
-	wait_for 30 "the master to see that the agent is gone" agents_are 0
-}
 
 # ids N: the id of the container at level N, of $chain's names
 chain=()
@@ -75,7 +64,7 @@ launch_level()
 script='{ cat word; echo; stat -f -c "%T %b" /dev/shm; ls /dev/shm | wc -l; } >facts 2>&1; : >/dev/shm/mine; : >own/file; touch ready; exec sleep 1000'
 
 start_master
-start
+agent_up
 for ((i = 1; i <= N_LEVELS; i++)); do
 	chain+=("$(cat /proc/sys/kernel/random/uuid)")
 	is "level $i" "$(launch_level $i "$script")" 200
@@ -128,8 +117,8 @@ debug()
 is "one for debugging sees what is there" "$(debug debug1)" "hushmine "
 
 # ---- the agent is killed, and returns ----
-kill_agent
-start
+agent_dies
+agent_up
 like "after kill -9 all run" "$(cat "$T/agent.log.now")" "Recovered: 2[12] containers run, [01] have ended, 0 orphans"
 is "one for debugging" "$(debug debug2)" "hushmine "
 chain[N_LEVELS]=later
@@ -184,13 +173,13 @@ go_down()
 	done
 }
 go_down 12 || fail "12 in one another"
-kill_agent
+agent_dies
 # The shim of one with a long id: its record says who it is.
 record=$(grep -l "^id .*${chain[9]}\$" "$T"/agent/run/containers/*)
 like "its record says the whole id" "$(head -n 1 "$record")" "^id ${chain[0]}\.${chain[1]}\..*\.${chain[9]}\$"
 kill -KILL "$(sed -n 's/^linux shim \([0-9]*\) .*/\1/p' "$record")"
 rm -rf "$T/agent/meta" "$T/agent/store"*
-start
+agent_up
 like "all are orphans" "$(cat "$T/agent.log.now")" "Recovered: 0 containers run, 0 have ended, 1[12] orphans"
 nothing_left
 is "no record" "$(find "$T/agent/run/containers" -mindepth 1 -size +0 | wc -l)" 0
@@ -199,7 +188,7 @@ is "no record" "$(find "$T/agent/run/containers" -mindepth 1 -size +0 | wc -l)" 
 go_down 32 || fail "as deep as the kernel has pid namespaces"
 chain+=(deeper)
 is "no deeper" "$(launch_level 33 true)" 400
-like "which it says" "$(cat "$T/answer")" "nested more than 32 levels deep"
+like "which it says" "$(cat "$T/answer")" "nested deeper than 32"
 is "the top one is killed" "$(kill_level 1)" 200
 is "and has ended" "$(wait_level 1)" 200
 is "its sandbox is removed, with all sandboxes in it" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"'"${chain[0]}"'"}}}')" 200
@@ -213,17 +202,17 @@ is "and has ended" "$(wait_level 1)" 200
 nothing_left
 
 # An agent that is itself as deep as the kernel has pid namespaces.
-kill_agent
+agent_dies
 under=
 for ((i = 0; i < 31; i++)); do under="$under unshare --pid --fork --kill-child"; done
 under="$under unshare --pid --fork --kill-child --mount-proc"
 printf '#!/bin/sh\nexec%s "%s" "$@"\n' "$under" "$MEZZOD" >"$T/below"
 chmod +x "$T/below"
 MEZZOD=$T/below
-start
+agent_up
 chain=(top)
 is "there is no room for a pid namespace" "$(launch_level 1 true)" 400
 like "which it says" "$(cat "$T/answer")" "namespaces are too many for the kernel, which has .*pids in 32 levels: No space left"
 ok "no cgroup is left" until_true 30 no_groups
-kill_agent
+agent_dies
 done_testing
