@@ -24,6 +24,7 @@ enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
 /* Written before the first process is made, read in it. */
 static int root_tree = -1, console_tree = -1, binds[MAX_BINDS];
 
+
 struct step {
 	uint64_t flags, recursive, is_file, exact;
 	const char *target, *source, *type, *options;
@@ -102,14 +103,21 @@ static int make_folder(int root, const char *path, const char **ret_name, uint64
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	int dir = in_root_by(root, "/", O_PATH | O_DIRECTORY, 0, more);
-	size_t from = 0;
-	for (size_t i = 0; i <= len && dir >= 0; i++) {
-		if (i < len && path[i] != '/')
+	size_t last = len;
+	while (last > 0 && path[last - 1] != '/')
+		last--;
+	memcpy(sofar, path, last);
+	sofar[last] = '\0';
+	*ret_name = path + last;
+	int dir = in_root_by(root, sofar, O_PATH | O_DIRECTORY, 0, more);
+	if (dir >= 0 || errno != ENOENT)
+		return dir;
+	dir = in_root_by(root, "/", O_PATH | O_DIRECTORY, 0, more);
+	for (size_t i = 0, from = 0; i < last && dir >= 0; i++) {
+		if (path[i] != '/')
 			continue;
-		if (i == from || i == len) {
-			if (i < len)
-				from = i + 1;
+		if (i == from) {
+			from = i + 1;
 			continue;
 		}
 		memcpy(sofar, path, i);
@@ -123,7 +131,6 @@ static int make_folder(int root, const char *path, const char **ret_name, uint64
 		dir = next;
 		from = i + 1;
 	}
-	*ret_name = path + from;
 	return dir;
 }
 
@@ -225,11 +232,11 @@ static void make_targets(const struct init_launch *l)
 }
 
 /* Nobody else ever sees it: it is mounted where it is needed, and gone with that. */
-static int make_memory(void)
+static int make_memory(const char *mode, const char *size)
 {
 	int fs = fsopen("tmpfs", FSOPEN_CLOEXEC), fd = -1;
-	if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) == 0 &&
-	    fsconfig(fs, FSCONFIG_SET_STRING, "size", "1m", 0) == 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+	if (fs >= 0 && fsconfig(fs, FSCONFIG_SET_STRING, "mode", mode, 0) == 0 &&
+	    fsconfig(fs, FSCONFIG_SET_STRING, "size", size, 0) == 0 && fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
 		fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
 	int code = errno;
 	if (fs >= 0)
@@ -243,7 +250,7 @@ int fs_open(const struct init_launch *l, struct init_failure *f)
 	size_t at = 0, n = 0;
 	const char *s;
 	if (l->rootfs) {
-		root_tree = strcmp(l->rootfs, "tmpfs") ? clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE) : make_memory();
+		root_tree = strcmp(l->rootfs, "tmpfs") ? clone_tree(AT_FDCWD, l->rootfs, AT_RECURSIVE) : make_memory("0755", "1m");
 		if (root_tree < 0)
 			return init_broken(f, "open the root file system", l->rootfs);
 	}
@@ -401,16 +408,28 @@ static int write_file(const struct init_launch *l, const char *s, size_t at, int
 	return 0;
 }
 
-/* What isn't there needs no mask. */
-static int mask(const char *path, int root, struct init_failure *f)
+/* An empty directory that nobody can read. The first one stays open: the others are more of it. */
+static int mask_directory(int target, int *first)
 {
-	struct text t;
+	int tree = *first < 0 ? make_memory("0", "0") : clone_tree(*first, "", AT_EMPTY_PATH);
+	int rc = tree < 0 ? -1 : attach(tree, target, SECURE, 0), code = errno;
+	if (*first < 0 && rc == 0)
+		*first = tree;
+	else if (tree >= 0)
+		close(tree);
+	errno = code;
+	return rc;
+}
+
+/* What isn't there needs no mask. */
+static int mask(const char *path, int root, int *first, struct init_failure *f)
+{
 	struct stat st;
 	int target = in_root(root, path, O_PATH, 0), rc;
 	if (target < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : init_broken(f, "mask", path);
 	if (fstat(target, &st) == 0 && S_ISDIR(st.st_mode)) {
-		rc = mount("tmpfs", path_of(target, &t), "tmpfs", SECURE, "size=0k,mode=0");
+		rc = mask_directory(target, first);
 	} else {
 		int tree = clone_device("/dev/null", S_IFCHR, makedev(1, 3));
 		rc = tree < 0 ? -1 : attach(tree, target, MS_NOSUID | MS_NOEXEC, 0);
@@ -478,7 +497,7 @@ static int walk(const struct init_launch *l, int root, struct init_failure *f)
 	size_t at = 0, n = 0;
 	const char *s;
 	char key;
-	int rc = 0;
+	int rc = 0, masked = -1;
 	while (rc == 0 && (s = init_next(l, &at, "VDf", &key))) {
 		struct step m;
 		if (key == 'V')
@@ -492,7 +511,9 @@ static int walk(const struct init_launch *l, int root, struct init_failure *f)
 		rc = mount_console(root, f);
 	/* On top of everything that was mounted. */
 	for (at = 0; rc == 0 && (s = init_next(l, &at, "X", NULL));)
-		rc = mask(s, root, f);
+		rc = mask(s, root, &masked, f);
+	if (masked >= 0)
+		close(masked);
 	for (at = 0; rc == 0 && (s = init_next(l, &at, "W", NULL));)
 		rc = read_only(s, root, f);
 	return rc;

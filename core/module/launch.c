@@ -150,8 +150,27 @@ static int has_rootfs(const struct mz_launch *l)
 	return l->parent_pid > 0 && is_in_other_root(l->parent_pid);
 }
 
+static int is_same(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Has somebody asked for just that file system already, such as a /proc? One is enough. */
+static int has_new(const struct mz_launch *l, const struct mz_mount *m)
+{
+	for (size_t i = 0; m->type && i < l->entries.n; i++) {
+		const struct mz_mount *old = l->entries.v[i].mount;
+		if (old && is_same(old->type, m->type) && is_same(old->target, m->target) && old->flags == m->flags &&
+		    is_same(old->source, m->source) && is_same(old->options, m->options))
+			return 1;
+	}
+	return 0;
+}
+
 static int add_mount(struct mz_launch *l, const struct mz_mount *m)
 {
+	if (l->isolator && has_new(l, m))
+		return 0;
 	struct mz_launch_entry *e = add(l, MZ_LAUNCH_MOUNT, NULL, NULL);
 	if (!e)
 		return -EPERM;

@@ -188,6 +188,35 @@ static void records_launches(void **state)
 	launch_free(NULL);
 }
 
+/* Two isolators want a /proc: it is mounted once. Anything else is another mount. */
+static void mounts_a_file_system_once(void **state)
+{
+	(void)state;
+	struct mz_isolator_host h = {.size = sizeof(h)};
+	struct mz_launch_entry e;
+	struct mz_launch *l = launch_new();
+	struct mz_mount m = {.size = sizeof(m), .source = "proc", .target = "/proc", .type = "proc", .flags = 2};
+	launch_services(&h);
+	assert_int_equal(h.launch_mount(l, &m), -EPERM);
+	l->isolator = "x";
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	l->isolator = "y";
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	assert_int_equal(launch_read(l, 1, &e), -ENOENT);
+	m.flags = 3;
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	m.options = "hidepid=2";
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	m.target = "/other";
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	m.type = m.options = NULL; /* the same directory twice is its own asker's affair */
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	assert_int_equal(h.launch_mount(l, &m), 0);
+	assert_int_equal(launch_read(l, 5, &e), 0);
+	assert_int_equal(launch_read(l, 6, &e), -ENOENT);
+	launch_free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +224,7 @@ int main(void)
 		cmocka_unit_test(fills_in_by_path),
 		cmocka_unit_test(fields_of_our_own),
 		cmocka_unit_test(records_launches),
+		cmocka_unit_test(mounts_a_file_system_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
