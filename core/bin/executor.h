@@ -21,8 +21,8 @@ struct client_handler {
 	/* Headers are there; 0: no answer came, and nothing follows. */
 	void (*on_status)(void *arg, int status);
 	void (*on_data)(void *arg, const void *data, size_t size);
-	/* complete: the body ended as it should. The connection can be used again
-	 * if client_send is called from here; else it is closed and freed. */
+	/* complete: the body ended as it should, and the connection can be used again, from
+	 * here on. The client stays until client_close in any case. */
 	void (*on_end)(void *arg, bool complete);
 };
 
