@@ -151,7 +151,7 @@ static int64_t shutdown_grace(const struct mz_host *h)
 
 static const char *const *environment(const struct mz_host *h)
 {
-	static const char *const env[] = {"LIBPROCESS_IP=10.0.0.1", NULL};
+	static const char *const env[] = {"LIBPROCESS_IP=10.0.0.1", "MESOS_FRAMEWORK_ID=f", "OTHER=x", NULL};
 	(void)h;
 	return env;
 }
@@ -278,6 +278,7 @@ static int begin(void **state)
 	struct mz_err err;
 	(void)state;
 	memset(&w, 0, sizeof(w));
+	w.now = 1000 * SECOND;
 	strcpy(w.dir, "/tmp/mezzo-pod.XXXXXX");
 	assert_non_null(mkdtemp(w.dir));
 	kind = (struct mz_executor_host){.size = sizeof(kind),
@@ -328,6 +329,10 @@ static void test_two_tasks(void **state)
 	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "\"parent\":{\"value\":\"top\"}"));
 	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "\"value\":\"echo \\\"one\\\"\""));
 	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "{\"name\":\"MESOS_CONTAINER_IP\",\"type\":\"VALUE\",\"value\":\"10.0.0.1\"}"));
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "{\"name\":\"MESOS_TASK_ID\",\"type\":\"VALUE\",\"value\":\"a\"}"));
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 2)->body, "{\"name\":\"MESOS_TASK_ID\",\"type\":\"VALUE\",\"value\":\"b\"}"));
+	assert_non_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "{\"name\":\"MESOS_FRAMEWORK_ID\",\"type\":\"VALUE\",\"value\":\"f\"}"));
+	assert_null(strstr(find("LAUNCH_CONTAINER", 1)->body, "OTHER"));
 	answer("LAUNCH_CONTAINER", 1, 200, "");
 	answer("LAUNCH_CONTAINER", 2, 202, "");
 	said("a:running b:running ");
@@ -464,6 +469,15 @@ static void test_grace_of_the_call(void **state)
 	ops->kill(inst, "a", 4 * SECOND);
 	ops->kill(inst, "a", 6 * SECOND); /* no longer than before */
 	is_killed_after(4);
+}
+
+/* 2 of the container's 5 seconds are for telling the agent. */
+static void test_grace_of_a_shutdown(void **state)
+{
+	(void)state;
+	begin_running("patient");
+	ops->shutdown(inst);
+	is_killed_after(3);
 }
 
 static void test_max_completion_time(void **state)
@@ -640,7 +654,8 @@ int main(void)
 		TEST(test_kill_during_launch), TEST(test_kill_overtakes_launch),
 		TEST(test_kill_comes_late),
 		TEST(test_grace_of_nobody), TEST(test_grace_of_the_task),
-		TEST(test_grace_of_the_call), TEST(test_max_completion_time),
+		TEST(test_grace_of_the_call), TEST(test_grace_of_a_shutdown),
+		TEST(test_max_completion_time),
 		TEST(test_checks),	      TEST(test_check_that_takes_too_long),
 		TEST(test_check_while_the_agent_is_away), TEST(test_json),
 	};
