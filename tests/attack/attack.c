@@ -6,6 +6,7 @@
  *	attack watch FILE				those who enter, until FILE is there
  *	attack tick FILE				not an attack: the neighbour
  *	attack session KEY COMMAND…			runs it in a session with a key
+ *	attack tenant					has System V shared memory; says "holds"
  * SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
 		return escapes(argv + 2);
 	if (argc == 3 && !strcmp(argv[1], "watch"))
 		return watch(argv + 2);
+	if (!strcmp(argv[1], "tenant"))
+		return tenant();
 	if (!strcmp(argv[1], "user-namespace"))
 		return user_namespace(argv + 2);
 	return flood(argv[1], argv + 2);

@@ -17,6 +17,8 @@ int flood(const char *kind, char **argv);
 int escapes(char **argv);
 /* Looks into those who enter the container, until there is the file argv[0]. */
 int watch(char **argv);
+/* Not an attack: somebody whose shared memory is nobody else's affair. */
+int tenant(void);
 /* What a user namespace of its own would open: as an ordinary user. */
 int user_namespace(char **argv);
 

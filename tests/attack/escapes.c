@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -274,6 +275,26 @@ static void keys(void)
 	verdict(key < 0 && n < 0, "the agent's keys cannot be used", "key %ld '%s'", key, data);
 }
 
+/* There is some: tenant(). */
+static void shared_memory(void)
+{
+	struct shm_info i = {0};
+	int rc = shmctl(0, SHM_INFO, (struct shmid_ds *)&i);
+	verdict(rc >= 0 && i.used_ids == 0, "no shared memory of others is seen", "%d segments", i.used_ids);
+}
+
+int tenant(void)
+{
+	int id = shmget(IPC_PRIVATE, 4096, 0666);
+	/* Marked for removal it is gone with us. */
+	if (id < 0 || shmat(id, NULL, 0) == (void *)-1 || shmctl(id, IPC_RMID, NULL) < 0)
+		return 1;
+	puts("holds");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 static void kernel_code(void)
 {
 	long rc = syscall(SYS_init_module, "", 0UL, "");
@@ -297,6 +318,7 @@ int escapes(char **argv)
 	kernel_files();
 	own_cgroups();
 	keys();
+	shared_memory();
 	kernel_code();
 	mounts();
 	/* As root of a user namespace of its own, which is nobody outside. */

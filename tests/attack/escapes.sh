@@ -18,6 +18,10 @@ start_neighbour
 SECRET=the-secret-of-$$-$RANDOM
 (umask 077 && mkdir "$T/private" && echo "$SECRET" >"$T/private/secret")
 
+"$ATTACK" tenant >"$T/memory" &
+pids+=("$!")
+wait_for 10 "somebody's shared memory" grep -qx holds "$T/memory"
+
 # ---- ways out ----
 as_root='.command.user = "root"'
 as_docker=$as_root' | .container = {type: "MESOS", linux_info: {effective_capabilities:
@@ -25,6 +29,7 @@ as_docker=$as_root' | .container = {type: "MESOS", linux_info: {effective_capabi
 confined='.container.type = "MESOS" | .container.linux_info.seccomp.profile_name = "usual.json"'
 install -m 4755 "$(command -v id)" "$T/id"
 run nobody "[ \$($T/id -u) -ne 0 ] && echo 'held a setuid program gives no rights' || echo 'broken a setuid program gives no rights'
+	[ \$(stat -c %d /dev/shm) -ne $(stat -c %d /dev/shm) ] && echo 'held /dev/shm is its own' || echo 'broken /dev/shm is its own'
 	exec $ATTACK escapes $AGENT $T/private/secret"
 run root "grep CapEff /proc/self/status; exec $ATTACK escapes $AGENT $T/private/secret" "$as_docker"
 run confined "exec $ATTACK escapes $AGENT $T/private/secret" "$as_docker | $confined"
@@ -38,6 +43,7 @@ for task in nobody root confined users confined-users; do
 	*) verdicts $task 40 ;;
 	esac
 done
+ok "under the profile no user namespace can be made" said confined-users '^held no user namespace can be made$'
 ok "root has the capabilities that it was given" said root 'CapEff:[[:space:]]*00000000a80425fb$'
 all_well "escapes"
 

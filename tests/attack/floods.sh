@@ -86,6 +86,11 @@ bounded line
 
 flood cpu cpu
 all_well cpu
+throttled()
+{
+	[ "$(awk '/^nr_throttled/ { print $2 }' "/sys/fs/cgroup/cpu/$OURS"/*/cpu.stat 2>/dev/null | sort -n | tail -n 1)" -gt 0 ]
+}
+ok "cpu: the quota holds" until_true 10 throttled
 kill_task cpu
 ends_with cpu '^TASK_KILLED'
 
