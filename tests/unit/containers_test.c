@@ -356,6 +356,27 @@ static void is_not_lost_for_want_of_descriptors(void **state)
 	}
 }
 
+/* Whoever it is nested in was killed while the agent was away, and is on no record. */
+static void destroys_what_has_lost_its_parent(void **state)
+{
+	struct life *l = *state;
+	static const char *const ids[] = {"above", "above.below"};
+	struct run *r[2];
+	for (int i = 0; i < 2; i++) {
+		r[i] = launch(l, ids[i], "exec sleep 1000");
+		until(l, &r[i]->launched);
+		assert_string_equal(r[i]->message, "");
+	}
+	life_close(l);
+	assert_int_equal(kill(r[0]->pid, SIGKILL), 0);
+	assert_int_equal(waitpid(r[0]->pid, NULL, 0), r[0]->pid);
+	assert_true(lives(r[1]->pid));
+	life_begin(l);
+	run_recover(l, ids + 1, 1);
+	until(l, &r[1]->exited);
+	assert_true(WIFSIGNALED(r[1]->wait_status));
+}
+
 static int n_records(void)
 {
 	int n = 0;
@@ -479,6 +500,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(runs_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_the_agent, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(is_not_lost_for_want_of_descriptors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(destroys_what_has_lost_its_parent, set_up, tear_down),
 	};
 	(void)argc;
 	if (!find_build(argv[0]))
