@@ -201,6 +201,22 @@ start_agent()
 	AGENT_URL[$name]=http://$(listening "$T/$name.log.now")
 }
 
+# agent_up [OPTION…]: the agent of $T/conf.yaml, until it has registered; sets AGENT, its
+# pid, and WHERE, its address. After its end this is its next life.
+agent_up()
+{
+	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms "$@"
+	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
+	wait_for 60 "the agent to register" agents_are 1
+}
+
+# agent_dies: kill -9 of that agent, until the master knows
+agent_dies()
+{
+	stop_hard "$AGENT"
+	wait_for 30 "the master to see that the agent is gone" agents_are 0
+}
+
 # stop_hard PID: kill -9, and until it is gone
 stop_hard()
 {

@@ -33,14 +33,8 @@ isolation:
 authenticators: [none]
 cgroups_root: $OURS
 END
-start()
-{
-	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
-	AGENT=${AGENT_PID[agent]}
-}
 start_master
-start
-wait_for 30 "the agent to register" agents_are 1
+agent_up
 mkfifo -m 666 "$T/end"
 
 # of FILE: bounding and effective set, shorter than the kernel writes them
@@ -110,10 +104,8 @@ like "with the reason" "$(events both | jq -r 'select(.type == "UPDATE") | .upda
 	"has NET_BIND_SERVICE, which is not in the bounding capabilities of principal 'ops'"
 
 # ---- what was recovered has the same ----
-stop_hard "$AGENT"
-wait_for 30 "the master to see that the agent is gone" agents_are 0
-start
-wait_for 60 "the agent to come back" agents_are 1
+agent_dies
+agent_up
 for name in "${!granted[@]}"; do
 	is "$name: of a nested container, after a restart" "$(status_of "$name")" "${granted[$name]}"
 done

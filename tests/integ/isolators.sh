@@ -117,14 +117,8 @@ has()
 {
 	grep -q "^  - name: $1\$" "$T/conf.yaml"
 }
-start()
-{
-	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
-	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
-}
 start_master
-start
-wait_for 30 "the agent to register" agents_are 1
+agent_up
 subscribe f '{"user":"root","name":"isolators","checkpoint":true,"failover_timeout":600,
 	"capabilities":[{"type":"GPU_RESOURCES"}]}'
 mkfifo -m 666 "$T/end"
@@ -282,10 +276,8 @@ seen_from_outside "before"
 has cgroups_net_cls && is "cgroups_net_cls in the status update" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status |
 	select(.state == "TASK_RUNNING") | .container_status.cgroup_info.net_cls.classid' | head -n 1)" $((0x4d5a0007))
 
-stop_hard "$AGENT"
-wait_for 30 "the master to see that the agent is gone" agents_are 0
-start
-wait_for 60 "the agent to come back" agents_are 1
+agent_dies
+agent_up
 seen_from_outside "after"
 if [ $gpus -eq 1 ]; then
 	OFFER=$(whole_offer)

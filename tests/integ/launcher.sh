@@ -25,11 +25,6 @@ isolation: [${isolation//,/, }]
 authenticators: [none]
 cgroups_root: $OURS
 END
-start()
-{
-	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
-	AGENT=${AGENT_PID[agent]}
-}
 if unshare --pid --fork true 2>/dev/null; then
 	out=$(unshare --pid --fork "$MEZZOD" agent -c "$T/conf.yaml" --work-dir "$T/other" --check-config 2>&1)
 	is "in a pid namespace without a /proc of its own it does not start" $? 2
@@ -40,8 +35,7 @@ else
 fi
 
 start_master
-start
-wait_for 30 "the agent to register" agents_are 1
+agent_up
 subscribe f '{"user":"root","name":"launcher","checkpoint":true,"failover_timeout":600}'
 mkfifo "$T/end"
 
@@ -118,10 +112,8 @@ sealed()
 }
 ok "nor could, if it did not run" sealed
 
-stop_hard "$AGENT"
-wait_for 30 "the master to see that the agent is gone" agents_are 0
-start
-wait_for 60 "the agent to come back" agents_are 1
+agent_dies
+agent_up
 ok "the task goes on" [ "$(members | wc -l)" -gt 0 ]
 echo 7 >"$T/end"
 ok "its end arrives" until_true 60 reached f first TASK_FAILED

@@ -14,13 +14,8 @@ logger:
   name: rotate
   settings: {helper: $MEZZO_BUILD/core/bin/mezzo-logger, max_stdout_size: 4096, max_stdout_files: 1000, compress: true}
 END_OF_CONF
-start()
-{
-	start_agent agent -c "$T/conf.yaml" --set registration_backoff=200ms
-}
 start_master
-start
-wait_for 30 "the agent to register" agents_are 1
+agent_up
 info='{"user":"root","name":"logger","checkpoint":true,"failover_timeout":600}'
 [ "$(id -u)" -eq 0 ] || info=$(jq -c --arg u "$(id -un)" '.user = $u' <<<"$info")
 subscribe f "$info"
@@ -83,8 +78,7 @@ ok "the next lines are written" until_true 20 has_line 4000
 stop_hard "${AGENT_PID[agent]}"
 echo 6000 >"$T/end"
 ok "without an agent as well" until_true 20 has_line 6000
-start
-wait_for 60 "the agent to come back" agents_are 1
+agent_up
 if [ "$(id -u)" -eq 0 ]; then
 	logger_dies "the agent and the logger are killed"
 else

@@ -50,17 +50,6 @@ $2
 END
 }
 write_conf "" ""
-start()
-{
-	start_agent agent -c "$T/conf.yaml"
-	AGENT=${AGENT_PID[agent]} WHERE=${AGENT_URL[agent]#http://}
-	wait_for 30 "the agent to register" agents_are 1
-}
-kill_agent()
-{
-	stop_hard "$AGENT"
-	wait_for 30 "the master to see that the agent is gone" agents_are 0
-}
 
 # ---- what is refused ----
 refused()
@@ -76,7 +65,7 @@ refused "[/proc/sys]" "is in /proc, of which containers have one of their own"
 refused "[/tmp]" "is in /tmp"
 
 start_master
-start
+agent_up
 subscribe f '{"user":"root","name":"rootfs","checkpoint":true,"failover_timeout":600,"roles":["dev"],
 	"capabilities":[{"type":"MULTI_ROLE"}]}'
 as_role='.resources |= map(.allocation_info = {role: "dev"})'
@@ -289,8 +278,8 @@ ok "has it" until_true 30 in_done
 is "which is right" "$(cat "$alone/in")" "from the host"
 
 # ---- the agent is killed, and returns ----
-kill_agent
-start
+agent_dies
+agent_up
 beside "after kill -9"
 is "a container in the old one, after kill -9" \
 	"$(api '{"type":"LAUNCH_CONTAINER","launch_container":{"container_id":{"value":"in2","parent":{"value":"alone"}},
@@ -317,10 +306,10 @@ for t in victim look look2 volumes pod-a pod-b; do
 done
 is "the one that stands alone" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 200
 ok "no cgroup is left" until_true 30 no_groups
-kill_agent
+agent_dies
 write_conf "  - {name: namespaces_user, settings: {first_id: 5000000}}
 " "executor_domain_sockets: true"
-start
+agent_up
 is "executors come through a socket" "$(get "http://$WHERE/flags" | jq -r .flags.executor_domain_sockets)" true
 sed -i 's,^exec >facts,echo "socket $(ls $(dirname $MESOS_DOMAIN_SOCKET))" >socket; &,' "$T/look.sh"
 run mapped "./look.sh; awk '{ print \$2 }' /proc/self/uid_map >map" "$change"
@@ -336,8 +325,8 @@ is "and cannot write to it" "$(find "$(sandbox sharing)" -name written)" ""
 is "a pod comes that way" "$(pod second 'touch ready; exec sleep 1000' 'touch ready; exec sleep 1000')" 202
 ok "and runs" until_true 60 reached f second-b TASK_RUNNING
 is "mezzo exec, with a user namespace" "$("$MEZZO" exec mapped sh -c 'ls -A / | tr "\n" " "' 2>&1)" "$want"
-kill_agent
-start
+agent_dies
+agent_up
 run mapped2 "true"
 is "after kill -9" "$("$MEZZO" exec mapped sh -c 'ls -A / | tr "\n" " "' 2>&1)" "$want"
 for t in mapped mapped2 sharing second-a second-b; do
