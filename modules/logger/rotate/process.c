@@ -195,10 +195,7 @@ static void replace(struct log *l, const char *why)
 {
 	if (l->n_restarts == MAX_RESTARTS) {
 		say(l->r, MZ_LOG_ERROR, "Container '%.100s': %.250s; its output is lost from here on", l->id, why);
-		close_fd(&l->ins[0]);
-		close_fd(&l->ins[1]);
-		if (l->op)
-			finish(l);
+		finish(l);
 		return;
 	}
 	say(l->r, MZ_LOG_WARNING, "Container '%.100s': %.250s; another one takes over", l->id, why);
@@ -217,8 +214,8 @@ static void on_gone(void *arg, int ready)
 		l->n_restarts = 0;
 	if (!is_drained(l))
 		replace(l, "its logger has ended too early");
-	else if (l->op || l->is_orphan)
-		finish(l);
+	else
+		finish(l); /* whether anybody waits for that yet or not */
 }
 
 static void on_late(void *arg)
@@ -231,8 +228,7 @@ static void on_late(void *arg)
 
 void log_end(struct log *l)
 {
-	l->is_orphan = 0;
-	if (l->pidfd < 0 && !l->timer) { /* it had ended, or nothing is known of it */
+	if (l->pidfd < 0 && !l->timer) { /* it cannot be waited for */
 		finish(l);
 		return;
 	}
@@ -419,7 +415,7 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 	}
 	l->pid = pid;
 	l->pidfd = pidfd;
-	l->is_known = l->is_orphan = 1;
+	l->is_known = 1;
 	for (size_t i = 0; i < ROTATE_N_ARGS; i++)
 		if (!(l->args[i] = strdup(texts[i + 2]))) {
 			log_free(l);
@@ -431,13 +427,7 @@ static int recover_one(void *arg, const char *key, struct mz_bytes record)
 	return 0;
 }
 
-int log_recover_all(struct rotate *r, const struct mz_container *const *v, size_t n)
+int log_recover_all(struct rotate *r)
 {
-	int rc = r->h->storage_each(r->h, recover_one, r);
-	for (size_t i = 0; i < n; i++) {
-		struct log *l = log_find(r, v[i]->id);
-		if (l)
-			l->is_orphan = 0;
-	}
-	return rc;
+	return r->h->storage_each(r->h, recover_one, r);
 }

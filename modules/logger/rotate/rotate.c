@@ -73,9 +73,10 @@ static void ended(void *inst, const char *id, struct mz_op *op)
 
 static void recover(void *inst, const struct mz_container *const *v, size_t n, struct mz_op *op)
 {
+	(void)v, (void)n;
 	struct rotate *r = inst;
 	struct mz_err err;
-	int rc = log_recover_all(r, v, n);
+	int rc = log_recover_all(r);
 	if (rc < 0)
 		refuse_with(&err, rc, "Cannot find the loggers that run: error %d", -rc);
 	r->h->op_done(op, rc < 0 ? &err : NULL, NULL);

@@ -43,7 +43,6 @@ struct log {
 	int32_t pid;	  /* 0: none is running */
 	int pidfd;
 	int is_known;	  /* to the storage, by its pid */
-	int is_orphan;	  /* found after a restart, and maybe of no container that still lives */
 	int n_restarts;	  /* one soon after the other */
 	int64_t begun_ns; /* when it could write, on the host's clock */
 	struct mz_op *op; /* prepare, then ended */
@@ -75,7 +74,8 @@ int log_start(struct log *l, struct mz_err *err);
 void log_cancel(struct log *l);
 /* The container has ended: completes l->op when everything is written, and frees l. */
 void log_end(struct log *l);
-/* After a restart of the agent: those whose processes are there. */
-int log_recover_all(struct rotate *r, const struct mz_container *const *v, size_t n);
+/* After a restart of the agent: those whose processes are there, of whatever container; each is
+ * forgotten when it has ended. */
+int log_recover_all(struct rotate *r);
 
 #endif

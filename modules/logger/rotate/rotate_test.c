@@ -114,12 +114,21 @@ static void compresses(void **state)
 	free(text);
 }
 
+static int is_drained(int fd)
+{
+	int n = -1;
+	assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
+	return n == 0;
+}
+
 static void timestamps(void **state)
 {
 	char got[256];
 	(void)state;
 	start("timestamps: true");
 	put(t.out, "one", 3);
+	while (!is_drained(t.out)) /* a line may come in pieces */
+		sched_yield();
 	put(t.out, " line\nand\n", 10);
 	end();
 	size_t n = slurp("stdout", got, sizeof(got) - 1);
@@ -132,6 +141,25 @@ static void timestamps(void **state)
 	assert_string_equal(rest, "one line");
 	assert_true(year > 2000 && month <= 12 && day <= 31 && hour < 24 && minute < 60 && second <= 60);
 	assert_string_equal(got + 28 + 9 + 28, "and\n");
+}
+
+/* What cannot be compressed stays as it is. */
+static void compression_fails(void **state)
+{
+	static char got[1 << 17];
+	(void)state;
+	char *text = make_text(100000, 80);
+	start("max_stdout_size: 64KB, compress: true");
+	assert_int_equal(mkdir(at("stdout.1.gz.tmp"), 0755), 0);
+	put(t.out, text, 100000);
+	end();
+	size_t n = slurp("stdout.1", got, sizeof(got));
+	assert_true(n <= 65536 + ROTATE_PAGE);
+	n += slurp("stdout", got + n, sizeof(got) - n);
+	assert_int_equal(n, 100000);
+	assert_memory_equal(got, text, n);
+	assert_int_equal(access(at("stdout.1.gz"), F_OK), -1);
+	free(text);
 }
 
 /* ---- overrides ----------------------------------------------------------------------------- */
@@ -253,13 +281,6 @@ static void obstacle_at_the_end_loses_nothing(void **state)
 	free(text);
 }
 
-static int is_drained(int fd)
-{
-	int n = -1;
-	assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
-	return n == 0;
-}
-
 static int has_stderr(void)
 {
 	struct stat st;
@@ -347,6 +368,7 @@ int main(void)
 		TEST(a_line_longer_than_a_file),
 		TEST(the_oldest_go),
 		TEST(compresses),
+		TEST(compression_fails),
 		TEST(timestamps),
 		TEST(container_overrides),
 		TEST(bad_overrides_fail_the_launch),
