@@ -192,6 +192,8 @@ static void start_executor(const char *checkpoint)
 				   "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD=2100ms",
 				   "MESOS_SUBSCRIPTION_BACKOFF_MAX=20ms",
 				   "PATH=/usr/bin:/bin",
+				   "GREETING=overridden", /* by the task's */
+				   "GREETINGS=many",
 				   endpoint,
 				   sandbox,
 				   checkpointed,
@@ -350,7 +352,7 @@ static void runs_a_command(void **state)
 	(void)state;
 	start_executor("0");
 	turn_until_subscribed(1);
-	launch(NULL, "test \"$GREETING\" = hello && test \"$MESOS_SANDBOX\" = \"$(pwd)\" && exit 0; exit 1", -1, 100);
+	launch(NULL, "test \"$GREETING $GREETINGS\" = 'hello many' && test \"$MESOS_SANDBOX\" = \"$(pwd)\" && exit 0; exit 1", -1, 100);
 	turn_until_updates(3);
 	is_update(0, 0, "");
 	is_update(1, 1, "");

@@ -47,31 +47,62 @@ static size_t count(const char *const *v)
 	return n;
 }
 
-/* NAME=value replaces what has the same name. */
-static int put(char **env, size_t *n, char *variable)
+/* A variable of an environment that is being made; there may be very many. */
+struct variable {
+	char *text;	/* NAME=value */
+	size_t len;	/* of NAME */
+	size_t at;	/* a later one counts */
+};
+
+struct variables {
+	struct variable *v;
+	size_t n;
+};
+
+static int put(struct variables *e, char *text)
 {
-	if (!variable)
+	if (!text)
 		return -ENOMEM;
-	size_t len = strcspn(variable, "=") + 1;
-	for (size_t i = 0; i < *n; i++) {
-		if (strncmp(env[i], variable, len))
-			continue;
-		free(env[i]);
-		env[i] = variable;
-		return 0;
-	}
-	env[(*n)++] = variable;
+	e->v[e->n] = (struct variable){text, strcspn(text, "="), e->n};
+	e->n++;
 	return 0;
 }
 
+static int same_name(const struct variable *a, const struct variable *b)
+{
+	return a->len == b->len && !memcmp(a->text, b->text, a->len);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct variable *x = a, *y = b;
+	int order = memcmp(x->text, y->text, x->len < y->len ? x->len : y->len);
+	if (order)
+		return order;
+	if (x->len != y->len)
+		return x->len < y->len ? -1 : 1;
+	return x->at < y->at ? -1 : 1;
+}
+
+/* The last one of each name; `env` has room for all. */
+static void finish(struct variables *e, char **env)
+{
+	qsort(e->v, e->n, sizeof(e->v[0]), by_name);
+	for (size_t i = 0; i < e->n; i++) {
+		if (i + 1 < e->n && same_name(&e->v[i], &e->v[i + 1]))
+			free(e->v[i].text);
+		else
+			*env++ = e->v[i].text;
+	}
+}
+
 /* What `field` (a CommandInfo) sets. */
-static int put_own(struct launch *l, size_t *n, const struct mz_executor_host *k, const struct mz_info *task,
-		   const char *field)
+static int put_own(struct variables *e, const struct mz_executor_host *k, const struct mz_info *task, const char *field)
 {
 	char path[128], *variable;
 	snprintf(path, sizeof(path), "%s.environment.variables", field);
-	size_t n_own = k->info->count(task, path);
-	for (size_t i = 0; i < n_own; i++) {
+	size_t n = k->info->count(task, path);
+	for (size_t i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s.environment.variables.%zu.name", field, i);
 		const char *name = k->info->str(task, path);
 		snprintf(path, sizeof(path), "%s.environment.variables.%zu.value", field, i);
@@ -80,7 +111,7 @@ static int put_own(struct launch *l, size_t *n, const struct mz_executor_host *k
 			continue; /* a secret, which is not ours to resolve */
 		if (asprintf(&variable, "%s=%s", name, value) < 0)
 			variable = NULL;
-		if (put(l->env, n, variable) < 0)
+		if (put(e, variable) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -92,18 +123,21 @@ int launch_env(struct launch *l, const struct mz_executor_host *k, const struct 
 	const char *const *base = k->environment(h);
 	char path[128];
 	snprintf(path, sizeof(path), "%s.environment.variables", field ? field : "command");
-	size_t n = 0, most = count(base) + k->info->count(task, "command.environment.variables") +
-			     k->info->count(task, path) + 1;
+	size_t most = count(base) + k->info->count(task, "command.environment.variables") + k->info->count(task, path) + 1;
 	int rc = 0;
+	struct variables e = {.v = calloc(most, sizeof(e.v[0]))};
 	l->env = calloc(most, sizeof(l->env[0]));
-	if (!l->env)
-		return fail(err, -ENOMEM, "Out of memory");
+	if (!l->env || !e.v)
+		rc = -ENOMEM;
 	for (size_t i = 0; rc == 0 && base && base[i]; i++)
-		rc = put(l->env, &n, strdup(base[i]));
+		rc = put(&e, strdup(base[i]));
 	if (rc == 0)
-		rc = put_own(l, &n, k, task, "command");
+		rc = put_own(&e, k, task, "command");
 	if (rc == 0 && field && strcmp(field, "command"))
-		rc = put_own(l, &n, k, task, field);
+		rc = put_own(&e, k, task, field);
+	if (l->env)
+		finish(&e, l->env); /* launch_done frees them */
+	free(e.v);
 	return rc < 0 ? fail(err, rc, "Out of memory") : 0;
 }
 
