@@ -79,16 +79,16 @@ group()
 			resources: [scalar("cpus"; .cpus), scalar("mem"; .mem), (.pages // empty | scalar("hugepages_2MB"; .))],
 			limits: (.limits // {} | map_values({value: .})),
 			container: {type: "MESOS", linux_info: {share_cgroups: $share}},
-			command: {shell: true, value: "read -r x <\($dir)/\(.id)"}}]}}}]}}' <<<"$o")"
+			command: {shell: true, value: "read -r x <\($dir)/\(.id); [ -z \"$x\" ] || head -c 300m /dev/zero | tail -c 299m"}}]}}}]}}' <<<"$o")"
 }
 runs()
 {
 	reached f "$1" TASK_RUNNING
 }
-# finish TASK: it ends, now or when it gets there
+# finish TASK [more]: it ends, now or when it gets there; more: it takes more memory than it may
 finish()
 {
-	echo 1<>"$T/end/$1"
+	echo "${2-}" 1<>"$T/end/$1"
 }
 # container false TASK: path of the executor's group; container true TASK: of the task's below it
 container()
@@ -218,12 +218,22 @@ is "one more after that" "$(group pod true '[{"id":"h","cpus":0.4,"mem":64}]')" 
 wait_for 30 "it to run" runs h
 is_limited "is followed as well" "$pod" 100 100 160 160 100 4
 
+if has cgroups_mem; then
+	finish c more
+	ok "a limit that is reached now is noticed" until_true 30 reached f c TASK_FAILED
+	is "and told" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status | select(.task_id.value == "c" and .state == "TASK_FAILED") |
+		"\(.reason) \(.limitation.resources[0].name)"' | head -n 1)" "REASON_CONTAINER_LIMITATION_MEMORY mem"
+	is_limited "its share is gone with it" "$own" 50 50 64 64 50 0
+else
+	finish c
+fi
+
 # ---- the end ----
-for t in a c g h; do
+for t in a g h; do
 	finish $t
 	ok "$t ends as it should" until_true 30 reached f "$t" TASK_FINISHED
 done
 ok "no cgroup is left" until_true 30 no_groups
-is "no task was lost" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status.state' | sort -u | tr '\n' ' ')" \
+is "no task was lost" "$(events f | jq -r 'select(.type == "UPDATE") | .update.status | select(.task_id.value != "c") | .state' | sort -u | tr '\n' ' ')" \
 	"TASK_FINISHED TASK_RUNNING TASK_STARTING "
 done_testing
