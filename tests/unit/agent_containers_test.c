@@ -98,6 +98,11 @@ static void get_containers(struct world *w, enum codec codec)
 		assert_string_equal(r->get_containers->containers[2]->container_id->parent->parent->value, top);
 		assert_int_equal(r->get_containers->containers[1]->container_status->executor_pid, 4711);
 	}
+	/* What has ended is in the books, and not shown. */
+	container_exit(w, "alone.n", 0);
+	world_settle(w);
+	assert_int_equal(api_response(w, codec, api(w, codec, "{\"type\":\"GET_CONTAINERS\",\"get_containers\":{\"show_nested\":true,"
+							     "\"show_standalone\":true}}"))->get_containers->n_containers, 4);
 }
 
 /* Of many containers a few are asked at a time, whether answers come at once or later. */
@@ -265,6 +270,16 @@ static void which_are_launched(struct world *w, enum codec codec)
 		expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{"
 				     "\"container_id\":%s,%s}}", id, launches[i].more), i, launches[i].why);
 	}
+	static const struct {
+		const char *id, *why;
+	} ids[] = {{"a.b", "has a '.'"}, {"a b", "has a ' '"}, {"a/b", "has a '/'"}, {"", "is empty"}, {"..", "must not be '..'"}};
+	for (size_t i = 0; i < MZ_N(ids); i++)
+		expect(api(w, codec, LAUNCH_IN(top, ids[i].id, "")), i, ids[i].why);
+	char longest[244] = "";
+	memset(longest, 'x', 243);
+	expect(api(w, codec, LAUNCH_IN(top, longest, "")), SIZE_MAX, "longer than 242 bytes");
+	longest[242] = '\0';
+	expect(api(w, codec, LAUNCH_IN(top, longest, "")), SIZE_MAX, NULL);
 	mz_autofree char *id = place(top, 1, SIZE_MAX - 1);
 	expect(api(w, codec, "{\"type\":\"LAUNCH_NESTED_CONTAINER_SESSION\",\"launch_nested_container_session\":{\"container_id\":%s,%s}}",
 		   id, RUN SHARE("false")), SIZE_MAX, "'share_cgroups' must be true for a session");

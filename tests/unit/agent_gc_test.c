@@ -45,17 +45,23 @@ static void test_gc_of_many(void **state)
 	assert_int_equal(w->containers.n_removing_most, MOST);
 }
 
-/* What cannot be removed is counted and left. */
-static void test_gc_fails(void **state)
+/* Of an executor that has ended just now; nobody else wants anything. */
+static void one_sandbox(struct world *w)
 {
-	struct world *w = *state;
 	world_register(w);
 	run_task(w, "t", NULL);
 	kill_task(w, "t");
 	world_settle(w);
 	assert_int_equal(world_n_records(w, "sandbox/"), 1);
-	w->containers.fail_remove = true;
 	agent_set_master(w->a, NULL);
+}
+
+/* What cannot be removed is counted and left. */
+static void test_gc_fails(void **state)
+{
+	struct world *w = *state;
+	one_sandbox(w);
+	w->containers.fail_remove = true;
 	world_pass(w, 2000 * SECS);
 	assert_int_equal(w->containers.removed.n, 1);
 	assert_int_equal(world_n_records(w, "sandbox/"), 0);
@@ -68,11 +74,7 @@ static void test_gc_fails(void **state)
 static void test_gc_when_disk_is_full(void **state)
 {
 	struct world *w = *state;
-	world_register(w);
-	run_task(w, "t", NULL);
-	kill_task(w, "t");
-	world_settle(w);
-	agent_set_master(w->a, NULL);
+	one_sandbox(w);
 	w->containers.usage = 0.95;
 	world_pass(w, 61 * SECS);
 	assert_int_equal(w->containers.removed.n, 1);
@@ -82,11 +84,7 @@ static void test_gc_when_disk_is_full(void **state)
 static void test_gc_by_disk_use(void **state)
 {
 	struct world *w = *state;
-	world_register(w);
-	run_task(w, "t", NULL);
-	kill_task(w, "t");
-	world_settle(w);
-	agent_set_master(w->a, NULL);
+	one_sandbox(w);
 	w->containers.usage = 0.5;
 	world_pass(w, 350 * SECS); /* 1000 s x 0.4 */
 	assert_int_equal(w->containers.removed.n, 0);
