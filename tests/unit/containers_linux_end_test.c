@@ -382,6 +382,59 @@ static void destroys_while_isolators_are_busy(void **state)
 	launcher = "linux";
 }
 
+/* The id of a launch that has failed may be used again at once, also if its shim was killed. */
+static void leaves_no_record_of_a_failed_launch(void **state)
+{
+	struct life *l = *state;
+	mz_autofree char *hold = xstrdup(at("hold-%s", "isolate")), *held = xstrdup(at("held-%s", "isolate"));
+	touch(hold);
+	struct run *r = launch(l, "again", PID, "exit 0");
+	until_text(l, held);
+	assert_int_equal(kill(shim_of("again"), SIGKILL), 0);
+	assert_int_equal(unlink(hold), 0);
+	until_end(l, r);
+	assert_int_equal(r->code, -ESRCH);
+	assert_int_equal(access(at("run/containers/%s", "again"), F_OK), -1);
+	struct run *second = launch(l, "again", PID, "exit 3");
+	until(l, &second->launched);
+	assert_string_equal(second->message, "");
+	until(l, &r->exited); /* the first that is called so hears of it */
+	assert_int_equal(WEXITSTATUS(r->wait_status), 3);
+	assert_nothing_left(l);
+}
+
+/* It would outlive its parent, which destroys what is nested in it no more. */
+static void launch_in_what_ends(struct life *l)
+{
+	mz_autofree char *hold = xstrdup(at("hold-%s", "cleanup")), *held = xstrdup(at("held-%s", "cleanup"));
+	mz_autofree char *id = xasprintf("ends-%s", launcher), *below = xasprintf("%s.below", id);
+	touch(hold);
+	struct run *r = launch(l, id, "", "exec sleep 1000"), *n;
+	until(l, &r->launched);
+	assert_int_equal(r->code, 0);
+	terminate(l, r);
+	until_text(l, held);
+	n = launch(l, below, "", "exec sleep 1000");
+	until_end(l, n);
+	assert_int_equal(n->code, -ENOENT);
+	assert_non_null(strstr(n->message, "parent"));
+	assert_int_equal(unlink(hold), 0);
+	assert_int_equal(unlink(held), 0);
+	until_end(l, r);
+	assert_nothing_left(l);
+}
+
+static void launches_nothing_in_what_ends(void **state)
+{
+	struct life *l = *state;
+	launch_in_what_ends(l);
+	life_end(l);
+	launcher = "posix";
+	life_begin(l);
+	launch_in_what_ends(l);
+	launcher = "linux";
+}
+
 /* The agent stops meanwhile: who comes next cleans up. */
 static void stops_while_isolators_are_busy(void **state)
 {
@@ -511,6 +564,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(destroys_in_every_state, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(ends_by_a_limit_while_it_starts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_while_isolators_are_busy, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leaves_no_record_of_a_failed_launch, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(launches_nothing_in_what_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(stops_while_isolators_are_busy, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(destroys_while_isolators_recover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(works_on_v2, set_up, tear_down),
