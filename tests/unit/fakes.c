@@ -10,6 +10,7 @@
 
 /* ---- HTTP ------------------------------------------------------------------- */
 
+const char *fake_principal;
 static unsigned n_ended;
 
 static void note_headers(struct fake_call *c, const struct http_header *h, size_t n)
@@ -206,6 +207,7 @@ static struct fake_call *new_call(struct loop *l, const char *method, const char
 		.target = c->target,
 		.headers = c->h,
 		.peer = "127.0.0.1:1",
+		.principal = fake_principal,
 	};
 	parse_headers(c, headers);
 	return c;

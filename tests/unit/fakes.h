@@ -47,6 +47,8 @@ struct fake_call {
 	struct http_request r;
 };
 
+/* Of those who ask from now on, as an authenticator has found out; NULL: nobody has. */
+extern const char *fake_principal;
 /* headers: "Name: value\nName: value". The call lives until fake_call_free. */
 struct fake_call *fake_http(struct loop *l, struct http_router *router, const char *method, const char *target,
 			    const char *headers, const void *body, size_t size);

@@ -59,8 +59,9 @@ static void test_session_rules(void **state)
 	struct world *w = *state;
 	struct sched *s = sched_subscribe(w, PLAIN, NULL);
 	mz_autofree char *body = xasprintf("{\"type\":\"REVIVE\",\"framework_id\":{\"value\":\"%s\"}}", s->id);
-	assert_int_equal(world_http(w, "POST", "/master/api/v1/scheduler", "Content-Type: application/json", body)->status,
-			 400);
+	struct fake_call *c = world_http(w, "POST", "/master/api/v1/scheduler", "Content-Type: application/json", body);
+	assert_int_equal(c->status, 400);
+	assert_non_null(strstr(buf_str(&c->body), "need the header 'Mesos-Stream-Id'"));
 	assert_int_equal(world_http(w, "POST", "/api/v1/scheduler",
 				    "Content-Type: application/json\nMesos-Stream-Id: wrong", body)
 				 ->status,
@@ -71,6 +72,76 @@ static void test_session_rules(void **state)
 	fake_hang_up(away->stream);
 	world_settle(w);
 	assert_int_equal(sched_call(away, "\"type\":\"REVIVE\""), 403);
+}
+
+/* Rules of a call by itself, on the stream where it belongs. */
+static void test_malformed_calls(void **state)
+{
+	struct world *w = *state;
+	static const struct {
+		const char *type, *more, *why;
+	} rows[] = {
+		{"SUBSCRIBE", "", "Expecting 'subscribe' to be present"},
+		{"ACCEPT", "", "Expecting 'accept' to be present"},
+		{"DECLINE", "", "Expecting 'decline' to be present"},
+		{"ACCEPT_INVERSE_OFFERS", "", "Expecting 'accept_inverse_offers' to be present"},
+		{"DECLINE_INVERSE_OFFERS", "", "Expecting 'decline_inverse_offers' to be present"},
+		{"KILL", "", "Expecting 'kill' to be present"},
+		{"SHUTDOWN", "", "Expecting 'shutdown' to be present"},
+		{"ACKNOWLEDGE", "", "Expecting 'acknowledge' to be present"},
+		{"ACKNOWLEDGE_OPERATION_STATUS", "", "Expecting 'acknowledge_operation_status' to be present"},
+		{"RECONCILE", "", "Expecting 'reconcile' to be present"},
+		{"RECONCILE_OPERATIONS", "", "Expecting 'reconcile_operations' to be present"},
+		{"MESSAGE", "", "Expecting 'message' to be present"},
+		{"REQUEST", "", "Expecting 'request' to be present"},
+		{"UPDATE_FRAMEWORK", "", "Expecting 'update_framework' to be present"},
+		{"ACKNOWLEDGE", ",\"acknowledge\":{\"agent_id\":{\"value\":\"a\"},\"task_id\":{\"value\":\"t\"},\"uuid\":\"YQ==\"}",
+		 "'acknowledge.uuid' is not a UUID of 16 bytes"},
+		{"ACKNOWLEDGE_OPERATION_STATUS",
+		 ",\"acknowledge_operation_status\":{\"agent_id\":{\"value\":\"a\"},\"operation_id\":{\"value\":\"o\"},\"uuid\":\"YQ==\"}",
+		 "'acknowledge_operation_status.uuid' is not a UUID of 16 bytes"},
+	};
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	for (size_t i = 0; i < MZ_N(rows); i++) {
+		struct fake_call *c = sched_post(s, "\"type\":\"%s\"%s", rows[i].type, rows[i].more);
+		if (c->status != 400 || !strstr(buf_str(&c->body), rows[i].why))
+			fail_msg("row %zu: %d %s", i, c->status, buf_str(&c->body));
+	}
+	assert_int_equal(sched_call(s, "\"type\":\"REVIVE\""), 202); /* nothing has become of it */
+}
+
+/* A framework is its principal's. */
+static void test_principals(void **state)
+{
+	struct world *w = *state;
+	fake_principal = "p";
+	struct sched *s = sched_subscribe(w, PLAIN, NULL);
+	assert_non_null(strstr(buf_str(&world_get(w, "/frameworks")->body), "\"principal\":\"p\""));
+	assert_int_equal(sched_call(s, "\"type\":\"REVIVE\""), 202);
+	fake_principal = "q";
+	struct fake_call *c = sched_post(s, "\"type\":\"REVIVE\"");
+	assert_int_equal(c->status, 400);
+	assert_non_null(strstr(buf_str(&c->body), "'q' is not the framework's"));
+	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, PLAIN, s->id));
+	assert_string_equal(e->error->message, "The principal of a framework cannot change");
+	c = world_post_call(w, "{\"type\":\"SUBSCRIBE\",\"subscribe\":{\"framework_info\":{" PLAIN ",\"principal\":\"p\"}}}", NULL);
+	assert_int_equal(c->status, 400);
+	assert_non_null(strstr(buf_str(&c->body), "'q' differs from 'framework_info.principal' 'p'"));
+}
+
+/* What the settings of the master forbid. */
+static void test_refused_by_settings(void **state)
+{
+	struct world *w = *state;
+	static const char *const roles[] = {"*", "a", NULL};
+	w->cfg.refuse_root = true;
+	w->cfg.roles = roles;
+	world_restart(w);
+	struct sched *s = sched_subscribe(w, "\"user\":\"root\",\"name\":\"n\"", NULL);
+	assert_string_equal(sched_any(s)->error->message, "User 'root' is not allowed to run frameworks");
+	s = sched_subscribe(w, PLAIN ",\"role\":\"b\"", NULL);
+	assert_string_equal(sched_any(s)->error->message, "Role 'b' is not among the roles of the master");
+	assert_int_equal(sched_any(sched_subscribe(w, PLAIN ",\"role\":\"a\"", NULL))->type, EV(HEARTBEAT));
 }
 
 static void test_subscribe_refused_by_content(void **state)
@@ -311,7 +382,8 @@ static void test_update_framework(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(test_refusals), BOTH(test_session_rules), BOTH(test_subscribe_refused_by_content),
+		BOTH(test_refusals), BOTH(test_session_rules), BOTH(test_malformed_calls), BOTH(test_principals),
+		BOTH(test_refused_by_settings), BOTH(test_subscribe_refused_by_content),
 		BOTH(test_first_events), BOTH(test_failover), BOTH(test_recovered_framework_ends),
 		BOTH(test_no_failover_timeout), BOTH(test_two_first_subscriptions),
 		BOTH(test_subscribed_after_durable), BOTH(test_subscribe_beside_update),

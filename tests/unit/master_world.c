@@ -177,6 +177,7 @@ static int setup(void **state, bool with_authorizer, enum codec codec)
 	world_port = 0;
 	world_hostname = "host";
 	world_zone = NULL;
+	fake_principal = NULL;
 	fake_disk_init(&w->disk, w->loop);
 	world_start(w);
 	*state = w;
