@@ -52,8 +52,8 @@ task()
 }
 offer=$(offer fw)
 
-# Each failure is an update that waits for its acknowledgement: not too many of them.
-slow='delay_seconds: 0, interval_seconds: 0.7, grace_period_seconds: 0, consecutive_failures: 1000000'
+# Each failure is an update, which a script has to acknowledge before the next one comes.
+slow='delay_seconds: 0, interval_seconds: 2, grace_period_seconds: 0, consecutive_failures: 1000000'
 fast='delay_seconds: 0, interval_seconds: 0.05, grace_period_seconds: 0'
 health_reason='.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"'
 check_reason='.reason == "REASON_TASK_CHECK_STATUS_UPDATED"'
