@@ -33,6 +33,12 @@ static Mesos__V1__Resource *scalar(struct arena *m, const char *name, double val
 	return r;
 }
 
+static void add_shortened(struct buf *b, const char *s)
+{
+	bool fits = strlen(s) <= 15;
+	buf_addf(b, "%.*s%s", (int)str_fit(s, fits ? 15 : 12), s, fits ? "" : "...");
+}
+
 /* "Command Executor (Task: t0) (Command: sh -c 'echo out; sl...')" */
 static char *command_executor_name(const Mesos__V1__TaskInfo *t, struct arena *m)
 {
@@ -40,15 +46,17 @@ static char *command_executor_name(const Mesos__V1__TaskInfo *t, struct arena *m
 	struct buf mz_autobuf b = {0};
 	buf_addf(&b, "Command Executor (Task: %s) (Command: ", t->task_id->value);
 	if (!c->has_shell || c->shell) {
-		const char *v = c->value ? c->value : "";
-		buf_addf(&b, strlen(v) > 15 ? "sh -c '%.12s...')" : "sh -c '%s')", v);
+		buf_adds(&b, "sh -c '");
+		add_shortened(&b, c->value ? c->value : "");
+		buf_adds(&b, "')");
 	} else {
 		struct buf mz_autobuf line = {0};
 		buf_addf(&line, "[%s", c->value ? c->value : "");
 		for (size_t i = 1; i < c->n_arguments; i++)
 			buf_addf(&line, ", %s", c->arguments[i]);
 		buf_addc(&line, ']');
-		buf_addf(&b, line.len > 15 ? "%.12s...)" : "%s)", line.data);
+		add_shortened(&b, buf_str(&line));
+		buf_addc(&b, ')');
 	}
 	return arena_strdup(m, buf_str(&b));
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/str.h"
+
 int mz_fail(struct mz_err *err, int code, const char *fmt, ...)
 {
 	if (code > 0)
@@ -16,6 +18,7 @@ int mz_fail(struct mz_err *err, int code, const char *fmt, ...)
 		va_start(ap, fmt);
 		vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 		va_end(ap);
+		str_make_utf8(err->msg); /* it may go into messages */
 		err->code = code;
 	}
 	return code;
@@ -40,6 +43,7 @@ int mz_wrap(struct mz_err *err, const char *fmt, ...)
 		len = room;
 	memcpy(err->msg + at, inner, len);
 	err->msg[at + len] = '\0';
+	str_make_utf8(err->msg);
 	return err->code;
 }
 

@@ -238,6 +238,31 @@ bool str_is_utf8(const char *s, size_t len)
 	return true;
 }
 
+void str_make_utf8(char *s)
+{
+	for (size_t left = strlen(s); left;) {
+		uint32_t min;
+		size_t n = (unsigned char)*s < 0x80 ? 1 : sequence((unsigned char)*s, &min);
+		if (!n || n > left || !str_is_utf8(s, n)) {
+			*s = '?';
+			n = 1;
+		}
+		s += n;
+		left -= n;
+	}
+}
+
+size_t str_fit(const char *s, size_t max)
+{
+	size_t n = strnlen(s, max + 1);
+	if (n <= max)
+		return n;
+	n = max;
+	while (n && ((unsigned char)s[n] & 0xc0) == 0x80) /* s[n] goes on with what began before */
+		n--;
+	return n;
+}
+
 int str_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -36,6 +36,11 @@ void bytes_add(struct buf *b, int64_t bytes);
 
 /* Strict UTF-8 (no surrogates, no overlong forms). */
 bool str_is_utf8(const char *s, size_t len);
+/* Puts '?' in the place of each byte that belongs to no UTF-8 sequence: what was cut
+ * short may end within one. */
+void str_make_utf8(char *s);
+/* So many bytes of `s` are not more than `max`, and do not end within a sequence. */
+size_t str_fit(const char *s, size_t max);
 
 void base64_add(struct buf *b, const void *data, size_t len);
 /* Standard and URL alphabets, padding optional; -EINVAL on anything else.

@@ -74,6 +74,32 @@ static void test_nested_launch_fails(void **state)
 	assert_int_equal(r->reason, RS(CONTAINER_LAUNCH_FAILED));
 }
 
+/* An executor's name has the beginning of its command: the master reads no text that is
+ * not UTF-8, and would take no report with it. */
+static void test_names_are_whole(void **state)
+{
+	struct world *w = *state;
+	static const char *const commands[][2] = {
+		{"\"value\":\"echo", "sh -c 'echo')"},
+		{"\"value\":\"123456789012345", "sh -c '123456789012345')"},
+		{"\"value\":\"1234567890123456", "sh -c '123456789012...')"},
+		{"\"value\":\"1\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9", "sh -c '1\u00e9\u00e9\u00e9\u00e9\u00e9...')"},
+		{"\"shell\":false,\"value\":\"\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9\u00e9", "[\u00e9\u00e9\u00e9\u00e9\u00e9...)"},
+		{"\"shell\":false,\"value\":\"a", "[a])"},
+	};
+	world_register(w);
+	for (size_t i = 0; i < MZ_N(commands); i++) {
+		to_agent(w, "{\"run_tasks\":{\"framework\":" FRAMEWORK ",\"tasks\":[{\"name\":\"t\",\"task_id\":{\"value\":\"t%zu\"},"
+			    "\"agent_id\":{\"value\":\"S0\"},\"command\":{%s\"}}]}}", i, commands[i][0]);
+		char id[8];
+		snprintf(id, sizeof(id), "t%zu", i);
+		struct fake_call *x = executor_subscribe(w, id, NULL);
+		const char *name = event(w, x, EV(SUBSCRIBED))->subscribed->executor_info->name;
+		mz_autofree char *want = xasprintf("Command Executor (Task: %s) (Command: %s", id, commands[i][1]);
+		assert_string_equal(name, want);
+	}
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, world_setup, world_teardown)
 
 int main(void)
@@ -81,7 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_framework_is_shutting_down),   T(test_executor_has_terminated),
 		T(test_neither_command_nor_executor), T(test_kill_of_the_unknown),
-		T(test_nested_launch_fails),
+		T(test_nested_launch_fails),	      T(test_names_are_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -420,6 +420,39 @@ static void errors(void **state)
 	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
 }
 
+/* What is cut short has whole characters. */
+static void cut_characters(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *utf8;
+		size_t fit; /* of 5 bytes */
+	} rows[] = {
+		{"", "", 0}, {"abc", "abc", 3}, {"abcdefg", "abcdefg", 5}, {"abcd\xc3\xa9", "abcd\xc3\xa9", 4},
+		{"abc\xc3\xa9", "abc\xc3\xa9", 5}, {"ab\xe2\x82\xac", "ab\xe2\x82\xac", 5}, {"abc\xe2\x82\xac", "abc\xe2\x82\xac", 3},
+		{"a\xc3", "a?", 2}, {"a\xe2\x82", "a??", 3}, {"\x80x", "?x", 2}, {"\xc0\x80", "??", 2}, {"\xed\xa0\x80", "???", 3},
+	};
+	for (size_t i = 0; i < MZ_N(rows); i++) {
+		char copy[16];
+		snprintf(copy, sizeof(copy), "%s", rows[i].text);
+		assert_int_equal(str_fit(copy, 5), rows[i].fit);
+		str_make_utf8(copy);
+		assert_string_equal(copy, rows[i].utf8);
+	}
+	struct mz_err err = {0};
+	mz_fail(&err, EINVAL, "'%.2s'", "a\xc3\xa9");
+	assert_string_equal(err.msg, "'a?'");
+	char big[600] = "";
+	for (size_t i = 0; i + 2 < sizeof(big); i += 2)
+		memcpy(big + i, "\xc3\xa9", 3);
+	for (int odd = 0; odd < 2; odd++) {
+		mz_fail(&err, EINVAL, odd ? "x%s" : "%s", big);
+		assert_true(str_is_utf8(err.msg, strlen(err.msg)));
+		mz_wrap(&err, odd ? "x%s" : "%s", big);
+		assert_true(str_is_utf8(err.msg, strlen(err.msg)));
+	}
+}
+
 static void uuids(void **state)
 {
 	(void)state;
@@ -466,6 +499,7 @@ int main(void)
 		cmocka_unit_test(integers),	   cmocka_unit_test(durations),
 		cmocka_unit_test(byte_sizes),	   cmocka_unit_test(utf8),
 		cmocka_unit_test(base64),	   cmocka_unit_test(errors),
+		cmocka_unit_test(cut_characters),
 		cmocka_unit_test(uuids),	   cmocka_unit_test(logging),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -187,6 +187,16 @@ static void test_roles_are_bounded(void **state)
 	Mesos__V1__Scheduler__Event *e = sched_any(sched_subscribe(w, buf_str(&info), NULL));
 	assert_int_equal(e->type, EV(ERROR));
 	assert_non_null(strstr(e->error->message, "longer than 255 bytes"));
+	/* and what is said of one is text, wherever it is cut short */
+	for (int odd = 0; odd < 2; odd++) {
+		buf_clear(&info);
+		buf_adds(&info, odd ? PLAIN ",\"role\":\"a" : PLAIN ",\"role\":\"");
+		for (int i = 0; i < 200; i++)
+			buf_adds(&info, "\u00e9");
+		buf_addc(&info, '"');
+		e = sched_any(sched_subscribe(w, buf_str(&info), NULL)); /* read as strictly as by any client */
+		assert_int_equal(e->type, EV(ERROR));
+	}
 }
 
 /* Whoever connects and says nothing is cut, also if he keeps the link alive. */
