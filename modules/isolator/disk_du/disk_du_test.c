@@ -342,6 +342,12 @@ static void only_measures_by_default(void **state)
 	fake_ops()->recover(inst, v, 1, NULL);
 	fill("a", 4 << 20);
 	fake.timer_fn(fake.timer_arg);
+	fake_run();
+	fake_ops()->usage(inst, &c, NULL, NULL);
+	assert_true(fake_value("disk_used_bytes") >= 4 << 20);
+	assert_true(fake_value("disk_limit_bytes") == 1.5 * 1048576);
+	assert_int_equal(fake.n_limitations, 0);
+	fake.timer_fn(fake.timer_arg);
 	/* Cleaned up while a worker walks. */
 	fake_ops()->cleanup(inst, "c1", NULL);
 	fake_run();

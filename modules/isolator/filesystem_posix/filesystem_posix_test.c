@@ -147,9 +147,33 @@ static void tasks_of_a_pod(void **state)
 	assert_false(exists("%D/volumes"));
 }
 
+/* It may be others' as well, who run as somebody else. */
+static void shared_ones_keep_their_owner(void **state)
+{
+	(void)state;
+	struct stat st;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chown(box, 12345, 12346), 0);
+	add_volume(res, "web", "shared", "s", "},\"shared\":{");
+	add_volume(res, "web", "own", "o", "");
+	assert_int_equal(prepare(NULL), 0);
+	assert_int_equal(chown(at("%D/volumes/roles/web/shared"), 4711, 4712), 0);
+	assert_int_equal(chown(at("%D/volumes/roles/web/own"), 4711, 4712), 0);
+	world.c = mz_kit_container(world.k, "c2", "cpus:1");
+	world.c->sandbox = box;
+	world.c->resources = res;
+	assert_int_equal(prepare(NULL), 0);
+	assert_int_equal(stat(at("%D/volumes/roles/web/shared"), &st), 0);
+	assert_int_equal(st.st_uid, 4711);
+	assert_int_equal(stat(at("%D/volumes/roles/web/own"), &st), 0);
+	assert_int_equal(st.st_uid, 12345);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(shared_ones_keep_their_owner, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(come_and_go, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(after_a_restart, set_up, tear_down),

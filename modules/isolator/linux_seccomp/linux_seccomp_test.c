@@ -130,6 +130,46 @@ static void conditions(void **state)
 	assert_int_equal(in_child(ALLOW_BUT(UNAME(", \"includes\": {\"minKernel\": \"3.0\"}")), 0, call_uname), EPERM);
 	assert_int_equal(in_child(ALLOW_BUT(UNAME(", \"includes\": {\"minKernel\": \"900.1\"}")), 0, call_uname), 0);
 	assert_int_equal(in_child(ALLOW_BUT(UNAME(", \"includes\": {\"arches\": [\"vax\"]}")), 0, call_uname), 0);
+	/* The kernel that runs is one of those. */
+	struct utsname u;
+	int is_major, is_minor;
+	char profile[512];
+	assert_int_equal(uname(&u), 0);
+	assert_int_equal(sscanf(u.release, "%d.%d", &is_major, &is_minor), 2);
+	for (int more = 0; more < 2; more++) {
+		snprintf(profile, sizeof(profile), ALLOW_BUT(UNAME(", \"includes\": {\"minKernel\": \"%d.%d\"}")), is_major,
+			 is_minor + more);
+		assert_int_equal(in_child(profile, 0, call_uname), more ? 0 : EPERM);
+	}
+}
+
+static size_t size_of(const char *profile)
+{
+	void *program = NULL;
+	size_t size = 0;
+	struct mz_err err;
+	assert_int_equal(profile_compile(profile, strlen(profile), 0, &program, &size, &err), 0);
+	free(program);
+	return size;
+}
+
+/* Docker's list has all machines; what goes with others than this one would only be in the way. */
+static void machines(void **state)
+{
+	(void)state;
+#define MAP(machine, sub) \
+	"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"archMap\": [{\"architecture\": \"SCMP_ARCH_" machine \
+	"\", \"subArchitectures\": [\"SCMP_ARCH_" sub "\"]}], \"syscalls\": [" UNAME("") "]}"
+	size_t plain = size_of(ALLOW_BUT(UNAME("")));
+	size_t of_x86 = size_of(MAP("X86_64", "X86")), of_arm = size_of(MAP("AARCH64", "ARM"));
+	assert_int_equal(size_of(MAP("S390X", "S390")), plain);
+	assert_true(of_x86 == plain || of_arm == plain);
+#if defined(__x86_64__)
+	assert_true(of_x86 > plain);
+#elif defined(__aarch64__)
+	assert_true(of_arm > plain);
+#endif
+#undef MAP
 }
 
 static void refuses(const char *profile, const char *message)
@@ -199,6 +239,21 @@ static void whose_profile(void **state)
 	world_prepare(world_container("c1", "{linux_info: {seccomp: {profile_name: a, unconfined: true}}}"));
 	assert_int_equal(w.err.code, -EINVAL);
 	world_close();
+	/* Rules for a capability are applied if the operator says so, and the container has it. */
+	put(dir, "raw.json", ALLOW_BUT(UNAME(", \"includes\": {\"caps\": [\"CAP_NET_RAW\"]}")));
+	put(dir, "no_raw.json", ALLOW_BUT(""));
+	static const char raw[] = "{linux_info: {bounding_capabilities: {capabilities: [NET_RAW]}, seccomp: {profile_name: raw.json}}}",
+			  no_raw[] = "{linux_info: {seccomp: {profile_name: no_raw.json}}}";
+	for (int said = 0; said < 2; said++) {
+		snprintf(settings, sizeof(settings), "{profile_dir: %s, capabilities: [CHOWN%s]}", dir, said ? ", NET_RAW" : "");
+		world_open(settings);
+		snprintf(first, sizeof(first), "%s", world_prepare(world_container("c1", raw)));
+		assert_memory_equal(first, "seccomp ", 8);
+		const char *without = world_prepare(world_container("c1", no_raw));
+		assert_int_equal(strcmp(first, without) != 0, said);
+		world_close();
+	}
+	snprintf(settings, sizeof(settings), "{profile_dir: %s, default_profile: default.json}", dir);
 	/* The end of the agent, while a worker compiles; nothing of it is left (as sanitizers see). */
 	world_open(settings);
 	struct mz_kit_op r;
@@ -216,7 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_bites),	       cmocka_unit_test(arguments),
 		cmocka_unit_test(conditions),	       cmocka_unit_test(names_what_is_wrong),
-		cmocka_unit_test(whose_profile),
+		cmocka_unit_test(whose_profile),       cmocka_unit_test(machines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
