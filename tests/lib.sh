@@ -391,6 +391,13 @@ acknowledging()
 	pids+=("$!")
 }
 
+# statuses_of NAME TASK: its statuses, each once, as one that is not acknowledged in time comes again
+statuses_of()
+{
+	events "$1" | jq -c --arg t "$2" 'select(.type == "UPDATE") | .update.status | select(.task_id.value == $t)' |
+		awk '{u = $0; sub(/.*"uuid":"/, "", u); sub(/".*/, "", u)} !(u in seen) {seen[u]; print}'
+}
+
 # state_of NAME TASK: the newest state
 state_of()
 {

@@ -32,8 +32,7 @@ subscribe fw '{"user": "'"$(id -un)"'", "name": "checks"}'
 # statuses TASK: the updates of a task, one a line
 statuses()
 {
-	events fw | jq -c --arg t "$1" 'select(.type == "UPDATE") | .update.status | select(.task_id.value == $t) |
-		{state, reason, healthy, check_status}'
+	statuses_of fw "$1" | jq -c '{state, reason, healthy, check_status}'
 }
 
 # has TASK JQ-FILTER

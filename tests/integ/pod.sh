@@ -35,11 +35,9 @@ group()
 			command: {shell: true, value: .sh, environment: {variables: [{name: "OWN", value: "mine"}]}}}]}}}]}}' <<<"$o")"
 }
 
-# statuses TASK: its updates, each once
 statuses()
 {
-	events f | jq -c --arg t "$1" 'select(.type == "UPDATE") | .update.status | select(.task_id.value == $t)' |
-		awk '{u = $0; sub(/.*"uuid":"/, "", u); sub(/".*/, "", u)} !(u in seen) {seen[u]; print}'
+	statuses_of f "$1"
 }
 
 states()

@@ -34,8 +34,7 @@ task()
 
 statuses()
 {
-	events fw | jq -c --arg t "$1" 'select(.type == "UPDATE") | .update.status | select(.task_id.value == $t) |
-		{state, reason, healthy, check_status, message}'
+	statuses_of fw "$1" | jq -c '{state, reason, healthy, check_status, message}'
 }
 
 has()
@@ -50,7 +49,8 @@ checks_inside()
 		"${AGENT_URL[agent]}/api/v1" | jq '[(.get_containers.containers // [])[].container_id | select(.parent.parent)] | length'
 }
 
-slow='delay_seconds: 0, interval_seconds: 0.5, grace_period_seconds: 0, consecutive_failures: 1000000'
+# Each failure is an update, which a script has to acknowledge before the next one comes.
+slow='delay_seconds: 0, interval_seconds: 2, grace_period_seconds: 0, consecutive_failures: 1000000'
 fast='delay_seconds: 0, interval_seconds: 0.05, grace_period_seconds: 0'
 health_reason='.reason == "REASON_TASK_HEALTH_CHECK_STATUS_UPDATED"'
 check_reason='.reason == "REASON_TASK_CHECK_STATUS_UPDATED"'
