@@ -179,14 +179,14 @@ static void makes_and_removes(void **state)
 	struct cg g;
 	struct mz_err err;
 	char path[CG_PATH_SIZE], ids[256] = "";
-	if (!world_has_v1("cpuset"))
+	if (!world_has_some("cpuset"))
 		skip();
 	world_real(NULL);
 	find(&g, "cpuset");
 	assert_int_equal(cg_make(&g, "a", &err), 0);
 	assert_int_equal(cg_make(&g, "a.b", &err), 0);
 	assert_int_equal(cg_make(&g, "a.b", &err), 0);
-	assert_true(cg_read(&g, "a.b", "cpuset.cpus", ids, sizeof(ids), &err) > 0); /* inherited */
+	assert_true(cg_read(&g, "a.b", g.version == 1 ? "cpuset.cpus" : "cpuset.cpus.effective", ids, sizeof(ids), &err) > 0); /* inherited */
 	ids[0] = '\0';
 	assert_int_equal(cg_each(&g, collect, ids, &err), 0);
 	assert_string_equal(ids, "a.b a ");
@@ -221,7 +221,7 @@ static void gives_up(void **state)
 {
 	(void)state;
 	struct cg g;
-	if (!world_has_v1("pids"))
+	if (!world_has_some("pids"))
 		skip();
 	world_real(NULL);
 	find(&g, "pids");
@@ -240,7 +240,9 @@ static void gives_up(void **state)
 	assert_true(tries > 20);
 	assert_int_equal(world.n_done, 1);
 	assert_int_equal(world.code, -EBUSY);
+	(void)cg_path(&g, "a", path);
 	assert_non_null(strstr(world.message, path));
+	world.n_done = 0;
 	/* A removal that is pending when the instance ends is forgotten. */
 	cg_remove_op(&g, "a", NULL);
 	cg_done(&g);
@@ -249,6 +251,9 @@ static void gives_up(void **state)
 	(void)world_wait(pid);
 	find(&g, "pids");
 	cg_remove_op(&g, "a", NULL);
+	for (int i = 0; i < 100 && world_timers(); i++)
+		(void)poll(NULL, 0, 5);
+	world_ok();
 	cg_done(&g);
 }
 
@@ -258,7 +263,7 @@ static void orphans(void **state)
 	struct cg g;
 	struct mz_err err;
 	char path[CG_PATH_SIZE];
-	if (!world_has_v1("pids"))
+	if (!world_has_some("pids"))
 		skip();
 	world_real(NULL);
 	find(&g, "pids");

@@ -70,6 +70,13 @@ static inline int world_has_v1(const char *controller)
 	return world_has(controller, 1);
 }
 
+/* Of either version. */
+static inline int world_has_some(const char *controller)
+{
+	struct cg g;
+	return world_has(controller, cg_find(&g, NULL, "/sys/fs/cgroup", "x", controller, NULL) == 0 ? g.version : 1);
+}
+
 /* A v2 tree of plain files, with the groups that the containers of tests get. */
 static inline void world_v2(const struct mz_module *module, const char *controllers)
 {

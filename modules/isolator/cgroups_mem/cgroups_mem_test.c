@@ -294,10 +294,10 @@ static int64_t file_int(const char *file)
 	return v;
 }
 
-/* Skips the test where there is no such hierarchy. */
+/* Skips the test where there is no such hierarchy. Version 0: whichever there is. */
 static void *start_real(int version, const char *limit_swap, int64_t mem, int64_t limit)
 {
-	if (!world_has("memory", version))
+	if (version ? !world_has("memory", version) : !world_has_some("memory"))
 		skip();
 	world_real(&mz_module);
 	return start(limit_swap, mem, limit);
@@ -437,10 +437,10 @@ static void v1_changes(void **state)
 	end_real(inst);
 }
 
-static void v1_recovers(void **state)
+static void recovers(void **state)
 {
 	(void)state;
-	void *inst = start_real(1, "false", 32, 0);
+	void *inst = start_real(0, "false", 32, 0);
 	struct mz_container o = c1;
 	o.id = "gone";
 	world_prepare(inst, &o);
@@ -448,7 +448,7 @@ static void v1_recovers(void **state)
 	char path[CG_PATH_SIZE];
 	struct cg g = groups();
 	assert_false(cg_exists(&g, "gone"));
-	assert_int_equal(cg_path(&g, "c1", path), 0);
+	assert_int_equal(cg_procs_path(&g, "c1", path), 0);
 	(void)snprintf(world.launch, sizeof(world.launch), "cgroup %s\n", path);
 	run_out("c1");
 	end_real(inst);
@@ -469,7 +469,7 @@ int main(void)
 		cmocka_unit_test(v1_is_not_told_of_its_parents),
 		cmocka_unit_test(v2_kills),
 		cmocka_unit_test(v1_changes),
-		cmocka_unit_test(v1_recovers),
+		cmocka_unit_test(recovers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
