@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # resize.sh on a machine that has nothing but cgroups v2, and on one that is hybrid: some controllers in hierarchies of
 # v1, the others on v2. In virtual machines, see vm.bash.
-# timeout: 900
+# timeout: 1500
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/vm.bash"
@@ -29,7 +29,7 @@ ifconfig lo 127.0.0.1 up
 echo 8 >/proc/sys/vm/nr_hugepages
 bash /src/tests/integ/resize.sh 2>&1 | sed "s/^/$kind: /"
 END_OF_MAIN
-	vm_run 420
+	vm_run 700
 	vm_points "$kind"
 	ok "$kind: it ran to its end" grep -q '^all ran' "$T/console"
 done
