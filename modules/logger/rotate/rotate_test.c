@@ -188,6 +188,38 @@ static void container_overrides(void **state)
 	assert_int_equal(o.out.n_files, 3);
 }
 
+/* Each by itself; the settings are 1:2 and 3:4, neither compressed nor with times. */
+static void each_override(void **state)
+{
+	static const struct {
+		const char *variable;
+		struct options want;
+	} rows[] = {
+		{"X_MAX_STDOUT_SIZE=8KB", {{8192, 2}, {3, 4}, 0, 0}},
+		{"X_MAX_STDERR_SIZE=8KB", {{1, 2}, {8192, 4}, 0, 0}},
+		{"X_MAX_STDOUT_FILES=0", {{1, 0}, {3, 4}, 0, 0}},
+		{"X_MAX_STDERR_FILES=1000", {{1, 2}, {3, 1000}, 0, 0}},
+		{"X_MAX_FILES=7", {{1, 7}, {3, 7}, 0, 0}},
+		{"X_COMPRESS=true", {{1, 2}, {3, 4}, 1, 0}},
+		{"X_TIMESTAMPS=true", {{1, 2}, {3, 4}, 0, 1}},
+		{"X_LOGROTATE_STDOUT_OPTIONS=compress\n\trotate 8\ndateext", {{1, 8}, {3, 4}, 1, 0}},
+		{"X_LOGROTATE_STDERR_OPTIONS=rotate 9\ncompress\nnocompress", {{1, 2}, {3, 9}, 0, 0}},
+		{"X_LOGROTATE_STDERR_OPTIONS=rotate 1001\ncompressed\nrotated 3", {{1, 2}, {3, 4}, 0, 0}},
+	};
+	(void)state;
+	load("");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *const env[] = {rows[i].variable, NULL};
+		struct options o = {{1, 2}, {3, 4}, 0, 0};
+		struct mz_err err;
+		t.c->env = env;
+		assert_int_equal(override_apply(t.c, "X_", &o, &err), 0);
+		if (memcmp(&o, &rows[i].want, sizeof(o)) != 0)
+			fail_msg("%s: %lld:%lld %lld:%lld %d %d", rows[i].variable, (long long)o.out.size, (long long)o.out.n_files,
+				 (long long)o.err.size, (long long)o.err.n_files, o.compress, o.timestamps);
+	}
+}
+
 static void bad_overrides_fail_the_launch(void **state)
 {
 	static const struct {
@@ -371,6 +403,7 @@ int main(void)
 		TEST(compression_fails),
 		TEST(timestamps),
 		TEST(container_overrides),
+		TEST(each_override),
 		TEST(bad_overrides_fail_the_launch),
 		TEST(follows_no_link),
 		TEST(sandbox_is_no_link),
