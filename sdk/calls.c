@@ -45,6 +45,15 @@ void mzf_subscribe_body(struct mzf_framework *f, struct buf *out)
 	f->info->id = NULL; /* it lived in this arena */
 }
 
+int mzf_check(const pb_msg *m, struct mz_err *err)
+{
+	mz_autoarena struct arena a = {0};
+	mz_autobuf struct buf bytes = {0};
+
+	pb_encode(m, &bytes);
+	return pb_decode(m->descriptor, &a, bytes.data, bytes.len, err) ? 0 : -EINVAL;
+}
+
 /* ---- answers --------------------------------------------------------------- */
 
 static void flush_done(struct mzf_framework *f, const char *why)

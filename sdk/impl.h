@@ -140,6 +140,9 @@ void mzf_subscribe_body(struct mzf_framework *f, struct buf *out);
 pb_call *mzf_call_new(struct mzf_framework *f, struct arena *a, Mesos__V1__Scheduler__Call__Type type);
 int mzf_call_send(struct mzf_framework *f, pb_call *c);
 void mzf_calls_drop(struct mzf_framework *f, const char *why);
+/* -EINVAL if the master could not read it, such as text that is not UTF-8: it would refuse
+ * the whole call. */
+int mzf_check(const pb_msg *m, struct mz_err *err);
 
 /* offers.c */
 struct mzf_offer *mzf_offer_new(struct mzf_framework *f, const Mesos__V1__Offer *pb, struct mz_err *err);

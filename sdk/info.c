@@ -85,5 +85,8 @@ int mzf_info_make(const struct mzf_options *given, struct arena *a, Mesos__V1__F
 	info->webui_url = dup_or_null(a, o->webui_url);
 	set_capabilities(info, a, o->capabilities);
 	*ret = info;
-	return set_roles(info, a, o, err);
+	int rc = set_roles(info, a, o, err);
+	if (rc == 0 && mzf_check(&info->base, err) < 0)
+		rc = mz_wrap(err, "The framework");
+	return rc;
 }

@@ -173,6 +173,8 @@ static int make_executor(struct mzf_offer *o, const struct mzf_executor *given, 
 	fill_executor(o, *ret, &x, &own);
 	pb = &(*ret)->base;
 	rc = add_json(a, &pb, x.json, err);
+	if (rc == 0)
+		rc = mzf_check(pb, err);
 	*ret = (pb_executor *)pb;
 	return rc < 0 ? mz_wrap(err, "Executor '%s'", x.id) : 0;
 }
@@ -241,6 +243,8 @@ static int make_task(struct mzf_offer *o, const struct mzf_task *given, bool gro
 	res_subtract(left, &taken);
 	pb = &fill_task(o, &t, &taken)->base;
 	rc = add_json(&o->arena, &pb, t.json, err);
+	if (rc == 0)
+		rc = mzf_check(pb, err);
 	if (rc < 0)
 		return mz_wrap(err, "Task '%s'", t.id);
 	*ret = (pb_task *)pb;

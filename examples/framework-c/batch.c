@@ -8,6 +8,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <mezzo/framework.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,12 +145,20 @@ static int launch_on(struct batch *b, struct mzf_offer *offer)
 		struct mzf_task t = {.size = sizeof(t), .id = id, .shell = true, .command = j->command,
 				     .resources = "cpus:0.1;mem:32"};
 		struct mz_err err;
+		int rc;
 
 		if (j->state != WAITING)
 			continue;
 		snprintf(id, sizeof(id), "job-%d.%d", i, j->attempt + 1);
-		if (mzf_offer_add_task(offer, &t, &err) < 0)
+		rc = mzf_offer_add_task(offer, &t, &err);
+		if (rc == -ENOSPC)
 			break; /* the offer is full */
+		if (rc < 0) { /* no offer will do, such as for what is not UTF-8 */
+			printf("job %d: %s\n", i, err.msg);
+			journal_add(b->journal, "failed %d", i);
+			j->state = FAILED;
+			continue;
+		}
 		j->state = LAUNCHED;
 		j->attempt++;
 		snprintf(j->agent_id, sizeof(j->agent_id), "%s", mzf_offer_agent_id(offer));
@@ -173,6 +182,7 @@ static void on_offers(void *arg, struct mzf_offer *const *offers, size_t n)
 	}
 	if (count(b, WAITING) == 0)
 		mzf_suppress(b->f);
+	leave_when_over(b);
 }
 
 /* It has not run to its end, and never will: nobody but us runs it again. */

@@ -244,7 +244,8 @@ struct mzf_task {
 };
 
 /* Puts a task on the offer and takes its resources out of it. -ENOSPC if they
- * do not fit, -EINVAL with the reason if the text is wrong. Nothing is sent. */
+ * do not fit, -EINVAL with the reason if no offer will do: a wrong text, such as one
+ * that is not UTF-8. Nothing is sent. */
 int mzf_offer_add_task(struct mzf_offer *o, const struct mzf_task *t, struct mz_err *err);
 /* The same for tasks that live and die together on one executor: all or none. */
 int mzf_offer_add_group(struct mzf_offer *o, const struct mzf_executor *e, const struct mzf_task *const *tasks,

@@ -168,5 +168,8 @@ if [ -z "$sanitized" ]; then
 	timeout 60 "$T/c/batch" "$MASTER" "$T/fail.jobs" "$T/fail.journal" >"$T/fail.log" 2>&1
 	is "a failed job is the exit status" $? 1
 	is "and the last line" "$(tail -n 1 "$T/fail.log")" "1 done, 1 failed"
+	printf 'true\necho \377\ntrue\n' >"$T/bytes.jobs"
+	timeout 60 "$T/c/batch" "$MASTER" "$T/bytes.jobs" "$T/bytes.journal" >"$T/bytes.log" 2>&1
+	is "a job that is not UTF-8 fails as well" "$? $(tail -n 1 "$T/bytes.log")" "1 2 done, 1 failed"
 fi
 done_testing

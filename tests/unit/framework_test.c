@@ -273,6 +273,14 @@ static void test_task_fields(void **state)
 	task.executor = NULL;
 	task.json = "[]";
 	assert_int_equal(mzf_offer_add_task(o, &task, &err), -EINVAL);
+	task.json = NULL;
+	task.command = "echo \xff"; /* the master would refuse all that goes with it */
+	assert_int_equal(mzf_offer_add_task(o, &task, &err), -EINVAL);
+	assert_non_null(strstr(err.msg, "Task 't1'"));
+	task.command = "true";
+	x.id = "x\xff";
+	assert_int_equal(mzf_offer_add_group(o, &x, group, 1, &err), -EINVAL);
+	x.id = "x";
 	task.json = "{\"health_check\": 7}";
 	assert_true(mzf_offer_add_task(o, &task, &err) < 0);
 	assert_string_equal(mzf_offer_resources(o), "cpus:1");
