@@ -123,6 +123,21 @@ else
 	skip "framework-python" "no python3 here"
 fi
 
+# ---- killed between the journal and the wire: a launch that nobody has heard of ----
+# unheard NAME COMMAND…
+unheard()
+{
+	local name=$1
+	shift
+	echo true >"$T/$name.jobs"
+	printf 'framework %s\nlaunch 0 1 %s\n' "$name-by-itself" "$(get "http://$MASTER/slaves" | jq -r '.slaves[0].id')" >"$T/$name.journal"
+	timeout 60 "$@" "$MASTER" "$T/$name.jobs" "$T/$name.journal" >"$T/$name.log" 2>&1
+	is "$name: what was written down and never sent is launched again" \
+		"$? $(tail -n 1 "$T/$name.log") $(grep -c '^again 0' "$T/$name.journal")" "0 1 done, 0 failed 1"
+}
+[ -n "$sanitized" ] || unheard unheard-c "$T/c/batch"
+! command -v python3 >/dev/null 2>&1 || unheard unheard-python python3 "$MEZZO_SRC/examples/framework-python/batch.py"
+
 # ---- the master is killed instead ----
 if [ -z "$sanitized" ]; then
 	jobs other
