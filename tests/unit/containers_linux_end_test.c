@@ -393,7 +393,7 @@ static void leaves_no_record_of_a_failed_launch(void **state)
 	assert_int_equal(kill(shim_of("again"), SIGKILL), 0);
 	assert_int_equal(unlink(hold), 0);
 	until_end(l, r);
-	assert_int_equal(r->code, -ESRCH);
+	assert_true(r->code == -ESRCH || r->code == -EPIPE); /* its end is known, or seen when it is told to go on */
 	assert_int_equal(access(at("run/containers/%s", "again"), F_OK), -1);
 	struct run *second = launch(l, "again", PID, "exit 3");
 	until(l, &second->launched);
