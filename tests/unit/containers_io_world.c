@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "loop/loop_event.h"
@@ -281,4 +282,33 @@ int tear_down(void **state)
 	for (size_t i = 0; i < MZ_N(tops); i++)
 		rc |= remove_group(tops[i]);
 	return tree_remove(root, NULL) | rc;
+}
+
+int set_up_on_posix(void **state)
+{
+	launcher = "posix";
+	return set_up(state);
+}
+
+int set_up_on_linux(void **state)
+{
+	launcher = "linux";
+	return set_up(state);
+}
+
+void launcher_linux(void **state)
+{
+	(void)state;
+	print_message("skipped: the launcher linux needs root and cgroups\n");
+	skip();
+}
+
+bool begin(int argc, char **argv, bool *ret_has_linux)
+{
+	(void)argc;
+	log_set_level(MZ_LOG_ERROR);
+	*ret_has_linux = geteuid() == 0 && (access("/sys/fs/cgroup/freezer/cgroup.procs", F_OK) == 0 ||
+					    access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ||
+					    access("/sys/fs/cgroup/unified/cgroup.controllers", F_OK) == 0);
+	return find_build(argv[0]);
 }

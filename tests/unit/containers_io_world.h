@@ -47,6 +47,14 @@ void client_done(struct client *c);
 void say(struct client *c, const char *text);
 /* A fresh life in *state; afterwards nothing may be left of it. */
 int set_up(void **state);
+int set_up_on_posix(void **state);
+int set_up_on_linux(void **state);
 int tear_down(void **state);
+/* In place of what needs it. */
+void launcher_linux(void **state);
+/* Finds the build, too; false: a test program cannot run at all. */
+bool begin(int argc, char **argv, bool *ret_has_linux);
+
+#define TEST(fn_, launcher_) cmocka_unit_test_setup_teardown(fn_, set_up_##launcher_, tear_down)
 
 #endif
