@@ -62,7 +62,7 @@ static struct {
 	struct {
 		char name[96];
 		double value;
-	} set[128];
+	} set[192];
 	int n_set;
 } world;
 

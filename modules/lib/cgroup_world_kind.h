@@ -48,7 +48,7 @@ static int world_parse(const char *text, struct mz_resources *to, struct mz_err 
 
 static int world_set(const char *path, double value)
 {
-	assert_in_range(world.n_set, 0, 127);
+	assert_in_range(world.n_set, 0, 191);
 	(void)snprintf(world.set[world.n_set].name, sizeof(world.set[0].name), "%s", path);
 	world.set[world.n_set++].value = value;
 	return 0;

@@ -38,7 +38,7 @@ static struct device *device_of(struct table *t, int major, int minor)
 	for (size_t i = 0; i < t->n; i++)
 		if (t->d[i].major == major && t->d[i].minor == minor)
 			return &t->d[i];
-	if (t->n == DEVICES_MAX)
+	if (t->n + (major >= 0) >= DEVICES_MAX) /* the last one is for the sum */
 		return NULL;
 	struct device *d = &t->d[t->n++];
 	d->major = major;

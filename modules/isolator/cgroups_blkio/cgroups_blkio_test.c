@@ -39,6 +39,16 @@ static void v2(void **state)
 	world_file("mezzo/c1/io.stat", "");
 	world_measure(inst, &c);
 	assert_true(world_value(T "0.io_serviced.0.value") == 0);
+	/* More than fit; without values, which the world has no room for. */
+	char text[4096] = "";
+	for (int i = 0; i < 80; i++)
+		(void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "8:%d \n", i);
+	(void)strcat(text, "7:1 rios=5\n");
+	world_file("mezzo/c1/io.stat", text);
+	world_measure(inst, &c);
+	assert_true(world_value(T "62.device.minor_number") == 62);
+	assert_true(world_value(T "63.device.minor_number") == -1);
+	assert_true(world_value(T "63.io_serviced.0.value") == 0);
 	world_ops()->destroy(inst);
 	world_v2_remove();
 }
