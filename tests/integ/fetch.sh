@@ -177,6 +177,7 @@ PY
 	one ftp "ftp://me:wrong@$ftp/tool"
 	like "a wrong password, which nobody is shown" "$status $why" "^1 Cannot fetch 'ftp://me:\*\*\*@$ftp/tool': .*denied"
 	like "nor in the sandbox" "$(cat "$T/progress")" "Fetching 'ftp://me:\*\*\*@"
+	refused "a redirection to FTP" "$url/to?ftp://$ftp/tool" 'rotocol' x
 	refused "a file over FTP that is too large" "ftp://$ftp/huge" 'limit of 10000000 bytes'
 else
 	skip "files over FTP" "no pyftpdlib here"
