@@ -253,6 +253,14 @@ start_cluster()
 }
 
 # ---- cgroups ----
+# Skipped where the launcher `linux` cannot run.
+needs_linux_launcher()
+{
+	[ "$(id -u)" -eq 0 ] || skip_all "needs root"
+	[ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] ||
+		skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
+}
+
 # own_groups [DIR]: sets OURS, the name of a cgroup that is this test's alone, for
 # cgroups_root. Whatever is in it is killed at the end, and the groups are removed.
 # DIR is where hierarchies are mounted.

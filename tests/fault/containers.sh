@@ -8,9 +8,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq strace
-[ "$(id -u)" -eq 0 ] || skip_all "needs root"
-[ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] ||
-	skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
+needs_linux_launcher
 strace -o /dev/null true 2>/dev/null || skip_all "strace may not trace here"
 own_groups
 isolation=

@@ -6,10 +6,8 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq
-[ "$(id -u)" -eq 0 ] || skip_all "needs root"
+needs_linux_launcher
 [ -f "$MEZZO_BUILD/modules/isolator/linux_capabilities.so" ] || skip_all "isolator/linux_capabilities is not built"
-[ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] ||
-	skip_all "neither the freezer nor cgroup v2 is mounted in /sys/fs/cgroup"
 own_groups
 
 # bits: CHOWN 0, KILL 5, NET_BIND_SERVICE 10, NET_RAW 13

@@ -7,8 +7,7 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq python3
-[ "$(id -u)" -eq 0 ] || skip_all "needs root"
-[ -w /sys/fs/cgroup/freezer/cgroup.procs ] || [ -w /sys/fs/cgroup/cgroup.procs ] || skip_all "cgroups cannot be made here"
+needs_linux_launcher
 own_groups
 N_LEVELS=20
 at_end()
