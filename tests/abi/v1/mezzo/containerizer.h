@@ -168,6 +168,8 @@ struct mz_containerizer_host {
 			       struct mz_op *op);
 	/* Its processes are dead and all output has been written by them. */
 	void (*logger_ended)(const struct mz_host *h, const char *container_id, struct mz_op *op);
+	/* Is it in the isolator's list `provides`? */
+	int (*isolator_provides)(const struct mz_host *h, size_t i, const char *what);
 };
 
 struct mz_containerizer_ops {

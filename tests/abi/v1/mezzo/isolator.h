@@ -163,6 +163,11 @@ struct mz_isolator_ops {
 	 * the instance. The agent offers them, or as much as the operator names, and
 	 * refuses to start if that is more. NULL, or a result that is NULL: none. */
 	const char *(*resources)(void *inst);
+	/* What a container can ask for only where an isolator sees to it, by path and type in
+	 * its ContainerInfo: "mesos.image", "volumes/HOST_PATH" (SANDBOX_PATH, SECRET, IMAGE …),
+	 * "network_infos" (with a name). NULL behind the last. Containerizers refuse what
+	 * nobody provides. NULL: nothing of that. */
+	const char *const *provides;
 };
 
 #ifdef __cplusplus
