@@ -68,6 +68,9 @@ const char *volume_errno(int code); /* text of a positive or negative errno */
 int volume_path_is_inner(const char *path);
 /* Is `path` the directory `top` or below it? Both without trailing slashes. */
 int volume_path_is_below(const char *path, const char *top);
+/* `path`, without empty components and ".", behind `top`, which may be empty. The caller
+ * frees it; NULL: out of memory. */
+char *volume_path_join(const char *top, const char *path);
 /* Below a directory, through no link. mode 0: it must exist; else it and what leads to
  * it is made, as directories that belong to uid and gid. An O_PATH descriptor. */
 int volume_open(int dir, const char *path, mode_t mode, uid_t uid, gid_t gid);

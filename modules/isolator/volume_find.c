@@ -200,24 +200,6 @@ static int is_forbidden(const char *path)
 	return !strcmp(path, "/") || volume_path_is_below(path, "/proc") || volume_path_is_below(path, "/sys");
 }
 
-/* `path`, without empty components and ".", behind `top`; NULL: out of memory. */
-static char *path_join(const char *top, const char *path)
-{
-	char *joined = malloc(strlen(top) + strlen(path) + 3), *to = joined;
-	if (!joined)
-		return NULL;
-	to += sprintf(to, "%s", top);
-	for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
-		size_t n = strcspn(p, "/");
-		if (n != 1 || *p != '.')
-			to += sprintf(to, "/%.*s", (int)n, p);
-		p += n;
-	}
-	if (to == joined)
-		strcpy(joined, "/");
-	return joined;
-}
-
 /* Where it is to be mounted in a root file system of the container's own. That of the
  * sandbox is there by the same name, and what is in it can be looked at from outside. */
 static int find_own_target(struct volumes *vs, struct volume *v)
@@ -232,7 +214,7 @@ static int find_own_target(struct volumes *vs, struct volume *v)
 			return fd;
 		close(fd);
 	}
-	v->real_target = path_join(is_inner ? vs->sandbox : "", path);
+	v->real_target = volume_path_join(is_inner ? vs->sandbox : "", path);
 	if (!v->real_target)
 		return volume_fail(&vs->err, -ENOMEM, "Out of memory");
 	v->make_target = !is_inner;

@@ -8,6 +8,7 @@
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -48,6 +49,23 @@ int volume_path_is_below(const char *path, const char *top)
 	if (!strcmp(top, "/"))
 		return path[0] == '/';
 	return !strncmp(path, top, n) && (path[n] == '/' || path[n] == '\0');
+}
+
+char *volume_path_join(const char *top, const char *path)
+{
+	char *joined = malloc(strlen(top) + strlen(path) + 3), *to = joined;
+	if (!joined)
+		return NULL;
+	to += sprintf(to, "%s", top);
+	for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
+		size_t n = strcspn(p, "/");
+		if (n != 1 || *p != '.')
+			to += sprintf(to, "/%.*s", (int)n, p);
+		p += n;
+	}
+	if (to == joined)
+		strcpy(joined, "/");
+	return joined;
 }
 
 int volume_open_any(int dir, const char *path, uint64_t resolve)

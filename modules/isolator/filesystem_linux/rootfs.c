@@ -27,23 +27,6 @@ static int is_either_below(const char *a, const char *b)
 	return volume_path_is_below(a, b) || volume_path_is_below(b, a);
 }
 
-/* Without empty components and "."; NULL: out of memory. */
-static char *tidy(const char *path)
-{
-	char *tidied = malloc(strlen(path) + 2), *to = tidied;
-	if (!tidied)
-		return NULL;
-	for (const char *p = path + strspn(path, "/"); *p; p += strspn(p, "/")) {
-		size_t n = strcspn(p, "/");
-		if (n != 1 || *p != '.')
-			to += sprintf(to, "/%.*s", (int)n, p);
-		p += n;
-	}
-	if (to == tidied)
-		strcpy(tidied, "/");
-	return tidied;
-}
-
 static int bad(struct mz_err *err, int code, const char *name, const char *path, const char *why)
 {
 	return volume_fail(err, code, "Setting '%s': '%.150s' %s", name, path, why);
@@ -56,7 +39,7 @@ static struct rootfs_path *add(struct rootfs *r, const char *path)
 		return NULL;
 	r->v = more;
 	more += r->n;
-	*more = (struct rootfs_path){.path = tidy(path)};
+	*more = (struct rootfs_path){.path = volume_path_join("", path)};
 	if (!more->path)
 		return NULL;
 	r->n++;
