@@ -24,7 +24,6 @@ enum { PROPAGATION = MS_SHARED | MS_SLAVE | MS_PRIVATE | MS_UNBINDABLE };
 /* Written before the first process is made, read in it. */
 static int root_tree = -1, console_tree = -1, binds[MAX_BINDS];
 
-
 struct step {
 	uint64_t flags, recursive, is_file, exact;
 	const char *target, *source, *type, *options;
