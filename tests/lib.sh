@@ -230,6 +230,14 @@ get()
 	curl -sS --max-time $((20 * SLOW)) "$@"
 }
 
+# answers URL [JQ-OPTION...] FILTER: what comes from there passes the filter. Nothing passes
+# none, though jq 1.6 says of no input at all that it does.
+answers()
+{
+	local text
+	text=$(get "$1") && [ -n "$text" ] && jq -e "${@:2}" <<<"$text"
+}
+
 # api JSON: a call to the API of the agent named `agent`; prints the status code, what it
 # answers is in $T/answer
 api()

@@ -142,7 +142,7 @@ verdicts()
 agent_answers()
 {
 	[ "$(get -o /dev/null -w '%{http_code}' "http://$WHERE/health")" = 200 ] &&
-		get "http://$WHERE/containers" | jq -e 'length >= 1' >/dev/null
+		answers "http://$WHERE/containers" 'length >= 1' >/dev/null
 }
 neighbour_is_at()
 {

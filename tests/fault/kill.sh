@@ -93,12 +93,12 @@ reach()
 # Every update of the task is acknowledged.
 agent_completed()
 {
-	get "${AGENT_URL[agent]}/state" | jq -e --arg t "$1" '.. | .completed_tasks? // empty | .[] | select(.id == $t)'
+	answers "${AGENT_URL[agent]}/state" --arg t "$1" '.. | .completed_tasks? // empty | .[] | select(.id == $t)'
 }
 # The agent knows that the task is in that state.
 agent_says()
 {
-	get "${AGENT_URL[agent]}/state" | jq -e --arg t "$1" --arg s "TASK_$2" \
+	answers "${AGENT_URL[agent]}/state" --arg t "$1" --arg s "TASK_$2" \
 		'.. | objects | select(.id? == $t and .state? == $s)'
 }
 

@@ -282,7 +282,7 @@ moment_subscribe()
 }
 struck_is_away()
 {
-	get "http://$MASTER/frameworks" | jq -e '[.frameworks[] | select(.name == "struck" and .connected)] == []'
+	answers "http://$MASTER/frameworks" '[.frameworks[] | select(.name == "struck" and .connected)] == []'
 }
 
 moment_offers()
@@ -292,7 +292,7 @@ moment_offers()
 	if [ "$victim" = framework ]; then
 		strike
 		ok "$row: its offers are taken back" until_true 20 eval \
-			'get "http://$MASTER/frameworks" | jq -e --arg f "$id" ".frameworks[] | select(.id == \$f) | .offers == []"'
+			'answers "http://$MASTER/frameworks" --arg f "$id" ".frameworks[] | select(.id == \$f) | .offers == []"'
 		recover
 	else
 		struck
@@ -336,7 +336,7 @@ agent_has_told()
 {
 	local t
 	for t in "${tasks[@]}"; do
-		get "${AGENT_URL[agent]}/state" | jq -e --arg t "$t" '.. | objects | select(.id? == $t and .state? == "TASK_RUNNING")' ||
+		answers "${AGENT_URL[agent]}/state" --arg t "$t" '.. | objects | select(.id? == $t and .state? == "TASK_RUNNING")' ||
 			return 1
 	done
 }
@@ -413,14 +413,14 @@ not_left()
 }
 gone()
 {
-	get "http://$MASTER/frameworks" | jq -e --arg f "$id" '[.frameworks[] | select(.id == $f)] == []' &&
-		get "http://$MASTER/slaves" | jq -e '.slaves | length == 1 and .[0].used_resources.cpus == 0' &&
-		get "${AGENT_URL[agent]}/state" | jq -e --arg f "$id" '[.frameworks[] | select(.id == $f)] == []'
+	answers "http://$MASTER/frameworks" --arg f "$id" '[.frameworks[] | select(.id == $f)] == []' &&
+		answers "http://$MASTER/slaves" '.slaves | length == 1 and .[0].used_resources.cpus == 0' &&
+		answers "${AGENT_URL[agent]}/state" --arg f "$id" '[.frameworks[] | select(.id == $f)] == []'
 }
 # All updates are acknowledged: the agent has done with it.
 completed()
 {
-	get "${AGENT_URL[agent]}/state" | jq -e --arg t "$1" '.. | .completed_tasks? // empty | .[] | select(.id == $t)'
+	answers "${AGENT_URL[agent]}/state" --arg t "$1" '.. | .completed_tasks? // empty | .[] | select(.id == $t)'
 }
 check_task()
 {

@@ -63,7 +63,7 @@ ends_of()
 
 command_has_ended()
 {
-	get "${AGENT_URL[agent]}/state" | jq -e '.. | objects | select(.id? == "command" and .state? == "TASK_FINISHED")'
+	answers "${AGENT_URL[agent]}/state" '.. | objects | select(.id? == "command" and .state? == "TASK_FINISHED")'
 }
 
 torn_down()

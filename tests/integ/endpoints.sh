@@ -22,7 +22,7 @@ is "launch for a framework that ends" "$(launch gone "$o" first 'true')" 202
 wait_for 30 "its task to end" reached gone first TASK_FINISHED
 acked()
 {
-	get "http://$agent/state" | jq -e --arg t "$1" '[.. | .completed_tasks? // empty | .[] | .id] | index($t) != null'
+	answers "http://$agent/state" --arg t "$1" '[.. | .completed_tasks? // empty | .[] | .id] | index($t) != null'
 }
 wait_for 30 "the end to be acknowledged" acked first
 is "it is torn down" "$(call '{"type":"TEARDOWN"}')" 202
@@ -48,7 +48,7 @@ is "launch of a task that stays" "$(launch f "$o" t0 'exec tail -f /dev/null' \
 	'.labels = {labels: [{key: "k", value: "v"}]}')" 202
 running()
 {
-	get "http://$MASTER/tasks" | jq -e '.tasks[] | select(.id == "t0" and .state == "TASK_RUNNING")'
+	answers "http://$MASTER/tasks" '.tasks[] | select(.id == "t0" and .state == "TASK_RUNNING")'
 }
 wait_for 30 "the second task" running
 call '{"type":"SUPPRESS"}' >/dev/null

@@ -11,7 +11,7 @@ start_master
 # start NAME ARGUMENT…: mezzo run --detach; prints the task's id once it runs
 runs()
 {
-	"$MEZZO" tasks --json | jq -e --arg i "$1" 'any(..|objects; .id? == $i and .state? == "TASK_RUNNING")'
+	"$MEZZO" tasks --json | jq -es --arg i "$1" 'any(..|objects; .id? == $i and .state? == "TASK_RUNNING")'
 }
 start()
 {

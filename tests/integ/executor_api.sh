@@ -36,7 +36,7 @@ recorded()
 # What ended tasks had comes back in small offers.
 is_large()
 {
-	held f | jq -e '[.resources[] | select(.name == "mem") | .scalar.value] | add > 1000'
+	held f | jq -es 'any([.resources[] | select(.name == "mem") | .scalar.value] | add > 1000)'
 }
 large_offer()
 {

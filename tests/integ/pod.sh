@@ -93,7 +93,7 @@ nested()
 is "GET_CONTAINERS shows nested ones if asked" "$(nested | jq length)" 4
 is "and not otherwise" "$(curl -sS -H 'Content-Type: application/json' -d '{"type":"GET_CONTAINERS"}' "${AGENT_URL[agent]}/api/v1" |
 	jq '.get_containers.containers | length')" 1
-ok "with what they use" jq -e '.[0].resource_statistics.mem_rss_bytes > 0' <<<"$(nested)"
+is "with what they use" "$(nested | jq '.[0].resource_statistics.mem_rss_bytes > 0')" true
 echo 3 >"$T/end"
 ok "a task fails" until_true 30 reached f bad1 TASK_FAILED
 is "message" "$(statuses bad1 | jq -r 'select(.state == "TASK_FAILED") | .message')" "Command exited with status 3"
@@ -200,7 +200,7 @@ curl -sS -o "$T/waited" -H 'Content-Type: application/json' -d '{"type":"WAIT_CO
 pids+=("$!")
 is "kill the parent" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 200
 is "wait for it" "$(api '{"type":"WAIT_CONTAINER","wait_container":{"container_id":{"value":"alone"}}}') $(jq .wait_container.exit_status "$T/answer")" "200 9"
-ok "what was in it has ended with it" until_true 20 jq -e '.wait_container.exit_status == 9' "$T/waited"
+ok "what was in it has ended with it" until_true 20 jq -es 'any(.wait_container.exit_status == 9)' "$T/waited"
 is "kill what has ended" "$(api '{"type":"KILL_CONTAINER","kill_container":{"container_id":{"value":"alone"}}}')" 404
 is "remove" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"alone"}}}')" 200
 is "remove again" "$(api '{"type":"REMOVE_CONTAINER","remove_container":{"container_id":{"value":"alone"}}}')" 500

@@ -143,7 +143,7 @@ static void has_a_root_of_its_own(void **state)
 	make_rootfs();
 	mz_autofree char *steps = xasprintf(
 		PID MNT "ns 0x4000000\nns 0x8000000\nhost inner\nrootfs %s/rootfs\nmount /proc - proc 14\nmount /dev tmpfs tmpfs 2 0 "
-		"mode=755\ndev /dev/null 020666 1 3\nfile /etc/resolv.conf 0644 nameserver\nfile /trap/leak 0600 inside\n"
+		"mode=755\ndev /dev/null 020666 1 3\nfile /etc/resolv.test 0644 nameserver\nfile /trap/leak 0600 inside\n"
 		"mount /data/deep %s/shared - 4097\nmask /etc/secret\nmask /etc/hidden\nmask /not/there\nro /etc\ndir /data\nhook /usr/bin/touch %s/hooked",
 		root, root, root);
 	assert_int_equal(mkdir(at("%s", "shared"), 0755), 0);
@@ -151,7 +151,7 @@ static void has_a_root_of_its_own(void **state)
 					   "echo x > rootfs/etc/hidden/x; echo hello > shared/file", root);
 	assert_int_equal(system(more), 0);
 	struct run *r = launch(l, "root", steps,
-			       "hostname; pwd; ls /; ps | head -n 3; cat /etc/secret; ls /etc/hidden; cat /etc/resolv.conf; echo; "
+			       "hostname; pwd; ls /; ps | head -n 3; cat /etc/secret; ls /etc/hidden; cat /etc/resolv.test; echo; "
 			       "cat /data/deep/file; echo > /etc/new || echo read-only; echo > /data/deep/new || echo read-only; "
 			       "echo > /dev/null && echo null; cat /etc/leak; echo; ls /data/deep; readlink /proc/1/exe; ls /proc/1/root/ | head -n 1");
 	until_end(l, r);
@@ -399,14 +399,14 @@ static void takes_no_device_for_a_file(void **state)
 {
 	struct life *l = *state;
 	make_rootfs();
-	mz_autofree char *more = xasprintf("cd %s/rootfs && mknod etc/hosts c 1 3 && mkdir dev proc && echo data > dev/null && "
+	mz_autofree char *more = xasprintf("cd %s/rootfs && mknod etc/hosts.test c 1 3 && mkdir dev proc && echo data > dev/null && "
 					   "echo secret > etc/secret", root);
-	mz_autofree char *steps = xasprintf(PID MNT "rootfs %s/rootfs\nfile /etc/hosts 0644 text\n", root);
+	mz_autofree char *steps = xasprintf(PID MNT "rootfs %s/rootfs\nfile /etc/hosts.test 0644 text\n", root);
 	assert_int_equal(system(more), 0);
 	struct run *r = launch(l, "device", steps, "exit 0");
 	until_end(l, r);
 	assert_int_equal(r->code, -EINVAL);
-	assert_non_null(strstr(r->message, "Cannot write the file '/etc/hosts'"));
+	assert_non_null(strstr(r->message, "Cannot write the file '/etc/hosts.test'"));
 	free(steps);
 	steps = xasprintf(PID MNT "rootfs %s/rootfs\nmount /proc - proc 14\n", root);
 	r = launch(l, "above", steps, "exec sleep 1000");
