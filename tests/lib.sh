@@ -230,6 +230,25 @@ get()
 	curl -sS --max-time $((20 * SLOW)) "$@"
 }
 
+# vendor_make ARG...: make, as a vendor of modules runs it: with the public headers alone, and to install below $T/modules
+vendor_make()
+{
+	mkdir -p "$T/pc"
+	printf '%s\n' "moduledir=$T/modules" 'Name: mezzo' 'Description: this tree' 'Version: 0' "Cflags: -I$MEZZO_SRC/include" >"$T/pc/mezzo.pc"
+	env -u CFLAGS -u CPPFLAGS -u LDFLAGS -u MAKEFLAGS -u MFLAGS -u MAKELEVEL PKG_CONFIG_PATH="$T/pc" \
+		make -s CFLAGS='-O1 -g -Wall -Wextra -Werror' "$@"
+}
+
+# install_example NAME: a module of examples/, from a copy of them in $T/examples
+install_example()
+{
+	if [ ! -d "$T/examples" ]; then
+		cp -r "$MEZZO_SRC/examples" "$T/examples"
+		chmod -R u+w "$T/examples"
+	fi
+	vendor_make -C "$T/examples/$1" clean install
+}
+
 # answers URL [JQ-OPTION...] FILTER: what comes from there passes the filter. Nothing passes
 # none, though jq 1.6 says of no input at all that it does.
 answers()

@@ -4,13 +4,8 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq cc make pkg-config
-mkdir "$T/pc"
-printf '%s\n' "moduledir=$T/modules" 'Name: mezzo' 'Description: this tree' 'Version: 0' "Cflags: -I$MEZZO_SRC/include" >"$T/pc/mezzo.pc"
-cp -r "$MEZZO_SRC/examples" "$T/examples"
-chmod -R u+w "$T/examples"
-unset CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS MAKELEVEL
 ok "examples/executor-countdown builds against the public headers alone, and is installed" \
-	env PKG_CONFIG_PATH="$T/pc" make -C "$T/examples/executor-countdown" -s CFLAGS='-O1 -g -Wall -Wextra -Werror' clean install
+	install_example executor-countdown
 so=$T/modules/executor/countdown.so
 ok "the checker has nothing to say" "$MEZZO_BUILD/mezzo-module-check" -p "$T/examples/executor-countdown/countdown.md" "$so"
 

@@ -4,13 +4,8 @@
 # SPDX-License-Identifier: Apache-2.0
 . "$(dirname "$0")/../lib.sh"
 needs curl jq cc make pkg-config
-mkdir "$T/pc"
-printf '%s\n' "moduledir=$T/modules" 'Name: mezzo' 'Description: this tree' 'Version: 0' "Cflags: -I$MEZZO_SRC/include" >"$T/pc/mezzo.pc"
-cp -r "$MEZZO_SRC/examples" "$T/examples"
-chmod -R u+w "$T/examples"
-unset CFLAGS CPPFLAGS LDFLAGS MAKEFLAGS MFLAGS MAKELEVEL
 ok "it is built and installed" \
-	env PKG_CONFIG_PATH="$T/pc" make -C "$T/examples/isolator-hello" -s CFLAGS='-O1 -g -Wall -Wextra -Werror' clean install
+	install_example isolator-hello
 
 # What stands there, with the vendor's other module where a vendor has it.
 configuration()
@@ -21,7 +16,7 @@ configuration()
 like "the configuration is there" "$(configuration)" 'name: hello'
 mkdir "$T/vendor"
 sed 's/"HELLO"/"AUDIT"/; s/hello\.txt/audit.txt/; s/\.name = "hello"/.name = "audit"/' "$T/examples/isolator-hello/hello.c" >"$T/vendor/audit.c"
-ok "so is the other module" env PKG_CONFIG_PATH="$T/pc" make -C "$T/vendor" -s -f "$T/examples/isolator-hello/Makefile" NAME=audit CFLAGS='-O1 -g'
+ok "so is the other module" vendor_make -C "$T/vendor" -f "$T/examples/isolator-hello/Makefile" NAME=audit
 {
 	printf '%s\n' 'resources: "cpus:2;mem:1024;disk:4096"' 'store: memory' 'elector: standalone' 'authenticators: [none]'
 	configuration | sed "s,/opt/vendor/,$T/vendor/,"

@@ -550,37 +550,35 @@ static void returns_with_what_is_not_acknowledged(void **state)
 	assert_int_equal(agent.wait_status, 0);
 }
 
+static void launch_refused(unsigned status, size_t times, size_t n_updates)
+{
+	agent.refuse_with = status;
+	agent.n_refused = times;
+	start_executor("0");
+	turn_until_subscribed(1);
+	launch(NULL, "exit 0", -1, 100);
+	turn_until_updates(n_updates);
+	turn_until_exit();
+	assert_int_equal(agent.wait_status, 0);
+}
+
 /* It is overloaded, or not through with its recovery. */
 static void says_again_what_the_agent_cannot_take_now(void **state)
 {
 	(void)state;
-	agent.refuse_with = 503;
-	agent.n_refused = 2;
-	start_executor("0");
-	turn_until_subscribed(1);
-	launch(NULL, "exit 0", -1, 100);
-	turn_until_updates(3);
+	launch_refused(503, 2, 3);
 	is_update(0, 0, "");
 	is_update(1, 1, "");
 	is_update(2, 2, "Command exited with status 0");
-	turn_until_exit();
-	assert_int_equal(agent.wait_status, 0);
 	assert_int_equal(agent.n_subscribed, 1);
 }
 
 static void ends_without_what_the_agent_never_takes(void **state)
 {
 	(void)state;
-	agent.refuse_with = 400;
-	agent.n_refused = 1;
-	start_executor("0");
-	turn_until_subscribed(1);
-	launch(NULL, "exit 0", -1, 100);
-	turn_until_updates(2);
+	launch_refused(400, 1, 2);
 	is_update(0, 1, "");
 	is_update(1, 2, "Command exited with status 0");
-	turn_until_exit();
-	assert_int_equal(agent.wait_status, 0);
 }
 
 /* Over a socket in the file system; the address of the agent is nobody's. */
